@@ -1,0 +1,5 @@
+//! draft
+/// draft
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("draft")]
+pub struct ConfigError;

@@ -1,0 +1,380 @@
+//! Every way a call can fail, told to a person.
+//!
+//! A [`PluginError`] names the plugin and its socket, says what happened, and
+//! answers the one question that decides what the caller may do next: was the
+//! request sent? [`Sent::No`] is a promise (none of its bytes reached the
+//! kernel, the hook did not run); [`Sent::Maybe`] means the hook may have run.
+//!
+//! Causes carry no payload and no secret, so an error can be logged as it is.
+
+use std::{fmt, io, path::Path, sync::Arc, time::Duration};
+
+use crate::config::ConfigError;
+use crate::wire::EncodeError;
+
+/// Whether the plugin can have seen a failed request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sent {
+    /// No byte of the request was handed to the kernel: the hook did not run.
+    No,
+    /// At least a part was handed over: the hook may have run, or may still run.
+    Maybe,
+}
+
+/// The family of a failure, for metrics and `match`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The plugin's configuration is not usable.
+    Config,
+    /// The server knows the plugin under another spelling only.
+    NameMismatch,
+    /// Neither the local nor the remote configuration names a hook.
+    NoHooks,
+    /// The hook type is not in the registry.
+    UnregisteredHook,
+    /// The payload or the context cannot be said on the wire.
+    InvalidRequest,
+    /// The encoded request is above `max_frame_len`.
+    RequestTooLarge,
+    /// Too many calls are waiting already, or the caller chose not to wait.
+    Overloaded,
+    /// The plugin cannot be reached.
+    Unavailable,
+    /// The connection was lost while the call was on its way.
+    Disconnected,
+    /// The deadline passed.
+    Timeout,
+    /// The handle was shut down.
+    Shutdown,
+    /// The server broke the framing rules.
+    Framing,
+    /// The reply belongs to another request.
+    Mismatch,
+    /// The reply could not be understood.
+    Undecodable,
+    /// The reply holds neither a result nor an error.
+    EmptyReply,
+    /// The plugin answered with an error of its own.
+    Plugin,
+    /// The task that owns the connection is gone (its runtime was dropped).
+    TaskGone,
+}
+
+impl ErrorKind {
+    /// The stable snake_case name used in logs, metrics and the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::NameMismatch => "name_mismatch",
+            Self::NoHooks => "no_hooks",
+            Self::UnregisteredHook => "unregistered_hook",
+            Self::InvalidRequest => "invalid_request",
+            Self::RequestTooLarge => "request_too_large",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::Disconnected => "disconnected",
+            Self::Timeout => "timeout",
+            Self::Shutdown => "shutdown",
+            Self::Framing => "framing",
+            Self::Mismatch => "mismatch",
+            Self::Undecodable => "undecodable",
+            Self::EmptyReply => "empty_reply",
+            Self::Plugin => "plugin_error",
+            Self::TaskGone => "task_gone",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a plugin said when it could not run a hook.
+///
+/// Its `Debug` output leaves `details` out: it belongs to the payload.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct PluginFault {
+    /// What went wrong, in the plugin's words.
+    pub message: String,
+    /// The plugin that failed; the called plugin where the reply names none.
+    pub plugin_name: String,
+    /// The plugin's own error code, often empty.
+    pub code: String,
+    /// Whatever else the plugin wanted to say.
+    pub details: serde_json::Map<String, serde_json::Value>,
+    /// The JSON-RPC error code for the gateway's client; −32603 where the reply has none.
+    pub mcp_error_code: i32,
+}
+
+impl fmt::Debug for PluginFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginFault")
+            .field("message", &self.message)
+            .field("plugin_name", &self.plugin_name)
+            .field("code", &self.code)
+            .field("mcp_error_code", &self.mcp_error_code)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What happened, without the plugin's name and socket.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The configuration is not usable; every problem is listed.
+    #[error("{0}")]
+    Config(#[source] ConfigError),
+    /// `GetPluginConfig` ignores case, `InvokeHook` does not: every call would fail.
+    #[error(
+        "the server knows this plugin as `{found}`, configured is `{configured}`; hooks are looked up with exact case, so correct the configured name"
+    )]
+    NameMismatch {
+        /// The configured name.
+        configured: String,
+        /// The name in the server's reply.
+        found: String,
+    },
+    /// Nothing could ever be called.
+    #[error(
+        "no hooks are configured here or on the server; name them under `hooks`, or allow a plugin without hooks"
+    )]
+    NoHooks,
+    /// The hook type is unknown to the registry.
+    #[error("hook type `{0}` is not registered; register it in the HookRegistry to use it")]
+    UnregisteredHook(String),
+    /// The request cannot be said on the wire.
+    #[error("the request cannot be encoded: {0}")]
+    InvalidRequest(#[source] EncodeError),
+    /// The request is larger than a frame may be.
+    #[error(
+        "the request is {size} bytes, the limit is {limit}; send less or raise `max_frame_len` on both sides"
+    )]
+    RequestTooLarge {
+        /// The size of the encoded request, in bytes.
+        size: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// All places are taken.
+    #[error(
+        "{waiting} calls are waiting already; raise `queue_capacity` or `max_connections`, or send less"
+    )]
+    Overloaded {
+        /// How many calls waited for a place when this one was refused.
+        waiting: usize,
+    },
+    /// No connection could be made.
+    #[error("cannot connect ({attempts} attempts in a row failed): {error}")]
+    Unavailable {
+        /// Consecutive failed attempts, at the time of the answer.
+        attempts: u32,
+        /// The last attempt's error.
+        #[source]
+        error: Arc<io::Error>,
+    },
+    /// The connection ended while the call was on its way.
+    #[error("the connection was lost: {0}")]
+    Disconnected(#[source] Arc<io::Error>),
+    /// The connection was closed because of another call's reply.
+    #[error("the connection was closed because {0}")]
+    ClosedAfterFault(&'static str),
+    /// The deadline passed.
+    #[error("no reply within {timeout:?} ({stage})")]
+    Timeout {
+        /// The timeout of this call.
+        timeout: Duration,
+        /// Where the call was when its time ran out.
+        stage: Stage,
+    },
+    /// The handle was shut down.
+    #[error("the handle was shut down")]
+    Shutdown,
+    /// The server broke the framing rules.
+    #[error("the server broke the framing: {0}")]
+    Framing(#[source] Arc<io::Error>),
+    /// The reply belongs to another request, so the connection was closed.
+    #[error(
+        "the reply is not for this request ({field} differs); it was discarded and the connection closed"
+    )]
+    Mismatch {
+        /// The field that gave it away.
+        field: &'static str,
+    },
+    /// The reply could not be understood, so the connection was closed.
+    #[error("the reply could not be decoded: {0}")]
+    Undecodable(String),
+    /// The reply holds neither a result nor an error, so the connection was closed.
+    #[error(
+        "the reply holds neither a result nor an error; the server may not have understood the request"
+    )]
+    EmptyReply,
+    /// The plugin answered with an error of its own.
+    #[error("the plugin reported an error: {} (code `{}`, mcp_error_code {})", .0.message, .0.code, .0.mcp_error_code)]
+    Plugin(Box<PluginFault>),
+    /// The task that owns the connection is gone.
+    #[error("the connection's task is gone; was its runtime shut down?")]
+    TaskGone,
+}
+
+/// Where a call was when its deadline passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Waiting for a place: all connections were full.
+    Admission,
+    /// In the connection's queue: it was connecting, or busy.
+    Queued,
+    /// Handed to the socket, waiting for the reply.
+    InFlight,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Admission => "waiting for a free connection",
+            Self::Queued => "waiting to be sent",
+            Self::InFlight => "waiting for the plugin's reply",
+        })
+    }
+}
+
+/// A failed call: which plugin, which socket, what happened, and whether it was sent.
+///
+/// ```
+/// # fn look(error: hookwire::PluginError) {
+/// use hookwire::{ErrorKind, Sent};
+///
+/// if error.kind() == ErrorKind::Timeout && error.was_sent() == Sent::No {
+///     // The hook certainly did not run: calling again cannot run it twice.
+/// }
+/// eprintln!("{error}");
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PluginError(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    plugin: Arc<str>,
+    socket: Arc<Path>,
+    sent: Sent,
+    cause: Cause,
+}
+
+impl PluginError {
+    pub(crate) fn new(plugin: Arc<str>, socket: Arc<Path>, sent: Sent, cause: Cause) -> Self {
+        Self(Box::new(Inner { plugin, socket, sent, cause }))
+    }
+
+    /// The plugin that was called.
+    #[must_use]
+    pub fn plugin(&self) -> &str {
+        &self.0.plugin
+    }
+
+    /// The socket of that plugin.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.0.socket
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn cause(&self) -> &Cause {
+        &self.0.cause
+    }
+
+    /// The family of the failure.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self.0.cause {
+            Cause::Config(_) => ErrorKind::Config,
+            Cause::NameMismatch { .. } => ErrorKind::NameMismatch,
+            Cause::NoHooks => ErrorKind::NoHooks,
+            Cause::UnregisteredHook(_) => ErrorKind::UnregisteredHook,
+            Cause::InvalidRequest(_) => ErrorKind::InvalidRequest,
+            Cause::RequestTooLarge { .. } => ErrorKind::RequestTooLarge,
+            Cause::Overloaded { .. } => ErrorKind::Overloaded,
+            Cause::Unavailable { .. } => ErrorKind::Unavailable,
+            Cause::Disconnected(_) | Cause::ClosedAfterFault(_) => ErrorKind::Disconnected,
+            Cause::Timeout { .. } => ErrorKind::Timeout,
+            Cause::Shutdown => ErrorKind::Shutdown,
+            Cause::Framing(_) => ErrorKind::Framing,
+            Cause::Mismatch { .. } => ErrorKind::Mismatch,
+            Cause::Undecodable(_) => ErrorKind::Undecodable,
+            Cause::EmptyReply => ErrorKind::EmptyReply,
+            Cause::Plugin(_) => ErrorKind::Plugin,
+            Cause::TaskGone => ErrorKind::TaskGone,
+        }
+    }
+
+    /// Whether the plugin can have seen the request.
+    #[must_use]
+    pub fn was_sent(&self) -> Sent {
+        self.0.sent
+    }
+
+    /// True if the deadline passed, wherever the call was.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.kind() == ErrorKind::Timeout
+    }
+
+    /// True if the same call may succeed later **and** cannot run the hook twice:
+    /// it was not sent, and what stopped it is not the request itself.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.sent == Sent::No
+            && matches!(
+                self.kind(),
+                ErrorKind::Overloaded
+                    | ErrorKind::Unavailable
+                    | ErrorKind::Disconnected
+                    | ErrorKind::Timeout
+            )
+    }
+
+    /// The plugin's own error, if that is what came back.
+    #[must_use]
+    pub fn plugin_fault(&self) -> Option<&PluginFault> {
+        match &self.0.cause {
+            Cause::Plugin(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for PluginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { plugin, socket, sent, cause } = &*self.0;
+        write!(f, "plugin `{plugin}` at {}: {cause}", socket.display())?;
+        match (sent, cause) {
+            // The reply is there: everybody knows that the request was sent.
+            (_, Cause::Plugin(_)) => Ok(()),
+            (Sent::No, _) => f.write_str(" [not sent: the hook did not run]"),
+            (Sent::Maybe, _) => f.write_str(" [sent: the hook may have run]"),
+        }
+    }
+}
+
+impl fmt::Debug for PluginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginError")
+            .field("plugin", &self.0.plugin)
+            .field("socket", &self.0.socket)
+            .field("sent", &self.0.sent)
+            .field("cause", &self.0.cause)
+            .finish()
+    }
+}
+
+impl std::error::Error for PluginError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0.cause)
+    }
+}

@@ -1,0 +1,11 @@
+//! draft
+#[cfg(not(unix))]
+compile_error!("hookwire talks over Unix domain sockets and builds on Unix targets only");
+
+pub mod config;
+mod error;
+pub mod hooks;
+pub mod model;
+mod wire;
+
+pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
