@@ -9,3 +9,4 @@ pub mod model;
 mod wire;
 
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
+pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation};

@@ -1,0 +1,226 @@
+//! What a plugin knows about the request it looks at.
+//!
+//! One [`PluginContext`] lives for one request through the gateway. It goes
+//! out with every hook call of that request, and a reply may bring a newer one
+//! back: that is how a plugin hands values to its later hooks.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Object, Redacted, Size, null_as_default, redacted_debug, setters};
+
+/// The context of one plugin and one request.
+///
+/// ## Behavior
+/// - When a reply carries a context, `state` and `metadata` are replaced by the
+///   reply's, empty or not.
+/// - The global `state` is replaced only if the reply's is not empty: the
+///   protocol cannot tell an emptied state from an unchanged one, so a plugin
+///   cannot clear it.
+/// - Nothing else changes; a call that fails or is dropped changes nothing.
+///
+/// ```
+/// use hookwire::PluginContext;
+/// use serde_json::json;
+///
+/// let mut context = PluginContext::new("req-7").with_user("ada").with_tenant_id("acme");
+/// context.state.insert("seen".into(), json!(1));
+/// assert_eq!(context.global_context.request_id, "req-7");
+/// ```
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PluginContext {
+    /// What all plugins of this request share.
+    pub global_context: GlobalContext,
+    /// What this plugin keeps over this request.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub state: Object,
+    /// What this plugin says about this request.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub metadata: Object,
+}
+
+redacted_debug!(PluginContext { show: global_context; size: state, metadata });
+
+impl PluginContext {
+    /// An empty context for the request with this id.
+    #[must_use]
+    pub fn new(request_id: impl Into<String>) -> Self {
+        GlobalContext::new(request_id).into()
+    }
+
+    /// Sets the virtual server the request goes to.
+    #[must_use]
+    pub fn with_server_id(mut self, server_id: impl Into<String>) -> Self {
+        self.global_context.server_id = Some(server_id.into());
+        self
+    }
+
+    /// Sets the tenant the request belongs to.
+    #[must_use]
+    pub fn with_tenant_id(mut self, tenant_id: impl Into<String>) -> Self {
+        self.global_context.tenant_id = Some(tenant_id.into());
+        self
+    }
+
+    /// Sets the user who made the request.
+    #[must_use]
+    pub fn with_user(mut self, user: impl Into<User>) -> Self {
+        self.global_context.user = Some(user.into());
+        self
+    }
+
+    /// Takes over what a reply brought back; see [Behavior](Self#behavior).
+    pub(crate) fn apply_reply(&mut self, reply: ReplyContext) {
+        self.state = reply.state;
+        self.metadata = reply.metadata;
+        if let Some(state) = reply.global_state.filter(|state| !state.is_empty()) {
+            self.global_context.state = state;
+        }
+    }
+}
+
+setters!(PluginContext {
+    /// Sets the plugin's state.
+    with_state(state: Object) => state = state;
+    /// Sets the plugin's metadata.
+    with_metadata(metadata: Object) => metadata = metadata;
+});
+
+impl From<GlobalContext> for PluginContext {
+    /// A context without state and metadata of its own.
+    fn from(global_context: GlobalContext) -> Self {
+        Self { global_context, state: Object::new(), metadata: Object::new() }
+    }
+}
+
+/// What all plugins that see one request share.
+///
+/// ```
+/// use hookwire::{GlobalContext, PluginContext};
+///
+/// let shared = GlobalContext::new("req-7").with_server_id("tools-eu");
+/// let for_one_plugin = PluginContext::from(shared.clone());
+/// let for_another = PluginContext::from(shared);
+/// assert_eq!(for_one_plugin, for_another);
+/// ```
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GlobalContext {
+    /// The id of the request. A reply that brings back another one is refused.
+    pub request_id: String,
+    /// The virtual server the request goes to. An empty string is absent on the wire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_id: Option<String>,
+    /// The tenant the request belongs to. An empty string is absent on the wire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+    /// The user who made the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<User>,
+    /// What the gateway tells plugins about the request; changes of theirs are ignored.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub metadata: Object,
+    /// What the plugins of this request share and may change.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub state: Object,
+}
+
+redacted_debug!(GlobalContext {
+    show: request_id, server_id, tenant_id;
+    size: user, metadata, state
+});
+
+impl GlobalContext {
+    /// An empty context for the request with this id.
+    #[must_use]
+    pub fn new(request_id: impl Into<String>) -> Self {
+        Self {
+            request_id: request_id.into(),
+            server_id: None,
+            tenant_id: None,
+            user: None,
+            metadata: Object::new(),
+            state: Object::new(),
+        }
+    }
+}
+
+setters!(GlobalContext {
+    /// Sets the virtual server the request goes to.
+    with_server_id(server_id: impl Into<String>) => server_id = Some(server_id.into());
+    /// Sets the tenant the request belongs to.
+    with_tenant_id(tenant_id: impl Into<String>) => tenant_id = Some(tenant_id.into());
+    /// Sets the user who made the request.
+    with_user(user: impl Into<User>) => user = Some(user.into());
+    /// Sets what plugins may read about the request.
+    with_metadata(metadata: Object) => metadata = metadata;
+    /// Sets what plugins share.
+    with_state(state: Object) => state = state;
+});
+
+/// The user who made a request: a name, or whatever the gateway knows.
+///
+/// ```
+/// use hookwire::model::User;
+/// use serde_json::json;
+///
+/// assert_eq!(User::from("ada"), User::Name("ada".into()));
+/// let details: User = serde_json::from_value(json!({"email": "ada@example.org"}))?;
+/// assert!(matches!(details, User::Details(_)));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum User {
+    /// A name or an id.
+    Name(String),
+    /// An object, as resolved by the gateway's authentication.
+    Details(Object),
+}
+
+impl Size for User {
+    fn fmt_size(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt_size(f),
+            Self::Details(details) => details.fmt_size(f),
+        }
+    }
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("User").field(&Redacted(self)).finish()
+    }
+}
+
+impl From<&str> for User {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl From<String> for User {
+    fn from(name: String) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl From<Object> for User {
+    fn from(details: Object) -> Self {
+        Self::Details(details)
+    }
+}
+
+/// The part of a reply's context that may change the caller's.
+#[derive(Clone, PartialEq)]
+pub(crate) struct ReplyContext {
+    /// `None` where the reply has no global state at all.
+    pub(crate) global_state: Option<Object>,
+    pub(crate) state: Object,
+    pub(crate) metadata: Object,
+}
+
+redacted_debug!(ReplyContext { show: ; size: global_state, state, metadata });
+
+#[cfg(test)]
+mod tests;

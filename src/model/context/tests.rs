@@ -1,0 +1,122 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn object(json: Value) -> Object {
+    serde_json::from_value(json).unwrap()
+}
+
+fn context() -> PluginContext {
+    let mut context = PluginContext::new("req-1")
+        .with_user("ada")
+        .with_server_id("srv")
+        .with_tenant_id("acme")
+        .with_state(object(json!({"mine": 1})))
+        .with_metadata(object(json!({"note": 1})));
+    context.global_context.state = object(json!({"shared": 1}));
+    context.global_context.metadata = object(json!({"path": "/x"}));
+    context
+}
+
+fn reply(global_state: Option<Value>) -> ReplyContext {
+    ReplyContext {
+        global_state: global_state.map(object),
+        state: object(json!({"mine": 2})),
+        metadata: Object::new(),
+    }
+}
+
+#[test]
+fn a_reply_replaces_state_and_metadata_even_by_empty_ones() {
+    let mut updated = context();
+    updated.apply_reply(reply(None));
+    assert_eq!(updated.state, object(json!({"mine": 2})));
+    assert_eq!(updated.metadata, Object::new());
+}
+
+#[test]
+fn a_reply_replaces_a_global_state_as_a_whole() {
+    let mut updated = context();
+    updated.apply_reply(reply(Some(json!({"other": 2}))));
+    assert_eq!(updated.global_context.state, object(json!({"other": 2})));
+}
+
+#[test]
+fn an_empty_global_state_in_a_reply_changes_nothing() {
+    for global_state in [None, Some(json!({}))] {
+        let mut updated = context();
+        updated.apply_reply(reply(global_state));
+        assert_eq!(updated.global_context, context().global_context);
+    }
+}
+
+#[test]
+fn a_reply_changes_nothing_else_in_the_global_context() {
+    let mut updated = context();
+    updated.apply_reply(reply(Some(json!({"other": 2}))));
+    updated.global_context.state = context().global_context.state;
+    assert_eq!(updated.global_context, context().global_context);
+}
+
+#[test]
+fn a_context_survives_json() {
+    let json = serde_json::to_value(context()).unwrap();
+    assert_eq!(serde_json::from_value::<PluginContext>(json).unwrap(), context());
+}
+
+#[test]
+fn absent_parts_are_not_written() {
+    let json = serde_json::to_value(PluginContext::new("req-1")).unwrap();
+    assert_eq!(
+        json,
+        json!({
+            "global_context": {"request_id": "req-1", "metadata": {}, "state": {}},
+            "state": {},
+            "metadata": {},
+        })
+    );
+}
+
+#[test]
+fn null_parts_are_read_as_absent() {
+    let read: PluginContext = serde_json::from_value(json!({
+        "global_context": {
+            "request_id": "req-1", "server_id": null, "tenant_id": null,
+            "user": null, "metadata": null, "state": null,
+        },
+        "state": null,
+        "metadata": null,
+    }))
+    .unwrap();
+    assert_eq!(read, PluginContext::new("req-1"));
+}
+
+#[test]
+fn a_context_without_a_request_id_is_an_error() {
+    let error = serde_json::from_value::<GlobalContext>(json!({})).unwrap_err();
+    assert!(error.to_string().contains("request_id"), "{error}");
+}
+
+#[test]
+fn a_user_is_a_string_or_an_object() {
+    for (json, user) in [
+        (json!("ada"), User::from("ada")),
+        (json!({"email": "a@b"}), User::from(object(json!({"email": "a@b"})))),
+    ] {
+        assert_eq!(serde_json::to_value(&user).unwrap(), json);
+        assert_eq!(serde_json::from_value::<User>(json).unwrap(), user);
+    }
+    assert!(serde_json::from_value::<User>(json!(7)).is_err());
+}
+
+#[test]
+fn debug_output_shows_the_request_id_and_sizes_only() {
+    assert_eq!(
+        format!("{:?}", context()),
+        "PluginContext { global_context: GlobalContext { request_id: \"req-1\", \
+         server_id: Some(\"srv\"), tenant_id: Some(\"acme\"), user: 3 bytes, metadata: 1 key, \
+         state: 1 key }, state: 1 key, metadata: 1 key }"
+    );
+    assert_eq!(format!("{:?}", User::from("ada")), "User(3 bytes)");
+    assert!(!format!("{:?}", reply(None)).contains("mine"));
+}
