@@ -9,4 +9,5 @@ pub mod model;
 mod wire;
 
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
+pub use hooks::{Hook, HookRegistry};
 pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation};
