@@ -8,4 +8,5 @@ pub mod hooks;
 pub mod model;
 mod wire;
 
+pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
