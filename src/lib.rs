@@ -8,6 +8,7 @@ pub mod hooks;
 pub mod model;
 mod wire;
 
+pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use hooks::{Hook, HookRegistry};
 pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation};

@@ -1,5 +1,0 @@
-//! draft
-/// draft
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("draft")]
-pub struct ConfigError;

@@ -1,0 +1,27 @@
+//! One file per part: the entry, its socket, and the merge with the server's answer.
+
+mod merge;
+mod plugin;
+mod socket;
+
+use serde_json::{Value, json};
+
+use super::{PluginConfig, Problem};
+
+/// A valid entry with these keys on top.
+fn entry(keys: Value) -> Value {
+    let mut entry = json!({"name": "P", "unix_socket": {"path": "/run/p.sock"}});
+    let extra = keys.as_object().cloned().unwrap_or_default();
+    entry.as_object_mut().unwrap().extend(extra);
+    entry
+}
+
+fn plugin(keys: Value) -> PluginConfig {
+    PluginConfig::from_value(entry(keys)).unwrap()
+}
+
+/// The problems of an entry, as a person reads them.
+fn problems(entry: Value) -> Vec<String> {
+    let error = PluginConfig::from_value(entry).unwrap_err();
+    error.problems().iter().map(Problem::to_string).collect()
+}

@@ -1,0 +1,286 @@
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::super::merge::Settings;
+use super::super::{BigIntegers, PluginConfig, RetryPolicy, UnixSocketBuilder, UnixSocketConfig};
+use super::problems;
+
+fn with_socket(mut socket: Value) -> Value {
+    if socket.get("path").is_none() {
+        socket["path"] = "/run/p.sock".into();
+    }
+    json!({"name": "P", "unix_socket": socket})
+}
+
+fn socket(keys: Value) -> UnixSocketConfig {
+    PluginConfig::from_value(with_socket(keys)).unwrap().unix_socket().clone()
+}
+
+#[test]
+fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
+    let socket = socket(json!({}));
+    assert_eq!(socket.path().to_str(), Some("/run/p.sock"));
+    assert_eq!(socket.reconnect_attempts(), 3);
+    assert_eq!(socket.reconnect_delay(), Duration::from_millis(100));
+    assert_eq!(socket.timeout(), Duration::from_secs(30));
+    assert_eq!(socket.max_connections(), 8);
+    assert_eq!(socket.max_in_flight(), 16);
+    assert_eq!(socket.queue_capacity(), 1024);
+    assert_eq!(socket.connect_timeout(), Duration::from_secs(5));
+    assert_eq!(socket.max_backoff(), Duration::from_secs(1));
+    assert_eq!(socket.idle_timeout(), Duration::from_secs(240));
+    assert_eq!(socket.stall_limit(), Duration::from_secs(2));
+    assert_eq!(socket.retry(), RetryPolicy::Unsent);
+    assert!(socket.verify());
+    assert_eq!(socket.max_frame_len(), 16_777_216);
+    assert_eq!(socket.big_integers(), BigIntegers::Refuse);
+}
+
+#[test]
+fn every_knob_can_be_set_in_a_file() {
+    let keys = json!({
+        "path": "/p", "reconnect_attempts": 0, "reconnect_delay": 0.25, "timeout": 2,
+        "max_connections": 2, "max_in_flight": 1, "queue_capacity": 0, "connect_timeout": 0.5,
+        "max_backoff": 3, "idle_timeout": 299, "stall_limit": 4, "retry": "resend",
+        "verify": "off", "max_frame_len": 1024, "big_integers": "round",
+    });
+    let built = UnixSocketConfig::builder("/p")
+        .reconnect_attempts(0)
+        .reconnect_delay(Duration::from_millis(250))
+        .timeout(Duration::from_secs(2))
+        .max_connections(2)
+        .max_in_flight(1)
+        .queue_capacity(0)
+        .connect_timeout(Duration::from_millis(500))
+        .max_backoff(Duration::from_secs(3))
+        .idle_timeout(Duration::from_secs(299))
+        .stall_limit(Duration::from_secs(4))
+        .retry(RetryPolicy::Resend)
+        .verify(false)
+        .max_frame_len(1024)
+        .big_integers(BigIntegers::Round)
+        .build()
+        .unwrap();
+    assert_eq!(socket(keys), built);
+}
+
+#[test]
+fn a_path_must_be_there_absolute_and_without_nul() {
+    for (socket, told) in [
+        (
+            json!({}),
+            "unix_socket.path: missing; it must be the absolute path of the plugin's socket",
+        ),
+        (json!({"path": ""}), "unix_socket.path = \"\": must not be empty"),
+        (json!({"path": "run/p.sock"}), "unix_socket.path = \"run/p.sock\": must be absolute"),
+        (json!({"path": "/p\0"}), "unix_socket.path = \"/p\\u0000\": must not contain a NUL"),
+        (json!({"path": 5}), "unix_socket.path = 5: must be a string, in UTF-8"),
+    ] {
+        assert_eq!(problems(json!({"name": "P", "unix_socket": socket})), [told]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_must_fit_sun_path() {
+    let path = |len: usize| format!("/{}", "x".repeat(len - 1));
+    assert!(UnixSocketConfig::builder(path(107)).build().is_ok());
+    let error = UnixSocketConfig::builder(path(108)).build().unwrap_err();
+    let reason = error.problems()[0].reason();
+    assert_eq!(reason, "must be at most 107 bytes long (a limit of the system), not 108");
+}
+
+#[test]
+fn a_path_that_is_not_utf_8_is_refused_and_never_changed() {
+    let error = UnixSocketConfig::builder(OsStr::from_bytes(b"/run/\xff")).build().unwrap_err();
+    assert!(
+        error.to_string().contains("unix_socket.path = a list: must be a string, in UTF-8"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_endless_path_does_not_fill_the_log() {
+    let told = problems(with_socket(json!({"path": "/x".repeat(10_000)})));
+    assert!(told[0].len() < 400);
+}
+
+#[test]
+fn durations_must_be_finite_positive_and_at_most_a_year() {
+    let knobs = ["reconnect_delay", "timeout", "connect_timeout", "max_backoff", "stall_limit"];
+    for knob in knobs {
+        for value in [json!(0), json!(-1), json!(1e300), json!(31_536_001), json!(1e-12)] {
+            let told = problems(with_socket(json!({knob: value})));
+            let rule = "must be a number of seconds above 0 and at most 31536000";
+            assert_eq!(told, [format!("unix_socket.{knob} = {value}: {rule}")]);
+        }
+    }
+}
+
+#[test]
+fn a_year_from_now_is_a_point_in_time() {
+    let year = Duration::from_secs(31_536_000);
+    let socket = UnixSocketConfig::builder("/p").timeout(year).build().unwrap();
+    assert!(std::time::Instant::now().checked_add(socket.timeout()).is_some());
+}
+
+/// JSON values have no infinity: read as one, it would be null and mean the default.
+#[test]
+fn infinite_and_undefined_numbers_are_not_taken_for_not_set() {
+    for (yaml, shown) in [(".inf", "inf"), ("-.inf", "-inf"), (".nan", "NaN")] {
+        let yaml = format!("{{name: P, unix_socket: {{path: /p, timeout: {yaml}}}}}");
+        let error = serde_norway::from_str::<PluginConfig>(&yaml).unwrap_err().to_string();
+        assert!(error.contains(&format!("unix_socket.timeout = \"{shown}\": must be")), "{error}");
+    }
+}
+
+#[test]
+fn counts_out_of_bounds_are_refused() {
+    for (knob, value, rule) in [
+        ("reconnect_attempts", json!(-1), "from 0 to 4294967295"),
+        ("reconnect_attempts", json!(1.5), "from 0 to 4294967295"),
+        ("reconnect_attempts", json!("3"), "from 0 to 4294967295"),
+        ("max_connections", json!(0), "from 1 to 1024"),
+        ("max_connections", json!(1025), "from 1 to 1024"),
+        ("max_in_flight", json!(0), "from 1 to 65536"),
+        ("max_in_flight", json!(65_537), "from 1 to 65536"),
+        ("queue_capacity", json!(-1), "from 0 to 1048576"),
+        ("queue_capacity", json!(1_048_577), "from 0 to 1048576"),
+        ("max_frame_len", json!(1023), "from 1024 to 4294967295"),
+        ("max_frame_len", json!(4_294_967_296_u64), "from 1024 to 4294967295"),
+    ] {
+        let told = problems(with_socket(json!({knob: value})));
+        assert_eq!(told, [format!("unix_socket.{knob} = {value}: must be a whole number {rule}")]);
+    }
+}
+
+#[test]
+fn idle_connections_are_closed_before_the_server_closes_them() {
+    let told = problems(with_socket(json!({"idle_timeout": 300})));
+    let rule = "must be a number of seconds above 0 and at most 299";
+    assert_eq!(told, [format!("unix_socket.idle_timeout = 300: {rule}")]);
+}
+
+#[test]
+fn a_long_reconnect_delay_lifts_the_default_cap() {
+    let socket = socket(json!({"reconnect_delay": 5}));
+    assert_eq!(socket.max_backoff(), Duration::from_secs(5));
+}
+
+#[test]
+fn a_cap_below_the_reconnect_delay_is_refused() {
+    let told = problems(with_socket(json!({"reconnect_delay": 5, "max_backoff": 2})));
+    assert_eq!(told, ["unix_socket.max_backoff = 2: must not be below reconnect_delay (5)"]);
+}
+
+#[test]
+fn verify_is_on_or_off() {
+    for (value, on) in [(json!(true), true), (json!("on"), true), (json!("off"), false)] {
+        assert_eq!(socket(json!({"verify": value})).verify(), on);
+    }
+    let told = problems(with_socket(json!({"verify": "yes"})));
+    assert_eq!(told, ["unix_socket.verify = \"yes\": must be true, false, `on` or `off`"]);
+}
+
+#[test]
+fn unknown_words_are_refused_with_the_known_ones() {
+    let told = problems(with_socket(json!({"retry": "always", "big_integers": "keep"})));
+    assert_eq!(
+        told,
+        [
+            "unix_socket.retry = \"always\": must be one of `unsent`, `resend`",
+            "unix_socket.big_integers = \"keep\": must be one of `refuse`, `round`",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    for (key, nearest) in [
+        ("pth", "path"),
+        ("Path", "path"),
+        ("tiemout", "timeout"),
+        ("conect_timeout", "connect_timeout"),
+        ("backoff", "max_backoff"),
+        ("delay", "reconnect_delay"),
+        ("max_conns", "max_connections"),
+    ] {
+        let told = problems(with_socket(json!({key: null})));
+        let expected = format!("unix_socket.{key}: unknown key, did you mean `{nearest}`?");
+        assert_eq!(told, [expected]);
+    }
+}
+
+#[test]
+fn a_builder_is_held_to_the_same_bounds() {
+    let error = UnixSocketConfig::builder("p.sock")
+        .timeout(Duration::ZERO)
+        .idle_timeout(Duration::MAX)
+        .max_connections(usize::MAX)
+        .build()
+        .unwrap_err();
+    let fields: Vec<_> = error.problems().iter().map(|problem| problem.field()).collect();
+    let expected = ["path", "timeout", "max_connections", "idle_timeout"];
+    assert_eq!(fields, expected.map(|key| format!("unix_socket.{key}")));
+}
+
+#[test]
+fn a_configuration_can_be_changed_through_a_builder() {
+    let changed = UnixSocketBuilder::from(socket(json!({"timeout": 2}))).max_in_flight(1).build();
+    assert_eq!(changed.unwrap(), socket(json!({"timeout": 2, "max_in_flight": 1})));
+}
+
+#[test]
+fn a_socket_section_alone_can_be_read() {
+    let error = serde_json::from_value::<UnixSocketConfig>(json!({"path": "p"})).unwrap_err();
+    let told = "configuration has 1 problem: unix_socket.path = \"p\": must be absolute";
+    assert_eq!(error.to_string(), told);
+}
+
+#[test]
+fn every_key_is_documented() {
+    let page = include_str!("../../../docs/configuration.md");
+    let socket = serde_json::to_value(socket(json!({}))).unwrap();
+    for key in
+        socket.as_object().unwrap().keys().map(String::as_str).chain(Settings::KEYS.iter().copied())
+    {
+        assert!(page.contains(&format!("`{key}`")), "{key}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_as_the_same(
+        attempts in any::<u32>(),
+        [delay, timeout, connect, stall] in std::array::from_fn(|_| 1..=86_400_000_u64),
+        idle in 1..=299_000_u64,
+        connections in 1..=1024_usize,
+        in_flight in 1..=65_536_usize,
+        capacity in 0..=1_048_576_usize,
+        frame in 1024..=u32::MAX as usize,
+        [resend, verify, round] in any::<[bool; 3]>(),
+    ) {
+        let built = UnixSocketConfig::builder("/run/p.sock")
+            .reconnect_attempts(attempts)
+            .reconnect_delay(Duration::from_millis(delay))
+            .timeout(Duration::from_millis(timeout))
+            .connect_timeout(Duration::from_millis(connect))
+            .stall_limit(Duration::from_millis(stall))
+            .idle_timeout(Duration::from_millis(idle))
+            .max_connections(connections)
+            .max_in_flight(in_flight)
+            .queue_capacity(capacity)
+            .max_frame_len(frame)
+            .retry(if resend { RetryPolicy::Resend } else { RetryPolicy::Unsent })
+            .verify(verify)
+            .big_integers(if round { BigIntegers::Round } else { BigIntegers::Refuse })
+            .build()
+            .unwrap();
+        let json = serde_json::to_string(&built).unwrap();
+        prop_assert_eq!(serde_json::from_str::<UnixSocketConfig>(&json).unwrap(), built);
+    }
+}

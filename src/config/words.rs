@@ -1,0 +1,134 @@
+//! The settings that are one word out of a few.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::setting::{Knob, Setting};
+
+/// Declares an enum together with its words in the configuration, so that
+/// reading, writing and the message of a refusal cannot disagree.
+macro_rules! words {
+    ($(
+        $(#[$doc:meta])*
+        pub enum $name:ident {
+            $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+
+        }
+    )+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// The word that stands for it in a configuration.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl Setting for $name {
+            type Bounds = ();
+
+            fn read(value: &Value, (): &()) -> Option<Self> {
+                match value.as_str()? {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            fn rule((): &()) -> String {
+                concat!("one of", $(" `", $word, "`",)+).replace("` `", "`, `")
+            }
+        }
+
+        impl Knob for $name {
+            fn write(&self) -> Value {
+                self.as_str().into()
+            }
+        }
+    )+};
+}
+
+words! {
+    /// How the gateway runs a plugin, and what the plugin may do.
+    ///
+    /// hookwire carries it for the gateway and does not act on it. The older words
+    /// `enforce`, `enforce_ignore_error` and `permissive` are read as
+    /// [`Sequential`](Self::Sequential), the same with [`OnError::Ignore`], and
+    /// [`Transform`](Self::Transform).
+    ///
+    /// ```
+    /// assert_eq!(hookwire::config::PluginMode::FireAndForget.as_str(), "fire_and_forget");
+    /// ```
+    pub enum PluginMode {
+        /// One after the other; may block and may modify. The default.
+        #[default]
+        Sequential = "sequential",
+        /// One after the other; may modify, cannot block.
+        Transform = "transform",
+        /// One after the other; can neither block nor modify.
+        Audit = "audit",
+        /// Beside others; may block, cannot modify.
+        Concurrent = "concurrent",
+        /// In the background, after all others; can neither block nor modify.
+        FireAndForget = "fire_and_forget",
+        /// Not run at all.
+        Disabled = "disabled",
+    }
+
+    /// What the gateway does when a plugin fails.
+    ///
+    /// hookwire carries it for the gateway: a failed call is always an error here.
+    ///
+    /// ```
+    /// assert_eq!(hookwire::config::OnError::default().as_str(), "fail");
+    /// ```
+    pub enum OnError {
+        /// Stop, and pass the error on. The default.
+        #[default]
+        Fail = "fail",
+        /// Log the error and go on.
+        Ignore = "ignore",
+        /// Log the error, go on, and run the plugin no more.
+        Disable = "disable",
+    }
+
+    /// Which calls are sent again after their connection broke.
+    ///
+    /// ```
+    /// assert_eq!(hookwire::RetryPolicy::default(), hookwire::RetryPolicy::Unsent);
+    /// ```
+    pub enum RetryPolicy {
+        /// Only calls of which no byte was written, so that no hook runs twice. The default.
+        #[default]
+        Unsent = "unsent",
+        /// Also calls that were sent: their hook may run more than once.
+        Resend = "resend",
+    }
+
+    /// What happens to integers beyond ±2^53, which the wire (a double) cannot carry.
+    ///
+    /// ```
+    /// assert_eq!(hookwire::BigIntegers::default(), hookwire::BigIntegers::Refuse);
+    /// ```
+    pub enum BigIntegers {
+        /// The call is refused before anything is sent. The default.
+        #[default]
+        Refuse = "refuse",
+        /// They become the nearest double.
+        Round = "round",
+    }
+}
