@@ -20,11 +20,15 @@ use super::{Headers, Object, null_as_default, redacted_debug, setters};
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PluginViolation {
-    /// The reason in a few words.
+    /// The reason in a few words. Like the next two it is read as empty where it
+    /// is missing: a denial must not get lost over its wording.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub reason: String,
     /// The reason in full.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub description: String,
     /// The plugin's own code, for programs.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub code: String,
     /// Whatever else the plugin wanted to say.
     #[serde(default, deserialize_with = "null_as_default")]

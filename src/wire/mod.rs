@@ -1,14 +1,62 @@
-//! draft
+//! What travels on the socket.
+//!
+//! Every message is one frame, `[u32 big-endian length][protobuf]`. Frames have
+//! no tag and no id: the server tells requests apart by trying them in order,
+//! the client knows what a reply answers from the order of its own requests.
+//! `proto/plugin_service.proto` is the schema, prost its judge.
+//!
+//! Payloads, results and contexts are `google.protobuf.Struct`, JSON in
+//! protobuf. Between the caller's types and these bytes there is no tree:
+//! `ser` writes serde straight onto the wire format, `de` reads it in place.
+//! Both are bound by what the reference server does: numbers are doubles, and
+//! more than 100 nested messages are not understood.
+//!
+//! | file | role |
+//! |---|---|
+//! | `varint`, `reader`, `writer` | protobuf's primitives |
+//! | `ser`, `key`, `de`, `duplicates` | serde to and from Struct |
+//! | `context`, `request`, `reply` | the messages of a call |
+//! | `frame` | the codec around them |
+
+pub(crate) mod context;
+mod de;
+mod duplicates;
+mod error;
+pub(crate) mod frame;
+mod key;
+mod reader;
+pub(crate) mod reply;
+pub(crate) mod request;
+mod ser;
+#[cfg(test)]
+mod tests;
+mod varint;
+mod writer;
+
+pub(crate) use error::DecodeError;
+pub use error::EncodeError;
+
+/// The generated messages.
 pub(crate) mod proto {
     #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
     include!(concat!(env!("OUT_DIR"), "/cpex.rs"));
 }
 
-/// Why a payload or a context cannot be said on the wire.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// draft
-    #[error("{0}")]
-    Custom(String),
+/// Runs `read` on `message`; if its layout is unusual, on the layout that prost
+/// gives it. prost merges what is repeated and orders what is not, as protobuf
+/// demands, so `read` never has to.
+pub(crate) fn read_any_layout<M, T>(
+    message: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError>
+where
+    M: prost::Message + Default,
+{
+    match read(message) {
+        Err(DecodeError::Unusual) => {
+            let parsed = M::decode(message).map_err(|_| DecodeError::Malformed("structure"))?;
+            read(&parsed.encode_to_vec())
+        }
+        other => other,
+    }
 }

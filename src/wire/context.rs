@@ -1,0 +1,124 @@
+//! The context of a call, to and from the wire.
+//!
+//! Unset and empty are the same on the wire, so empty strings and objects are
+//! left out. In a reply, only the request's id and what plugins may change
+//! (state, metadata, global state) is of interest.
+
+use super::reader::{Field, Reader};
+use super::ser::write_struct;
+use super::writer::Writer;
+use super::{DecodeError, EncodeError};
+use crate::config::BigIntegers;
+use crate::model::{Object, PluginContext, User};
+
+/// Writes `context` as a PluginContext under `tag`.
+pub(crate) fn write_context(
+    writer: &mut Writer,
+    tag: u8,
+    context: &PluginContext,
+    big_integers: BigIntegers,
+) -> Result<(), EncodeError> {
+    let global = &context.global_context;
+    let object = |writer: &mut Writer, tag, object: &Object| {
+        if object.is_empty() { Ok(()) } else { write_object(writer, tag, object, big_integers) }
+    };
+    writer.begin(tag)?;
+    writer.begin(0x0a)?;
+    write_text(writer, 0x0a, &global.request_id);
+    write_text(writer, 0x12, global.server_id.as_deref().unwrap_or_default());
+    write_text(writer, 0x1a, global.tenant_id.as_deref().unwrap_or_default());
+    match &global.user {
+        None => {}
+        // Members of a oneof are written even when empty: they say which is set.
+        Some(User::Name(name)) => writer.string(0x22, name.as_bytes()),
+        Some(User::Details(details)) => write_object(writer, 0x2a, details, big_integers)?,
+    }
+    object(writer, 0x32, &global.metadata)?;
+    object(writer, 0x3a, &global.state)?;
+    writer.end(1);
+    object(writer, 0x12, &context.state)?;
+    object(writer, 0x1a, &context.metadata)?;
+    writer.end(1);
+    Ok(())
+}
+
+pub(super) fn write_text(writer: &mut Writer, tag: u8, text: &str) {
+    if !text.is_empty() {
+        writer.string(tag, text.as_bytes());
+    }
+}
+
+/// A Struct under `tag`.
+pub(super) fn write_object<T: serde::Serialize + ?Sized>(
+    writer: &mut Writer,
+    tag: u8,
+    object: &T,
+    big_integers: BigIntegers,
+) -> Result<(), EncodeError> {
+    writer.begin(tag)?;
+    write_struct(writer, object, big_integers)?;
+    writer.end(1);
+    Ok(())
+}
+
+/// The parts of a PluginContext, still encoded.
+#[derive(Debug, Default)]
+pub(crate) struct ContextParts<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) server_id: &'a str,
+    pub(crate) tenant_id: &'a str,
+    pub(crate) user: Option<UserPart<'a>>,
+    pub(crate) global_metadata: Option<&'a [u8]>,
+    pub(crate) global_state: Option<&'a [u8]>,
+    pub(crate) state: Option<&'a [u8]>,
+    pub(crate) metadata: Option<&'a [u8]>,
+}
+
+#[derive(Debug)]
+pub(crate) enum UserPart<'a> {
+    Name(&'a str),
+    Details(&'a [u8]),
+}
+
+impl<'a> ContextParts<'a> {
+    pub(crate) fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut parts = Self::default();
+        let mut global = None;
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next()? {
+            match number {
+                1 => set_once(&mut global, field)?,
+                2 => set_once(&mut parts.state, field)?,
+                3 => set_once(&mut parts.metadata, field)?,
+                _ => {}
+            }
+        }
+        let mut reader = Reader::new(global.unwrap_or_default());
+        while let Some((number, field)) = reader.next()? {
+            match number {
+                1 => parts.request_id = field.str()?,
+                2 => parts.server_id = field.str()?,
+                3 => parts.tenant_id = field.str()?,
+                4 => parts.user = Some(UserPart::Name(field.str()?)),
+                5 if parts.user.is_some() => return Err(DecodeError::Unusual),
+                5 => parts.user = Some(UserPart::Details(field.bytes()?)),
+                6 => set_once(&mut parts.global_metadata, field)?,
+                7 => set_once(&mut parts.global_state, field)?,
+                _ => {}
+            }
+        }
+        Ok(parts)
+    }
+}
+
+/// Takes a nested message that may come once; a second one would have to be
+/// merged, which is left to prost.
+pub(super) fn set_once<'a>(
+    slot: &mut Option<&'a [u8]>,
+    field: Field<'a>,
+) -> Result<(), DecodeError> {
+    match slot.replace(field.bytes()?) {
+        None => Ok(()),
+        Some(_) => Err(DecodeError::Unusual),
+    }
+}

@@ -1,0 +1,103 @@
+//! Why something cannot be said on the wire, or cannot be understood from it.
+
+use std::fmt::Display;
+
+use serde::de::{Expected, Unexpected};
+
+/// Why a payload or a context cannot be said on the wire.
+///
+/// It is found before anything is sent, and never quotes the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The server's parser would give up, and skip the hook without a word.
+    #[error(
+        "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 46 lists, which cost two)"
+    )]
+    TooDeep {
+        /// How many objects and lists are around the one that was refused,
+        /// the top-level field of the payload or context included.
+        depth: usize,
+        /// How many nested protobuf messages the server takes.
+        limit: usize,
+    },
+    /// NaN and infinities are not JSON.
+    #[error("a number is NaN or infinite, which JSON cannot say")]
+    NotFinite,
+    /// A double would silently change the integer.
+    #[error(
+        "an integer beyond \u{b1}2^53 cannot be carried exactly; send it as a string, or set `big_integers` to `round`"
+    )]
+    BigInteger,
+    /// Payloads, states and metadata are objects.
+    #[error("an object is needed here")]
+    NotAnObject,
+    /// Only strings, and what reads like one, can be keys of an object.
+    #[error("an object's key must be a string")]
+    KeyNotAString,
+    /// A number of serde_json that is no number.
+    #[error("a number of serde_json could not be read")]
+    Number,
+    /// serde_json's raw text would have to be parsed first.
+    #[error("serde_json's RawValue cannot be sent; send the parsed value")]
+    RawValue,
+    /// The message reaches the four gigabytes that a frame's length can say.
+    #[error("the message is beyond four gigabytes")]
+    TooLarge,
+    /// The type's own `Serialize` gave up.
+    #[error("{0}")]
+    Custom(String),
+}
+
+impl serde::ser::Error for EncodeError {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::Custom(message.to_string())
+    }
+}
+
+/// Why a reply (or, on the server, a request) could not be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DecodeError {
+    /// The bytes are not protobuf.
+    #[error("the bytes are not a valid protobuf message ({0})")]
+    Malformed(&'static str),
+    /// Valid protobuf, but laid out in a way that only a general parser follows:
+    /// repeated fields that merge, fields out of order, duplicate keys.
+    #[error("the message is laid out unusually")]
+    Unusual,
+    /// Deeper than any server nests, and than a stack is sure to bear.
+    #[error("the reply nests too deep")]
+    TooDeep,
+    /// Valid protobuf that does not fit the type that was asked for.
+    #[error("{0}")]
+    Shape(String),
+}
+
+/// serde's own messages quote the value; ours must not, because errors are logged.
+impl serde::de::Error for DecodeError {
+    fn custom<T: Display>(message: T) -> Self {
+        Self::Shape(message.to_string())
+    }
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::Shape(format!("found {}, expected {expected}", kind(&found)))
+    }
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::Shape(format!("found another {} than expected: {expected}", kind(&found)))
+    }
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::Shape(format!("found an unknown variant, expected one of {expected:?}"))
+    }
+}
+
+fn kind(found: &Unexpected<'_>) -> &'static str {
+    match found {
+        Unexpected::Bool(_) => "a boolean",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "an integer",
+        Unexpected::Float(_) => "a number",
+        Unexpected::Str(_) | Unexpected::Char(_) => "a string",
+        Unexpected::Unit | Unexpected::Option => "null",
+        Unexpected::Seq => "a list",
+        Unexpected::Map => "an object",
+        _ => "something else",
+    }
+}

@@ -1,0 +1,201 @@
+//! Replies: what came back, and whether it is the answer to this request.
+//!
+//! Nothing on the wire ties a reply to its request but the order. So every reply
+//! is held against what was asked: the plugin's name, the request's id where a
+//! context comes back, and the verdict that each result must have. Whatever does
+//! not fit makes the whole connection suspect.
+
+use prost::Message as _;
+use serde::de::DeserializeOwned;
+
+use super::context::{ContextParts, set_once};
+use super::de::read_struct;
+use super::reader::Reader;
+use super::{DecodeError, proto, read_any_layout};
+use crate::error::PluginFault;
+use crate::model::{DenialMetadata, DenialMetric, Object, PluginResult, ReplyContext};
+
+/// JSON-RPC's "internal error", which an error without a code stands for.
+const INTERNAL_ERROR: i32 = -32603;
+
+/// The one error of the server that names no plugin: it understood no request.
+const UNKNOWN_MESSAGE: &str = "UNKNOWN_MESSAGE";
+
+/// What a reply must agree with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Expected<'a> {
+    pub(crate) plugin: &'a str,
+    pub(crate) request_id: &'a str,
+}
+
+/// A reply that is the answer to its request.
+#[derive(Debug)]
+pub(crate) enum HookReply<P> {
+    Result(PluginResult<P>, Option<ReplyContext>),
+    Fault(PluginFault),
+}
+
+/// A reply that is not.
+#[derive(Debug, PartialEq)]
+pub(crate) enum ReplyFault {
+    /// `field` is another than was asked for.
+    Mismatch {
+        field: &'static str,
+    },
+    /// Neither a result nor an error.
+    Empty,
+    Undecodable(DecodeError),
+}
+
+impl From<DecodeError> for ReplyFault {
+    fn from(error: DecodeError) -> Self {
+        Self::Undecodable(error)
+    }
+}
+
+/// Reads the reply to an `InvokeHookRequest`.
+pub(crate) fn hook_reply<P: DeserializeOwned>(
+    message: &[u8],
+    expected: Expected<'_>,
+) -> Result<HookReply<P>, ReplyFault> {
+    match read_hook_reply(message, expected) {
+        Err(ReplyFault::Undecodable(DecodeError::Unusual)) => {
+            let parsed = proto::InvokeHookResponse::decode(message)
+                .map_err(|_| DecodeError::Malformed("structure"))?;
+            read_hook_reply(&parsed.encode_to_vec(), expected)
+        }
+        other => other,
+    }
+}
+
+fn read_hook_reply<P: DeserializeOwned>(
+    message: &[u8],
+    expected: Expected<'_>,
+) -> Result<HookReply<P>, ReplyFault> {
+    let mut plugin = "";
+    let (mut result, mut context, mut error, mut base) = (None, None, None, None);
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next()? {
+        match number {
+            1 => plugin = field.str()?,
+            2 => set_once(&mut result, field)?,
+            3 => set_once(&mut context, field)?,
+            4 => set_once(&mut error, field)?,
+            5 => set_once(&mut base, field)?,
+            _ => {}
+        }
+    }
+    let fault = error.map(|error| read_fault(error, expected.plugin)).transpose()?.flatten();
+    if fault.is_none() && result.is_none() {
+        return Err(ReplyFault::Empty);
+    }
+    let nameless = plugin.is_empty() && fault.as_ref().is_some_and(|f| f.code == UNKNOWN_MESSAGE);
+    if plugin != expected.plugin && !nameless {
+        return Err(ReplyFault::Mismatch { field: "plugin_name" });
+    }
+    let context = context.map(ContextParts::read).transpose()?;
+    if context.as_ref().is_some_and(|context| context.request_id != expected.request_id) {
+        return Err(ReplyFault::Mismatch { field: "request_id" });
+    }
+    // An error wins over a result, and leaves the caller's context as it was.
+    if let Some(fault) = fault {
+        return Ok(HookReply::Fault(fault));
+    }
+    let mut result: PluginResult<P> = read_struct(result.unwrap_or_default())?;
+    if let Some(denial) = base.map(read_denial_metadata).transpose()?.flatten() {
+        result.denial_metadata = Some(denial);
+    }
+    // The server leaves out who refused; it can only be the called plugin.
+    if let Some(violation) = &mut result.violation {
+        violation.plugin_name.get_or_insert_with(|| expected.plugin.to_owned());
+    }
+    Ok(HookReply::Result(result, context.map(read_reply_context).transpose()?))
+}
+
+fn read_object(message: Option<&[u8]>) -> Result<Object, DecodeError> {
+    message.map_or_else(|| Ok(Object::new()), read_struct)
+}
+
+fn read_reply_context(parts: ContextParts<'_>) -> Result<ReplyContext, DecodeError> {
+    Ok(ReplyContext {
+        global_state: parts.global_state.map(read_struct).transpose()?,
+        state: read_object(parts.state)?,
+        metadata: read_object(parts.metadata)?,
+    })
+}
+
+/// A PluginError; one with an empty message is no error.
+fn read_fault(message: &[u8], called: &str) -> Result<Option<PluginFault>, DecodeError> {
+    let (mut text, mut plugin, mut code, mut details, mut mcp_code) = ("", "", "", None, 0);
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next()? {
+        match number {
+            1 => text = field.str()?,
+            2 => plugin = field.str()?,
+            3 => code = field.str()?,
+            4 => set_once(&mut details, field)?,
+            // An int32 travels as the 64-bit varint of its value.
+            5 => mcp_code = field.varint()? as i32,
+            _ => {}
+        }
+    }
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(PluginFault {
+        message: text.to_owned(),
+        plugin_name: if plugin.is_empty() { called } else { plugin }.to_owned(),
+        code: code.to_owned(),
+        details: read_object(details)?,
+        mcp_error_code: if mcp_code == 0 { INTERNAL_ERROR } else { mcp_code },
+    }))
+}
+
+/// The exact metrics beside the result's doubles. Rare, so prost reads them.
+fn read_denial_metadata(message: &[u8]) -> Result<Option<DenialMetadata>, DecodeError> {
+    use proto::denial_metric::Value;
+
+    let base = proto::PluginResultBase::decode(message)
+        .map_err(|_| DecodeError::Malformed("result_base"))?;
+    Ok(base.denial_metadata.map(|metadata| {
+        let metric = |metric: proto::DenialMetric| {
+            Some(match metric.value? {
+                Value::Boolean(value) => DenialMetric::Boolean(value),
+                Value::Integer(value) => DenialMetric::Integer(value),
+                Value::Floating(value) => DenialMetric::Floating(value),
+            })
+        };
+        let fields = metadata.fields.into_iter();
+        DenialMetadata::sanitize(fields.map(|(key, value)| (key, metric(value))).collect())
+    }))
+}
+
+/// Reads the reply to a `GetPluginConfigRequest`; `None` is "not found".
+pub(crate) fn config_reply(message: &[u8]) -> Result<Option<Object>, DecodeError> {
+    read_any_layout::<proto::GetPluginConfigResponse, _>(message, |message| {
+        let (mut found, mut config) = (false, None);
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next()? {
+            match number {
+                1 => found = field.varint()? != 0,
+                2 => set_once(&mut config, field)?,
+                _ => {}
+            }
+        }
+        if found { read_object(config).map(Some) } else { Ok(None) }
+    })
+}
+
+/// Reads the reply to a `GetPluginConfigsRequest`.
+pub(crate) fn configs_reply(message: &[u8]) -> Result<Vec<Object>, DecodeError> {
+    read_any_layout::<proto::GetPluginConfigsResponse, _>(message, |message| {
+        let mut configs = Vec::new();
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next()? {
+            if number == 1 {
+                configs.push(read_struct(field.bytes()?)?);
+            }
+        }
+        Ok(configs)
+    })
+}

@@ -1,0 +1,41 @@
+//! Requests, each encoded in one pass into the frame that goes onto the socket.
+
+use serde::Serialize;
+
+use super::EncodeError;
+use super::context::{write_context, write_object};
+use super::writer::Writer;
+use crate::config::BigIntegers;
+use crate::model::PluginContext;
+
+/// An encoded request: frame header and message.
+pub(crate) type Frame = Vec<u8>;
+
+/// Runs `hook_type` of `plugin` on `payload`.
+pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
+    hook_type: &str,
+    plugin: &str,
+    payload: &T,
+    context: &PluginContext,
+    big_integers: BigIntegers,
+    capacity: usize,
+) -> Result<Frame, EncodeError> {
+    let mut writer = Writer::with_capacity(capacity);
+    writer.string(0x0a, hook_type.as_bytes());
+    writer.string(0x12, plugin.as_bytes());
+    write_object(&mut writer, 0x1a, payload, big_integers)?;
+    write_context(&mut writer, 0x22, context, big_integers)?;
+    writer.into_frame()
+}
+
+/// Asks for the configuration of `plugin`.
+pub(crate) fn get_plugin_config(plugin: &str) -> Result<Frame, EncodeError> {
+    let mut writer = Writer::with_capacity(plugin.len() + 16);
+    writer.string(0x0a, plugin.as_bytes());
+    writer.into_frame()
+}
+
+/// Asks for all configurations: an empty message.
+pub(crate) fn get_plugin_configs() -> Result<Frame, EncodeError> {
+    Writer::with_capacity(0).into_frame()
+}

@@ -1,0 +1,378 @@
+//! serde onto `google.protobuf.Struct`, without a tree in between.
+//!
+//! A Struct is `map<string, Value> fields = 1`; a map entry is a message of key
+//! (1) and Value (2); a Value is one of null (1), number (2), string (3), bool
+//! (4), Struct (5) and list (6). Whoever serialises a value also closes the
+//! messages that end with it, so that their lengths are filled in together.
+
+use serde::ser::{self, Serialize};
+
+use super::{EncodeError, key::KeyEncoder, writer::Writer};
+use crate::config::BigIntegers;
+
+/// The integer up to which a double carries every integer exactly.
+pub(crate) const MAX_EXACT_INTEGER: u64 = 1 << 53;
+
+/// How serde_json presents a number where any crate of the program has turned
+/// on its `arbitrary_precision`: an object of this name with the digits in it.
+const JSON_NUMBER: &str = "$serde_json::private::Number";
+const JSON_RAW: &str = "$serde_json::private::RawValue";
+
+const ENTRY: u8 = 0x0a;
+pub(super) const KEY: u8 = 0x0a;
+const ENTRY_VALUE: u8 = 0x12;
+const ITEM: u8 = 0x0a;
+const NULL: u8 = 0x08;
+const NUMBER: u8 = 0x11;
+const BOOL: u8 = 0x20;
+const OBJECT: u8 = 0x2a;
+const LIST: u8 = 0x32;
+
+/// Writes the fields of `object` into the Struct that is open in `writer`.
+pub(crate) fn write_struct<T>(
+    writer: &mut Writer,
+    object: &T,
+    big_integers: BigIntegers,
+) -> Result<(), EncodeError>
+where
+    T: Serialize + ?Sized,
+{
+    object.serialize(Encoder { writer, big_integers, place: Place::Root })
+}
+
+/// Where the value goes.
+#[derive(Clone, Copy)]
+pub(super) enum Place {
+    /// The open message is the Struct: only an object will do.
+    Root,
+    /// A Value under `tag`, with which `close` surrounding messages end.
+    Value { tag: u8, close: usize },
+}
+
+pub(super) struct Encoder<'w> {
+    writer: &'w mut Writer,
+    big_integers: BigIntegers,
+    place: Place,
+}
+
+impl<'w> Encoder<'w> {
+    #[inline]
+    fn scalar(self, kind: u8, content: &[u8]) -> Result<(), EncodeError> {
+        let Place::Value { tag, close } = self.place else {
+            return Err(EncodeError::NotAnObject);
+        };
+        self.writer.check_room(1)?;
+        self.writer.raw(&[tag, 1 + content.len() as u8, kind]);
+        self.writer.raw(content);
+        self.writer.end(close);
+        Ok(())
+    }
+
+    fn number(self, value: f64) -> Result<(), EncodeError> {
+        if !value.is_finite() {
+            return Err(EncodeError::NotFinite);
+        }
+        self.scalar(NUMBER, &value.to_le_bytes())
+    }
+
+    fn integer(self, magnitude: u128, value: f64) -> Result<(), EncodeError> {
+        if magnitude > u128::from(MAX_EXACT_INTEGER) && self.big_integers == BigIntegers::Refuse {
+            return Err(EncodeError::BigInteger);
+        }
+        self.number(value)
+    }
+
+    /// A number that serde_json holds as text.
+    fn digits(self, text: &serde_json::Result<serde_json::Value>) -> Result<(), EncodeError> {
+        let text = text.as_ref().ok().and_then(|text| text.as_str()).ok_or(EncodeError::Number)?;
+        if let Ok(integer) = text.parse::<i128>() {
+            return ser::Serializer::serialize_i128(self, integer);
+        }
+        self.number(text.parse().map_err(|_| EncodeError::Number)?)
+    }
+
+    /// Opens an object or a list, as `kind` says.
+    fn open(self, kind: u8) -> Result<Compound<'w>, EncodeError> {
+        let Self { writer, big_integers, place } = self;
+        let close = match place {
+            Place::Root if kind == OBJECT => 0,
+            Place::Root => return Err(EncodeError::NotAnObject),
+            Place::Value { tag, close } => {
+                // What cannot hold a value any more is refused even when empty, so
+                // that the limit does not depend on what is inside.
+                writer.check_room(if kind == OBJECT { 4 } else { 3 })?;
+                writer.begin(tag)?;
+                writer.begin(kind)?;
+                close + 2
+            }
+        };
+        Ok(Compound { writer, big_integers, close })
+    }
+
+    /// Opens the content of an enum variant: the value of an object's only key.
+    fn open_variant(self, variant: &'static str, kind: u8) -> Result<Compound<'w>, EncodeError> {
+        let Compound { writer, big_integers, close } = self.open(OBJECT)?;
+        writer.begin(ENTRY)?;
+        writer.string(KEY, variant.as_bytes());
+        let place = Place::Value { tag: ENTRY_VALUE, close: close + 1 };
+        Encoder { writer, big_integers, place }.open(kind)
+    }
+}
+
+impl<'w> ser::Serializer for Encoder<'w> {
+    type Ok = ();
+    type Error = EncodeError;
+    type SerializeSeq = Compound<'w>;
+    type SerializeTuple = Compound<'w>;
+    type SerializeTupleStruct = Compound<'w>;
+    type SerializeTupleVariant = Compound<'w>;
+    type SerializeMap = Compound<'w>;
+    type SerializeStruct = Fields<'w>;
+    type SerializeStructVariant = Compound<'w>;
+
+    fn serialize_bool(self, v: bool) -> Result<(), EncodeError> {
+        self.scalar(BOOL, &[u8::from(v)])
+    }
+    fn serialize_i8(self, v: i8) -> Result<(), EncodeError> {
+        self.number(f64::from(v))
+    }
+    fn serialize_i16(self, v: i16) -> Result<(), EncodeError> {
+        self.number(f64::from(v))
+    }
+    fn serialize_i32(self, v: i32) -> Result<(), EncodeError> {
+        self.number(f64::from(v))
+    }
+    fn serialize_i64(self, v: i64) -> Result<(), EncodeError> {
+        self.integer(u128::from(v.unsigned_abs()), v as f64)
+    }
+    fn serialize_i128(self, v: i128) -> Result<(), EncodeError> {
+        self.integer(v.unsigned_abs(), v as f64)
+    }
+    fn serialize_u8(self, v: u8) -> Result<(), EncodeError> {
+        self.number(f64::from(v))
+    }
+    fn serialize_u16(self, v: u16) -> Result<(), EncodeError> {
+        self.number(f64::from(v))
+    }
+    fn serialize_u32(self, v: u32) -> Result<(), EncodeError> {
+        self.number(f64::from(v))
+    }
+    fn serialize_u64(self, v: u64) -> Result<(), EncodeError> {
+        self.integer(u128::from(v), v as f64)
+    }
+    fn serialize_u128(self, v: u128) -> Result<(), EncodeError> {
+        self.integer(v, v as f64)
+    }
+    fn serialize_f32(self, v: f32) -> Result<(), EncodeError> {
+        self.number(f64::from(v))
+    }
+    fn serialize_f64(self, v: f64) -> Result<(), EncodeError> {
+        self.number(v)
+    }
+    fn serialize_char(self, v: char) -> Result<(), EncodeError> {
+        self.serialize_str(v.encode_utf8(&mut [0; 4]))
+    }
+    #[inline]
+    fn serialize_str(self, v: &str) -> Result<(), EncodeError> {
+        let Place::Value { tag, close } = self.place else {
+            return Err(EncodeError::NotAnObject);
+        };
+        self.writer.check_room(1)?;
+        self.writer.value_string(tag, v.as_bytes());
+        self.writer.end(close);
+        Ok(())
+    }
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), EncodeError> {
+        // As serde_json does: JSON has no bytes.
+        self.collect_seq(v)
+    }
+    fn serialize_none(self) -> Result<(), EncodeError> {
+        self.serialize_unit()
+    }
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), EncodeError> {
+        value.serialize(self)
+    }
+    fn serialize_unit(self) -> Result<(), EncodeError> {
+        self.scalar(NULL, &[0])
+    }
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), EncodeError> {
+        self.serialize_unit()
+    }
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), EncodeError> {
+        self.serialize_str(variant)
+    }
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), EncodeError> {
+        value.serialize(self)
+    }
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), EncodeError> {
+        let mut object = self.open(OBJECT)?;
+        object.entry(variant, value)?;
+        object.close();
+        Ok(())
+    }
+    fn serialize_seq(self, _: Option<usize>) -> Result<Compound<'w>, EncodeError> {
+        self.open(LIST)
+    }
+    fn serialize_tuple(self, _: usize) -> Result<Compound<'w>, EncodeError> {
+        self.open(LIST)
+    }
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Compound<'w>, EncodeError> {
+        self.open(LIST)
+    }
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Compound<'w>, EncodeError> {
+        self.open_variant(variant, LIST)
+    }
+    fn serialize_map(self, _: Option<usize>) -> Result<Compound<'w>, EncodeError> {
+        self.open(OBJECT)
+    }
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'w>, EncodeError> {
+        match name {
+            JSON_NUMBER => Ok(Fields::Number(self)),
+            JSON_RAW => Err(EncodeError::RawValue),
+            _ => self.open(OBJECT).map(Fields::Object),
+        }
+    }
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Compound<'w>, EncodeError> {
+        self.open_variant(variant, OBJECT)
+    }
+}
+
+/// An object or a list under way; `close` messages end with it.
+pub(super) struct Compound<'w> {
+    writer: &'w mut Writer,
+    big_integers: BigIntegers,
+    close: usize,
+}
+
+impl Compound<'_> {
+    fn value<T: Serialize + ?Sized>(&mut self, place: Place, value: &T) -> Result<(), EncodeError> {
+        value.serialize(Encoder { writer: self.writer, big_integers: self.big_integers, place })
+    }
+
+    #[inline]
+    fn entry<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), EncodeError> {
+        self.writer.begin(ENTRY)?;
+        self.writer.string(KEY, key.as_bytes());
+        self.value(Place::Value { tag: ENTRY_VALUE, close: 1 }, value)
+    }
+
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.value(Place::Value { tag: ITEM, close: 0 }, value)
+    }
+
+    fn close(self) {
+        self.writer.end(self.close);
+    }
+}
+
+impl ser::SerializeMap for Compound<'_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
+        self.writer.begin(ENTRY)?;
+        key.serialize(KeyEncoder(self.writer))
+    }
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.value(Place::Value { tag: ENTRY_VALUE, close: 1 }, value)
+    }
+    fn end(self) -> Result<(), EncodeError> {
+        self.close();
+        Ok(())
+    }
+}
+
+/// The list-like and struct-like traits differ in the names of their methods only.
+macro_rules! impl_compound {
+    ($($name:ident :: $method:ident ( $($key:ident)? ) => $write:ident;)*) => {$(
+        impl ser::$name for Compound<'_> {
+            type Ok = ();
+            type Error = EncodeError;
+            fn $method<T: Serialize + ?Sized>(
+                &mut self,
+                $($key: &'static str,)?
+                value: &T,
+            ) -> Result<(), EncodeError> {
+                self.$write($($key,)? value)
+            }
+            fn end(self) -> Result<(), EncodeError> {
+                self.close();
+                Ok(())
+            }
+        }
+    )*};
+}
+
+impl_compound! {
+    SerializeSeq::serialize_element() => item;
+    SerializeTuple::serialize_element() => item;
+    SerializeTupleStruct::serialize_field() => item;
+    SerializeTupleVariant::serialize_field() => item;
+    SerializeStructVariant::serialize_field(key) => entry;
+}
+
+/// A struct under way: nearly always an object, or a number of serde_json.
+pub(super) enum Fields<'w> {
+    Object(Compound<'w>),
+    Number(Encoder<'w>),
+    NumberWritten,
+}
+
+impl ser::SerializeStruct for Fields<'_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    #[inline]
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), EncodeError> {
+        if let Self::Object(object) = self {
+            return object.entry(key, value);
+        }
+        match std::mem::replace(self, Self::NumberWritten) {
+            Self::Number(encoder) => {
+                encoder.digits(&value.serialize(serde_json::value::Serializer))
+            }
+            _ => Err(EncodeError::Number),
+        }
+    }
+    fn end(self) -> Result<(), EncodeError> {
+        if let Self::Object(object) = self {
+            object.close();
+        }
+        Ok(())
+    }
+}

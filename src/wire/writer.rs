@@ -1,0 +1,268 @@
+//! Writes nested protobuf messages forward, into one buffer, in one pass.
+//!
+//! A nested message is preceded by its length, which is known only at its end.
+//! The writer leaves one byte for it and closes up later: contents below 128
+//! bytes cost nothing, longer ones are moved once. Before a long string is
+//! written, the lengths of everything that is open are widened, so the string
+//! itself is never moved. The bytes that come out are minimal protobuf.
+
+use super::EncodeError;
+use super::varint::{encoded_len, write_varint};
+
+/// How deep messages may nest, counted from the request or reply itself: the
+/// reference server's parser gives up beyond it, and answers with an empty frame.
+pub(crate) const MAX_LEVELS: usize = 100;
+
+/// Strings from this size on widen the open lengths before they are written.
+const LONG_STRING: usize = 2048;
+
+/// The most messages that end together: value, object, entry, and the same
+/// again around them where an enum variant wraps its content.
+const MAX_END: usize = 6;
+
+/// The room in front of the message for the frame's length.
+pub(crate) const FRAME_HEADER: usize = 4;
+
+/// One growing request or reply.
+pub(crate) struct Writer {
+    buf: Vec<u8>,
+    /// Where the length of each open message stands; the last is the innermost.
+    at: [u32; MAX_LEVELS],
+    /// How many bytes are left for it.
+    width: [u8; MAX_LEVELS],
+    open: usize,
+}
+
+impl Writer {
+    /// Starts a message with room for the frame header in front of it.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let mut buf = Vec::with_capacity(capacity.max(FRAME_HEADER));
+        buf.extend_from_slice(&[0; FRAME_HEADER]);
+        Self { buf, at: [0; MAX_LEVELS], width: [0; MAX_LEVELS], open: 0 }
+    }
+
+    /// Fills in the frame header: four bytes, big-endian.
+    pub(crate) fn into_frame(mut self) -> Result<Vec<u8>, EncodeError> {
+        debug_assert_eq!(self.open, 0, "a message was left open");
+        let length = u32::try_from(self.buf.len() - FRAME_HEADER);
+        let length = length.map_err(|_| EncodeError::TooLarge)?;
+        self.buf[..FRAME_HEADER].copy_from_slice(&length.to_be_bytes());
+        Ok(self.buf)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_message(self) -> Vec<u8> {
+        self.into_frame().unwrap().split_off(FRAME_HEADER)
+    }
+
+    /// Opens a nested message under `tag`.
+    #[inline]
+    pub(crate) fn begin(&mut self, tag: u8) -> Result<(), EncodeError> {
+        self.check_room(1)?;
+        let at = u32::try_from(self.buf.len() + 1).map_err(|_| EncodeError::TooLarge)?;
+        self.buf.extend_from_slice(&[tag, 0]);
+        self.at[self.open] = at;
+        self.width[self.open] = 1;
+        self.open += 1;
+        Ok(())
+    }
+
+    /// Refuses what needs `more` nested messages where there is no level left for them.
+    #[inline]
+    pub(crate) fn check_room(&self, more: usize) -> Result<(), EncodeError> {
+        if self.open + more > MAX_LEVELS { Err(self.too_deep()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_deep(&self) -> EncodeError {
+        // Objects and lists stand in Values, under these tags; the first one is
+        // the top-level field, and the one that was refused is not open yet.
+        let container = |&at: &u32| matches!(self.buf[at as usize - 1], 0x2a | 0x32);
+        let depth = self.at[..self.open].iter().filter(|at| container(at)).count();
+        EncodeError::TooDeep { depth, limit: MAX_LEVELS }
+    }
+
+    /// Closes the `count` innermost messages, which all end here.
+    ///
+    /// Their lengths are filled in from the inside out, and what has to make
+    /// room for longer lengths is moved once, from its end towards its start.
+    pub(crate) fn end(&mut self, count: usize) {
+        let end = self.buf.len();
+        let first = self.open - count;
+        let mut needed = [0_u8; MAX_END];
+        let mut length = [0_usize; MAX_END];
+        let mut extra = 0;
+        for k in (0..count).rev() {
+            let start = self.at[first + k] as usize + usize::from(self.width[first + k]);
+            length[k] = end + extra - start;
+            // A widened length is never wider than needed: contents only grow.
+            needed[k] = encoded_len(length[k] as u64).max(usize::from(self.width[first + k])) as u8;
+            extra += usize::from(needed[k] - self.width[first + k]);
+        }
+        if extra > 0 {
+            self.buf.resize(end + extra, 0);
+        }
+        let (mut until, mut shift) = (end, extra);
+        for k in (0..count).rev() {
+            let at = self.at[first + k] as usize;
+            let start = at + usize::from(self.width[first + k]);
+            if shift > 0 {
+                self.buf.copy_within(start..until, start + shift);
+            }
+            shift -= usize::from(needed[k] - self.width[first + k]);
+            let slot = &mut self.buf[at + shift..at + shift + usize::from(needed[k])];
+            fill(slot, length[k] as u64);
+            until = at;
+        }
+        self.open = first;
+    }
+
+    /// A field of type string or bytes.
+    pub(crate) fn string(&mut self, tag: u8, value: &[u8]) {
+        if value.len() >= LONG_STRING {
+            self.widen_open(value.len());
+            self.buf.reserve(value.len() + 16);
+        }
+        self.buf.push(tag);
+        self.varint(value.len() as u64);
+        self.buf.extend_from_slice(value);
+    }
+
+    /// A Value under `tag` that holds a string: a message around a string field.
+    #[inline]
+    pub(crate) fn value_string(&mut self, tag: u8, value: &[u8]) {
+        if value.len() < 0x7e {
+            // Both lengths take one byte: the usual case, and a fast one.
+            let length = value.len() as u8;
+            self.buf.extend_from_slice(&[tag, length + 2, 0x1a, length]);
+            self.buf.extend_from_slice(value);
+            return;
+        }
+        let inner = 1 + encoded_len(value.len() as u64) + value.len();
+        self.buf.push(tag);
+        self.varint(inner as u64);
+        self.string(0x1a, value);
+    }
+
+    pub(crate) fn varint(&mut self, value: u64) {
+        write_varint(&mut self.buf, value);
+    }
+
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.buf.extend_from_slice(bytes);
+    }
+
+    /// Gives every open length the width that it will have once `coming` bytes are added.
+    #[cold]
+    fn widen_open(&mut self, coming: usize) {
+        let mut total = 0;
+        let mut wanted = [0_u8; MAX_LEVELS];
+        for k in (0..self.open).rev() {
+            let start = self.at[k] as usize + usize::from(self.width[k]);
+            let width = encoded_len((self.buf.len() + total - start + coming) as u64) as u8;
+            wanted[k] = width.max(self.width[k]);
+            total += usize::from(wanted[k] - self.width[k]);
+        }
+        if total == 0 {
+            return;
+        }
+        let mut until = self.buf.len();
+        self.buf.resize(until + total, 0);
+        let mut shift = total;
+        for k in (0..self.open).rev() {
+            let at = self.at[k] as usize;
+            self.buf.copy_within(
+                at + usize::from(self.width[k])..until,
+                at + usize::from(self.width[k]) + shift,
+            );
+            shift -= usize::from(wanted[k] - self.width[k]);
+            until = at;
+            self.at[k] = (at + shift) as u32;
+            self.width[k] = wanted[k];
+        }
+    }
+}
+
+/// Writes a varint into exactly `slot.len()` bytes.
+fn fill(slot: &mut [u8], mut value: u64) {
+    let last = slot.len() - 1;
+    for byte in &mut slot[..last] {
+        *byte = (value as u8 & 0x7f) | 0x80;
+        value >>= 7;
+    }
+    slot[last] = value as u8;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(depth: usize, content: &[u8]) -> Vec<u8> {
+        let mut message = content.to_vec();
+        for _ in 0..depth {
+            let mut outer = vec![0x0a];
+            write_varint(&mut outer, message.len() as u64);
+            outer.extend_from_slice(&message);
+            message = outer;
+        }
+        message
+    }
+
+    #[test]
+    fn lengths_are_minimal_whatever_the_content() {
+        for depth in 1..6 {
+            for size in [0, 1, 100, 120, 126, 127, 128, 129, 2047, 2048, 16_383, 16_384, 70_000] {
+                let content = vec![7_u8; size];
+                let mut expected = vec![0x1a];
+                write_varint(&mut expected, size as u64);
+                expected.extend_from_slice(&content);
+
+                let mut one_by_one = Writer::with_capacity(0);
+                let mut at_once = Writer::with_capacity(0);
+                for _ in 0..depth {
+                    one_by_one.begin(0x0a).and(at_once.begin(0x0a)).unwrap();
+                }
+                one_by_one.string(0x1a, &content);
+                at_once.string(0x1a, &content);
+                (0..depth).for_each(|_| one_by_one.end(1));
+                (0..depth / 3).for_each(|_| at_once.end(3));
+                at_once.end(depth % 3);
+
+                let expected = nested(depth, &expected);
+                assert_eq!(one_by_one.into_message(), expected, "depth {depth}, size {size}");
+                assert_eq!(at_once.into_message(), expected, "depth {depth}, size {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_long_strings_widen_the_open_lengths_again_and_again() {
+        let mut writer = Writer::with_capacity(0);
+        writer.begin(0x0a).and_then(|()| writer.begin(0x0a)).unwrap();
+        let mut content = Vec::new();
+        for size in [10, 3000, 14_000, 20, 3_000_000, 5] {
+            let text = vec![b'x'; size];
+            writer.string(0x1a, &text);
+            content.push(0x1a);
+            write_varint(&mut content, size as u64);
+            content.extend_from_slice(&text);
+        }
+        writer.end(2);
+        assert_eq!(writer.into_message(), nested(2, &content));
+    }
+
+    #[test]
+    fn a_frame_starts_with_its_length_in_four_big_endian_bytes() {
+        let mut writer = Writer::with_capacity(0);
+        writer.string(0x0a, &[b'a'; 300]);
+        let frame = writer.into_frame().unwrap();
+        assert_eq!(frame[..4], (frame.len() as u32 - 4).to_be_bytes());
+    }
+
+    #[test]
+    fn nesting_beyond_the_limit_is_refused() {
+        let mut writer = Writer::with_capacity(0);
+        assert!((0..MAX_LEVELS).all(|_| writer.begin(0x0a).is_ok()));
+        assert!(matches!(writer.begin(0x0a), Err(EncodeError::TooDeep { .. })));
+    }
+}
