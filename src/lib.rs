@@ -3,6 +3,7 @@
 compile_error!("hookwire talks over Unix domain sockets and builds on Unix targets only");
 
 pub mod config;
+mod connection;
 mod error;
 pub mod hooks;
 pub mod model;

@@ -1,0 +1,123 @@
+//! The requests that wait for their reply, in the order in which they were written.
+//!
+//! Replies carry no id: the first reply belongs to the first entry. So an entry
+//! enters when the first byte of its request enters the write queue, leaves when
+//! its reply (or the end of the connection) comes, and is never taken out of the
+//! middle. A caller that leaves takes its responder along and leaves a tombstone,
+//! whose reply is read and thrown away.
+//!
+//! Positions count the bytes of this connection's outgoing stream. They tell
+//! which requests the kernel has seen, and that decides what may be sent again.
+
+use std::collections::VecDeque;
+
+/// A request on its way. `T` is the responder, `D` a point in time.
+#[derive(Debug)]
+pub(crate) struct Entry<T, D> {
+    /// `None` is a tombstone.
+    pub(crate) responder: Option<T>,
+    pub(crate) deadline: D,
+    /// Where the request's first byte stands in the outgoing stream.
+    start: u64,
+    /// Where the next request's first byte stands.
+    end: u64,
+}
+
+/// A reply that nobody asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unasked;
+
+/// The first-in first-out queue of one socket; a new socket gets a new one.
+#[derive(Debug)]
+pub(crate) struct InFlight<T, D> {
+    entries: VecDeque<Entry<T, D>>,
+    /// Bytes that were queued for writing.
+    queued: u64,
+    /// Bytes that the kernel has taken.
+    written: u64,
+}
+
+impl<T, D: Copy + PartialOrd> InFlight<T, D> {
+    pub(crate) fn new() -> Self {
+        Self { entries: VecDeque::new(), queued: 0, written: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Takes in a request of `size` bytes, which were queued for writing.
+    pub(crate) fn push(&mut self, responder: T, deadline: D, size: usize) {
+        let start = self.queued;
+        self.queued += size as u64;
+        self.entries.push_back(Entry {
+            responder: Some(responder),
+            deadline,
+            start,
+            end: self.queued,
+        });
+    }
+
+    /// The kernel took `count` more bytes.
+    pub(crate) fn advance(&mut self, count: usize) {
+        self.written += count as u64;
+        debug_assert!(self.written <= self.queued, "more was written than was queued");
+    }
+
+    /// A reply came: whose? `Ok(None)` if that caller has left.
+    ///
+    /// # Errors
+    /// [`Unasked`] if nothing waits for a reply, or if the request it would
+    /// answer has not left yet.
+    pub(crate) fn pop(&mut self) -> Result<Option<T>, Unasked> {
+        match self.entries.front() {
+            Some(head) if head.end <= self.written => {
+                Ok(self.entries.pop_front().and_then(|entry| entry.responder))
+            }
+            _ => Err(Unasked),
+        }
+    }
+
+    /// The deadline of the request that the server owes a reply for next.
+    pub(crate) fn head_deadline(&self) -> Option<D> {
+        self.entries.front().map(|head| head.deadline)
+    }
+
+    /// Makes tombstones of the entries whose deadline is not after `now`: their responders.
+    pub(crate) fn expire(&mut self, now: D) -> impl Iterator<Item = T> {
+        self.entries
+            .iter_mut()
+            .filter(move |entry| entry.deadline <= now)
+            .filter_map(|entry| entry.responder.take())
+    }
+
+    /// The earliest deadline for which somebody still waits.
+    pub(crate) fn earliest_deadline(&self) -> Option<D> {
+        let waiting = self.entries.iter().filter(|entry| entry.responder.is_some());
+        waiting.map(|entry| entry.deadline).reduce(|a, b| if b < a { b } else { a })
+    }
+
+    /// Takes back the last request if the kernel has seen none of its bytes.
+    /// Only for a connection that is given up.
+    pub(crate) fn take_back(&mut self) -> Option<Entry<T, D>> {
+        if self.entries.back()?.start < self.written {
+            return None;
+        }
+        let entry = self.entries.pop_back()?;
+        self.queued = entry.start;
+        Some(entry)
+    }
+
+    /// Ends the queue: the responders of those who wait, oldest first.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.entries.drain(..).filter_map(|entry| entry.responder)
+    }
+}
+
+#[cfg(test)]
+#[path = "in_flight_tests.rs"]
+mod tests;
