@@ -21,6 +21,8 @@ pub(crate) struct Gauge {
     /// The number of a socket whose replies cannot be trusted, plus one.
     suspect: AtomicU64,
     suspect_reason: AtomicU8,
+    /// The number of the socket that brought a reply which was found good, plus one.
+    confirmed: AtomicU64,
     waker: AtomicWaker,
     pub(crate) traffic: Traffic,
 }
@@ -126,6 +128,18 @@ impl Gauge {
             1 => Suspicion::Undecodable,
             _ => Suspicion::Empty,
         })
+    }
+
+    /// A reply from `socket` was decoded and is what was asked for.
+    pub(crate) fn confirm(&self, socket: u64) {
+        if self.confirmed.load(Relaxed) != socket + 1 {
+            self.confirmed.store(socket + 1, Relaxed);
+        }
+    }
+
+    /// Whether any reply from `socket` was found good.
+    pub(crate) fn is_confirmed(&self, socket: u64) -> bool {
+        self.confirmed.load(Relaxed) == socket + 1
     }
 
     /// Wakes the task to look at what changed.

@@ -112,6 +112,16 @@ impl<T, D: Copy + PartialOrd> InFlight<T, D> {
         Some(entry)
     }
 
+    /// True if no responder is left for which `waits` holds.
+    pub(crate) fn nobody(&self, waits: impl Fn(&T) -> bool) -> bool {
+        !self.entries.iter().filter_map(|entry| entry.responder.as_ref()).any(waits)
+    }
+
+    /// Gives back the memory of past bursts.
+    pub(crate) fn shrink(&mut self) {
+        self.entries.shrink_to(0);
+    }
+
     /// Ends the queue: the responders of those who wait, oldest first.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = T> {
         self.entries.drain(..).filter_map(|entry| entry.responder)

@@ -1,0 +1,165 @@
+//! One open socket: frames in, frames out, and whose reply is whose.
+//!
+//! Reading and writing never wait for each other: both are tried in every turn
+//! of the task, so a server that answers only after it was read from, or reads
+//! only after its answer was taken, cannot bring the two to a standstill.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+use tokio_util::codec::{Decoder, LengthDelimitedCodec};
+use tokio_util::io::poll_read_buf;
+
+use super::in_flight::InFlight;
+use super::message::{Request, Responder};
+use super::outbox::Outbox;
+use super::transport::Transport;
+use crate::wire::frame;
+
+/// Room for a read at least; doubled while reads fill it, up to [`MOST_ROOM`].
+const LEAST_ROOM: usize = 8 * 1024;
+const MOST_ROOM: usize = 256 * 1024;
+
+/// Reads in one turn, after which other tasks get theirs.
+const READS: usize = 16;
+
+/// How a socket ends.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The server closed it between two frames.
+    Eof,
+    Io(io::Error),
+    /// The bytes are no frames, or end within one.
+    Framing(io::Error),
+    /// A reply came that nobody asked for, or before its request had left.
+    Unasked,
+}
+
+/// Where a reply goes.
+pub(crate) type Delivery = (Option<Responder>, Bytes);
+
+#[derive(Debug)]
+pub(crate) struct Socket<T> {
+    transport: T,
+    /// Tells this socket from those that the connection had before.
+    pub(crate) number: u64,
+    pub(crate) in_flight: InFlight<Responder, Instant>,
+    pub(crate) outbox: Outbox,
+    inbox: BytesMut,
+    codec: LengthDelimitedCodec,
+    room: usize,
+}
+
+impl<T: Transport> Socket<T> {
+    pub(crate) fn new(transport: T, number: u64, max_frame_len: usize) -> Self {
+        Self {
+            transport,
+            number,
+            in_flight: InFlight::new(),
+            outbox: Outbox::default(),
+            inbox: BytesMut::new(),
+            codec: frame::codec(max_frame_len),
+            room: LEAST_ROOM,
+        }
+    }
+
+    /// Queues a request; from here on the kernel may see it.
+    pub(crate) fn send(&mut self, request: Request) {
+        let Request { frame, deadline, mut responder, .. } = request;
+        responder.mark_sent();
+        self.in_flight.push(responder, deadline, frame.len());
+        self.outbox.push(frame);
+    }
+
+    /// Takes back the last request if the kernel has seen nothing of it; `None`
+    /// as responder if its caller has left.
+    pub(crate) fn take_back(&mut self) -> Option<Option<Request>> {
+        let entry = self.in_flight.take_back()?;
+        let frame = self.outbox.pop_back()?;
+        Some(entry.responder.map(|mut responder| {
+            responder.mark_unsent();
+            Request { frame, deadline: entry.deadline, may_move: false, responder }
+        }))
+    }
+
+    /// Reads what is there and delivers each reply to the request that it
+    /// answers: how many bytes, `Pending` if nothing was there.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut deliver: impl FnMut(Delivery),
+    ) -> Poll<Result<usize, End>> {
+        let mut total = 0;
+        for _ in 0..READS {
+            // Replies that callers still hold pin the buffer, so a reserve may
+            // allocate: once for many replies, not once for each.
+            if self.inbox.capacity() - self.inbox.len() < self.room / 2 {
+                self.inbox.reserve(self.room);
+            }
+            let spare = self.inbox.capacity() - self.inbox.len();
+            match poll_read_buf(Pin::new(&mut self.transport), cx, &mut self.inbox) {
+                Poll::Pending if total > 0 => return Poll::Ready(Ok(total)),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(End::Io(error))),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.eof())),
+                Poll::Ready(Ok(count)) => {
+                    total += count;
+                    if count == spare {
+                        self.room = (self.room * 2).min(MOST_ROOM);
+                    }
+                    if let Err(end) = self.deliver_frames(&mut deliver) {
+                        return Poll::Ready(Err(end));
+                    }
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Ready(Ok(total))
+    }
+
+    fn deliver_frames(&mut self, deliver: &mut impl FnMut(Delivery)) -> Result<(), End> {
+        while let Some(message) = self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
+            let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
+            deliver((responder, message.freeze()));
+        }
+        Ok(())
+    }
+
+    fn eof(&self) -> End {
+        if self.inbox.is_empty() {
+            return End::Eof;
+        }
+        let reason = "the connection ended within a frame";
+        End::Framing(io::Error::new(io::ErrorKind::UnexpectedEof, reason))
+    }
+
+    /// Writes what is queued, as far as the kernel takes it: how many bytes.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut total = 0;
+        while !self.outbox.is_empty() {
+            match self.outbox.poll_write(Pin::new(&mut self.transport), cx) {
+                Poll::Ready(Ok(count)) => {
+                    self.in_flight.advance(count);
+                    total += count;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if total > 0 => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(total))
+    }
+
+    /// Gives back the memory of past bursts; for a socket that is quiet.
+    pub(crate) fn shrink(&mut self) {
+        self.room = LEAST_ROOM;
+        if self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
+        }
+        self.outbox.shrink();
+        self.in_flight.shrink();
+    }
+}
