@@ -2,27 +2,8 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::time::Duration;
-
 use common::reference::{ReferenceServer, run_client};
 use serde_json::{Value, json};
-
-/// One request and its reply, without a line of the crate under test.
-fn exchange(socket: &Path, request: &[u8]) -> Vec<u8> {
-    let mut stream = UnixStream::connect(socket).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
-    let length = u32::try_from(request.len()).expect("a small request");
-    stream.write_all(&length.to_be_bytes()).expect("the server reads");
-    stream.write_all(request).expect("the server reads");
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).expect("a length");
-    let mut reply = vec![0; u32::from_be_bytes(length) as usize];
-    stream.read_exact(&mut reply).expect("a whole reply");
-    reply
-}
 
 fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
@@ -35,7 +16,7 @@ fn invoke(hook: &str, payload: Value) -> Value {
 #[test]
 fn an_empty_frame_asks_the_reference_server_for_all_its_plugins() {
     let Some(server) = ReferenceServer::start(&[]) else { return };
-    let reply = exchange(&server.socket(), b"");
+    let reply = server.exchange(b"");
     for plugin in ["Transform", "Deny", "ContextKeeper", "Counter"] {
         assert!(contains(&reply, plugin), "{plugin} is missing");
     }

@@ -8,7 +8,8 @@
 //! their own handle. Only std, serde_json and tempfile: works in sync and async tests.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -68,7 +69,6 @@ fn file(name: &str) -> PathBuf {
 }
 
 fn text_of(mut file: File) -> String {
-    use std::io::{Read, Seek};
     let mut text = String::new();
     let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
     read.map_or_else(|error| error.to_string(), |_| text.trim().to_owned())
@@ -179,6 +179,20 @@ impl ReferenceServer {
             }
         }
         self.running = Some(child);
+    }
+
+    /// One request over a new connection, and its reply, without a line of the crate under test.
+    pub(crate) fn exchange(&self, request: &[u8]) -> Vec<u8> {
+        let mut stream = UnixStream::connect(self.socket()).expect("the server listens");
+        stream.set_read_timeout(Some(ANSWER_LIMIT)).expect("a timeout can be set");
+        let length = u32::try_from(request.len()).expect("a request that fits a frame");
+        stream.write_all(&length.to_be_bytes()).expect("the server reads");
+        stream.write_all(request).expect("the server reads");
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).expect("a length");
+        let mut reply = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut reply).expect("a whole reply");
+        reply
     }
 
     /// What the server has written to stderr since its last start.

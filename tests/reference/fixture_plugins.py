@@ -16,7 +16,6 @@ from cpex.framework.hooks.http import HttpAuthCheckPermissionResultPayload, Http
 # The server knows these hooks only if the plugin's module imports theirs.
 from cpex.framework.hooks.identity import DelegationResult, IdentityResult
 from cpex.framework.hooks.message import CmfHookType, MessageHookType
-from cpex.framework.extensions.security import SubjectExtension
 from cpex.framework.models import PluginErrorModel, PluginResult
 
 
@@ -50,11 +49,14 @@ class Transform(Plugin):
         )
 
     async def identity_resolve(self, payload, context):
+        # No `subject`: it holds sets, on which the reference server's reply fails.
         token = payload.raw_token.get_secret_value()
-        return PluginResult(
-            modified_payload=IdentityResult(
-                subject=SubjectExtension(id=upper(token), type="user"), raw_claims={"source": upper(payload.source)}
+        if token == "bad":
+            return PluginResult(
+                modified_payload=IdentityResult(rejected=True, reject_status=403, reject_reason="bad token")
             )
+        return PluginResult(
+            modified_payload=IdentityResult(raw_claims={"token": upper(token), "source": upper(payload.source)})
         )
 
     async def token_delegate(self, payload, context):
