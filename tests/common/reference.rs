@@ -1,0 +1,268 @@
+//! The reference implementation as a peer: its server, and its client.
+//!
+//! Both run as child processes in a virtual environment below the target
+//! directory, which the first test that needs it installs. Where Python is missing
+//! (or the package cannot be installed) the constructors say why and return `None`,
+//! and the test is to return too; with `CI=true` they panic instead, so that a
+//! pipeline cannot skip them unseen. Every wait has a bound; children are ended by
+//! their own handle. Only std, serde_json and tempfile: works in sync and async tests.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Downloading and unpacking some 50 packages, on a bad day.
+const INSTALL_LIMIT: Duration = Duration::from_secs(600);
+/// The server needs 3 to 5 s on an idle machine; tests start several at once.
+const START_LIMIT: Duration = Duration::from_secs(90);
+/// Above every timeout that a test gives the reference client.
+const ANSWER_LIMIT: Duration = Duration::from_secs(90);
+
+/// The virtual environment that holds the reference package, installed if need be.
+pub(crate) fn venv() -> Option<PathBuf> {
+    static VENV: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match VENV.get_or_init(install) {
+        Ok(venv) => Some(venv.clone()),
+        Err(why) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
+            panic!("the reference implementation is not available: {why}")
+        }
+        Err(why) => {
+            eprintln!("skipped, the reference implementation is not available: {why}");
+            None
+        }
+    }
+}
+
+fn install() -> Result<PathBuf, String> {
+    let target = option_env!("CARGO_TARGET_TMPDIR")
+        .and_then(|tmp| Path::new(tmp).parent())
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), Path::to_path_buf);
+    let venv = target.join("reference-venv");
+    let output = tempfile::tempfile().map_err(|error| error.to_string())?;
+    let log = output.try_clone().map_err(|error| error.to_string())?;
+    let child = Command::new("python3")
+        .args([&file("prepare_venv.py"), &venv, &file("requirements.txt")])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map_err(|error| format!("python3 cannot be started: {error}"))?;
+    let status = OwnedChild(child).wait_for(INSTALL_LIMIT);
+    match status {
+        Some(true) => Ok(venv),
+        Some(false) => Err(text_of(output)),
+        None => Err(format!("not installed after {INSTALL_LIMIT:?}")),
+    }
+}
+
+/// A file of `tests/reference`.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name)
+}
+
+fn text_of(mut file: File) -> String {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    read.map_or_else(|error| error.to_string(), |_| text.trim().to_owned())
+}
+
+/// A child process that ends with its owner.
+struct OwnedChild(Child);
+
+impl OwnedChild {
+    /// Whether the child succeeded, or `None` (and it is killed) if it takes longer than `limit`.
+    fn wait_for(mut self, limit: Duration) -> Option<bool> {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if let Some(status) = self.0.try_wait().expect("a child can be waited for") {
+                return Some(status.success());
+            }
+            // std has no wait with a timeout.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+}
+
+impl Drop for OwnedChild {
+    fn drop(&mut self) {
+        // Fails only if the child has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The lines a child writes, so that waiting for one can have a bound.
+fn lines(child: &mut Child) -> Receiver<String> {
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Goes on reading when nobody listens: a child must not find its pipe closed.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+/// The reference server with the plugins of `tests/reference`, on a socket of its own.
+///
+/// Killed when dropped. The socket path stays the same over [`restart`](Self::restart).
+pub(crate) struct ReferenceServer {
+    venv: PathBuf,
+    dir: TempDir,
+    environment: Vec<(String, String)>,
+    running: Option<OwnedChild>,
+}
+
+impl ReferenceServer {
+    /// Starts a server with these variables in its environment and waits until it listens.
+    pub(crate) fn start(environment: &[(&str, &str)]) -> Option<Self> {
+        let mut server = Self {
+            venv: venv()?,
+            dir: tempfile::Builder::new()
+                .prefix("hookwire")
+                .tempdir()
+                .expect("a temporary directory"),
+            environment: environment.iter().map(|&(k, v)| (k.into(), v.into())).collect(),
+            running: None,
+        };
+        server.restart();
+        Some(server)
+    }
+
+    /// Where the server listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir.path().join("plugins.sock")
+    }
+
+    /// Ends the server as a crash would: at once, without closing anything in order.
+    pub(crate) fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// Kills the server if it runs, starts it again on the same socket, and waits until it listens.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let log = File::create(self.dir.path().join("stderr")).expect("a log file");
+        let mut command = Command::new(self.venv.join("bin/python"));
+        // The directory is empty: the server would read a `.env` file from where it runs.
+        command
+            .current_dir(self.dir.path())
+            .args(["-m", "cpex.framework.external.unix.server.runtime"])
+            .env("PYTHONPATH", file(""))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PLUGINS_CONFIG_PATH", file("plugins.yaml"))
+            .env("PLUGINS_UNIX_SOCKET_PATH", self.socket())
+            .env("PLUGINS_LOG_LEVEL", "WARNING")
+            .env("HOOKWIRE_EXECUTIONS", self.executions_file())
+            .envs(self.environment.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        let mut child = OwnedChild(command.spawn().expect("the reference server starts"));
+        let stdout = lines(&mut child.0);
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            match stdout.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.trim() == "READY" => break,
+                Ok(_) => {}
+                Err(why) => panic!("the reference server is not ready ({why}): {}", self.log()),
+            }
+        }
+        self.running = Some(child);
+    }
+
+    /// One request over a new connection, and its reply, without a line of the crate under test.
+    pub(crate) fn exchange(&self, request: &[u8]) -> Vec<u8> {
+        let mut stream = UnixStream::connect(self.socket()).expect("the server listens");
+        stream.set_read_timeout(Some(ANSWER_LIMIT)).expect("a timeout can be set");
+        let length = u32::try_from(request.len()).expect("a request that fits a frame");
+        stream.write_all(&length.to_be_bytes()).expect("the server reads");
+        stream.write_all(request).expect("the server reads");
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).expect("a length");
+        let mut reply = vec![0; u32::from_be_bytes(length) as usize];
+        stream.read_exact(&mut reply).expect("a whole reply");
+        reply
+    }
+
+    /// What the server has written to stderr since its last start.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// How often the plugin `Counter` ran for this marker, over all restarts.
+    pub(crate) fn executions(&self, marker: &str) -> usize {
+        let text = fs::read_to_string(self.executions_file()).unwrap_or_default();
+        text.lines().filter(|line| *line == marker).count()
+    }
+
+    fn executions_file(&self) -> PathBuf {
+        self.dir.path().join("executions")
+    }
+}
+
+/// The reference client, driven step by step; the steps are told in `drive_client.py`.
+pub(crate) struct ReferenceClient {
+    // Before the child: closing its stdin is how it is asked to end.
+    steps: ChildStdin,
+    answers: Receiver<String>,
+    log: File,
+    _child: OwnedChild,
+}
+
+impl ReferenceClient {
+    /// A client with this setup, e.g. `{"socket": …, "plugin": "Echo", "timeout": 0.5}`.
+    pub(crate) fn start(setup: &Value) -> Option<Self> {
+        let log = tempfile::tempfile().expect("a log file");
+        let mut child = Command::new(venv()?.join("bin/python"))
+            .arg(file("drive_client.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log.try_clone().expect("a second handle of the log file"))
+            .spawn()
+            .map(OwnedChild)
+            .expect("the reference client starts");
+        let steps = child.0.stdin.take().expect("stdin is piped");
+        let mut client = Self { steps, answers: lines(&mut child.0), log, _child: child };
+        client.send(setup);
+        Some(client)
+    }
+
+    /// Starts a step without waiting for its end.
+    pub(crate) fn send(&mut self, step: &Value) {
+        writeln!(self.steps, "{step}").expect("the reference client reads its steps");
+    }
+
+    /// The answer to the oldest step that was sent and not answered yet.
+    pub(crate) fn answer(&mut self) -> Value {
+        match self.answers.recv_timeout(ANSWER_LIMIT) {
+            Ok(line) => serde_json::from_str(&line).expect("an answer is JSON"),
+            Err(why) => {
+                let log = self.log.try_clone().map(text_of).unwrap_or_default();
+                panic!("the reference client does not answer ({why}): {log}")
+            }
+        }
+    }
+
+    /// Runs one step.
+    pub(crate) fn step(&mut self, step: &Value) -> Value {
+        self.send(step);
+        self.answer()
+    }
+}
+
+/// Runs all steps with a new reference client: one answer per step.
+pub(crate) fn run_client(setup: &Value, steps: &[Value]) -> Option<Vec<Value>> {
+    let mut client = ReferenceClient::start(setup)?;
+    Some(steps.iter().map(|step| client.step(step)).collect())
+}
