@@ -165,10 +165,7 @@ impl<C: Connector> Task<C> {
     }
 
     fn unavailable(&self) -> Loss {
-        Loss::Unavailable {
-            attempts: self.machine.failures(),
-            error: Arc::clone(&self.last_error),
-        }
+        Loss::Unavailable { attempts: self.machine.failures(), error: Arc::clone(&self.last_error) }
     }
 
     // --- the queue ---
@@ -176,9 +173,7 @@ impl<C: Connector> Task<C> {
     /// Takes what callers have queued; true if there was any.
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
-        while let Poll::Ready(count) =
-            self.requests.poll_recv_many(cx, &mut self.taken, TAKE)
-        {
+        while let Poll::Ready(count) = self.requests.poll_recv_many(cx, &mut self.taken, TAKE) {
             if count == 0 {
                 break;
             }
@@ -318,7 +313,10 @@ impl<C: Connector> Task<C> {
             Poll::Ready(Err(End::Framing(error))) => self.lost(&Loss::Framing(Arc::new(error))),
             Poll::Ready(Err(End::Unasked)) => {
                 let reason = "the server sent a reply that nobody had asked for";
-                self.lost(&Loss::Framing(Arc::new(io::Error::new(io::ErrorKind::InvalidData, reason))));
+                self.lost(&Loss::Framing(Arc::new(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    reason,
+                ))));
             }
         }
         true
@@ -397,7 +395,9 @@ impl<C: Connector> Task<C> {
             self.hand_back(0);
         }
         self.set_stalled(overdue);
-        if overdue && deadline.is_some_and(|deadline| deadline + self.shared.limits.stall_limit <= now) {
+        if overdue
+            && deadline.is_some_and(|deadline| deadline + self.shared.limits.stall_limit <= now)
+        {
             let reason = "the plugin's reply was overdue beyond `stall_limit`";
             self.lost(&disconnected(io::ErrorKind::TimedOut, reason));
         }
@@ -580,7 +580,7 @@ where
             this.send_pending();
             progress |= this.poll_write(cx);
             progress |= this.poll_timer(cx);
-            if !progress {
+            if !progress || this.is_done() {
                 break;
             }
         }

@@ -23,8 +23,7 @@ hook! {
 /// ```
 /// use hookwire::hooks::PromptPreFetchPayload;
 ///
-/// let payload = PromptPreFetchPayload::new("greeting")
-///     .with_args([("name".to_owned(), "Ada".to_owned())].into());
+/// let payload = PromptPreFetchPayload::new("greeting").with_arg("name", "Ada");
 /// assert_eq!(payload.prompt_id, "greeting");
 /// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +43,13 @@ impl PromptPreFetchPayload {
     #[must_use]
     pub fn new(prompt_id: impl Into<String>) -> Self {
         Self { prompt_id: prompt_id.into(), args: None }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn with_arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.args.get_or_insert_default().insert(name.into(), value.into());
+        self
     }
 }
 

@@ -20,11 +20,9 @@ hook! {
 ///
 /// ```
 /// use hookwire::hooks::ToolPreInvokePayload;
-/// use serde_json::{Map, json};
 ///
-/// let args = Map::from_iter([("query".to_owned(), json!("rust"))]);
-/// let payload = ToolPreInvokePayload::new("search").with_args(args);
-/// assert_eq!(payload.args.unwrap()["query"], "rust");
+/// let payload = ToolPreInvokePayload::new("search").with_arg("query", "rust").with_arg("page", 2);
+/// assert_eq!(payload.args.unwrap()["page"], 2);
 /// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -46,6 +44,13 @@ impl ToolPreInvokePayload {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), args: None, headers: None }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn with_arg(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.args.get_or_insert_default().insert(name.into(), value.into());
+        self
     }
 }
 

@@ -33,6 +33,8 @@ mod tests;
 mod varint;
 mod writer;
 
+pub(crate) use writer::FRAME_HEADER;
+
 pub(crate) use error::DecodeError;
 pub use error::EncodeError;
 

@@ -1,0 +1,319 @@
+//! One call over the pool: deadline, retry rule, and the checks on the reply.
+//!
+//! Encoding and decoding happen here, in the caller's task, so they use every
+//! core and never hold up a connection.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::config::{BigIntegers, RetryPolicy, UnixSocketConfig};
+use crate::connection::ConnectionState;
+use crate::connection::gauge::Suspicion;
+use crate::connection::message::{Failure, Loss, Reply, Request, Responder};
+use crate::connection::shared::Shared;
+use crate::connection::transport::{Connector, UnixConnector};
+use crate::error::{Cause, PluginError, Sent};
+use crate::model::{Object, PluginContext, PluginResult};
+use crate::options::{CallOptions, Overload};
+use crate::pool::{Pool, Refusal};
+use crate::stats::Counters;
+use crate::wire::reply::{
+    Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
+};
+use crate::wire::request::{self, Frame};
+use crate::wire::{DecodeError, FRAME_HEADER};
+
+/// A plugin as its callers reach it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Counters,
+    pool: Pool,
+    timeout: Duration,
+    retry: RetryPolicy,
+    reconnect_attempts: u32,
+    big_integers: BigIntegers,
+    max_frame_len: usize,
+    /// The size of the last request: a good first guess for the next one's buffer.
+    last_size: AtomicUsize,
+}
+
+/// A reply, and the connection that it came over.
+struct Received {
+    reply: Reply,
+    connection: usize,
+}
+
+impl Client {
+    /// A client that connects to the plugin's Unix socket.
+    pub(crate) fn over_unix(plugin: Arc<str>, config: &UnixSocketConfig) -> Self {
+        let path: Arc<Path> = config.path().into();
+        let connector = UnixConnector::new(Arc::clone(&path));
+        Self::new(plugin, path, config, move || connector.clone())
+    }
+
+    pub(crate) fn new<C: Connector + Unpin>(
+        plugin: Arc<str>,
+        socket: Arc<Path>,
+        config: &UnixSocketConfig,
+        connector: impl Fn() -> C + Send + Sync + 'static,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(plugin, socket, config));
+        let runtime = Handle::try_current().ok();
+        let pool = Pool::new(Arc::clone(&shared), config.queue_capacity(), runtime, connector);
+        Self {
+            shared,
+            counters: Counters::default(),
+            pool,
+            timeout: config.timeout(),
+            retry: config.retry(),
+            reconnect_attempts: config.reconnect_attempts(),
+            big_integers: config.big_integers(),
+            max_frame_len: config.max_frame_len(),
+            last_size: AtomicUsize::new(0),
+        }
+    }
+
+    /// Runs a hook and updates `context` from a reply that brings one.
+    pub(crate) async fn invoke<P, R>(
+        &self,
+        hook_type: &str,
+        payload: &P,
+        context: &mut PluginContext,
+        options: CallOptions,
+    ) -> Result<PluginResult<R>, PluginError>
+    where
+        P: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        Counters::add(&self.counters.calls);
+        let outcome = match self.encode(hook_type, payload, context) {
+            Ok(frame) => {
+                self.exchange(frame, options, |message| {
+                    let request_id = &context.global_context.request_id;
+                    hook_reply(message, Expected { plugin: &self.shared.plugin, request_id })
+                })
+                .await
+            }
+            Err(cause) => Err((Sent::No, cause)),
+        };
+        let outcome = match outcome {
+            Ok(HookReply::Result(result, reply_context)) => {
+                if let Some(reply_context) = reply_context {
+                    context.apply_reply(reply_context);
+                }
+                Ok(result)
+            }
+            Ok(HookReply::Fault(fault)) => Err((Sent::Maybe, Cause::Plugin(Box::new(fault)))),
+            Err(failure) => Err(failure),
+        };
+        match outcome {
+            Ok(result) => {
+                let allowed = result.is_allowed();
+                Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
+                Ok(result)
+            }
+            Err((sent, cause)) => {
+                let error = self.error(sent, cause);
+                self.counters.count_failure(error.kind());
+                Err(error)
+            }
+        }
+    }
+
+    /// The plugin's configuration on the server; `None` if it knows no such plugin.
+    pub(crate) async fn plugin_config(&self, name: &str) -> Result<Option<Object>, PluginError> {
+        let frame = request::get_plugin_config(name);
+        self.ask(frame.map_err(Cause::InvalidRequest), config_reply).await
+    }
+
+    /// The configurations of all plugins on the server.
+    pub(crate) async fn plugin_configs(&self) -> Result<Vec<Object>, PluginError> {
+        let frame = request::get_plugin_configs();
+        self.ask(frame.map_err(Cause::InvalidRequest), configs_reply).await
+    }
+
+    async fn ask<T>(
+        &self,
+        frame: Result<Frame, Cause>,
+        read: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    ) -> Result<T, PluginError> {
+        let read = |message: &[u8]| read(message).map_err(ReplyFault::from);
+        // Asking twice does no harm, so a question may always be sent again.
+        let options = CallOptions::new().retry(RetryPolicy::Resend);
+        let answer = match frame {
+            Ok(frame) => self.exchange(frame, options, read).await,
+            Err(cause) => Err((Sent::No, cause)),
+        };
+        answer.map_err(|(sent, cause)| self.error(sent, cause))
+    }
+
+    /// Waits until there is a connection.
+    pub(crate) async fn connect(&self) -> Result<(), PluginError> {
+        match self.call(Frame::new(), CallOptions::new()).await {
+            Ok(_) => Ok(()),
+            Err((sent, cause)) => Err(self.error(sent, cause)),
+        }
+    }
+
+    /// Asks the connections to end at `deadline`, or as soon as nothing is under way.
+    pub(crate) fn stop(&self, deadline: Instant) {
+        self.pool.stop(deadline);
+    }
+
+    /// Waits until the connections have ended.
+    pub(crate) async fn stopped(&self) {
+        let mut state = self.shared.watch_state();
+        // The sender lives in `shared`, which we hold.
+        let _ = state.wait_for(|state| *state == ConnectionState::Shutdown).await;
+    }
+
+    /// Counts and refuses a call that is not even tried.
+    pub(crate) fn refuse(&self, cause: Cause) -> PluginError {
+        Counters::add(&self.counters.calls);
+        let error = self.error(Sent::No, cause);
+        self.counters.count_failure(error.kind());
+        error
+    }
+
+    pub(crate) fn error(&self, sent: Sent, cause: Cause) -> PluginError {
+        let Shared { plugin, socket, .. } = &*self.shared;
+        PluginError::new(Arc::clone(plugin), Arc::clone(socket), sent, cause)
+    }
+
+    fn encode<P: Serialize + ?Sized>(
+        &self,
+        hook_type: &str,
+        payload: &P,
+        context: &PluginContext,
+    ) -> Result<Frame, Cause> {
+        let capacity = self.last_size.load(Relaxed).next_multiple_of(64).max(256);
+        let plugin = &self.shared.plugin;
+        let frame =
+            request::invoke_hook(hook_type, plugin, payload, context, self.big_integers, capacity)
+                .map_err(Cause::InvalidRequest)?;
+        self.last_size.store(frame.len(), Relaxed);
+        let size = frame.len() - FRAME_HEADER;
+        if size > self.max_frame_len {
+            return Err(Cause::RequestTooLarge { size, limit: self.max_frame_len });
+        }
+        Ok(frame)
+    }
+
+    /// Sends a request and reads its reply; a reply that is not the answer makes
+    /// its socket suspect, which ends the socket.
+    async fn exchange<T>(
+        &self,
+        frame: Frame,
+        options: CallOptions,
+        read: impl FnOnce(&[u8]) -> Result<T, ReplyFault>,
+    ) -> Result<T, (Sent, Cause)> {
+        let Received { reply, connection } = self.call(frame, options).await?;
+        let gauge = &self.shared.gauges[connection];
+        match read(&reply.message) {
+            Ok(value) => {
+                gauge.confirm(reply.socket);
+                Ok(value)
+            }
+            Err(fault) => {
+                let (suspicion, cause) = match fault {
+                    ReplyFault::Mismatch { field } => {
+                        (Suspicion::Mismatch, Cause::Mismatch { field })
+                    }
+                    ReplyFault::Empty => (Suspicion::Empty, Cause::EmptyReply),
+                    ReplyFault::Undecodable(error) => {
+                        (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))
+                    }
+                };
+                gauge.suspect(reply.socket, suspicion);
+                Err((Sent::Maybe, cause))
+            }
+        }
+    }
+
+    /// One request over the pool, within one deadline.
+    ///
+    /// A request of which nothing was sent waits for the next connection by
+    /// itself. One that may have been sent is sent again only if the caller, or
+    /// the configuration, allows that the hook runs twice.
+    async fn call(
+        &self,
+        mut frame: Frame,
+        options: CallOptions,
+    ) -> Result<Received, (Sent, Cause)> {
+        let timeout = options.timeout.unwrap_or(self.timeout);
+        let deadline = Instant::now() + timeout;
+        let may_resend = options.retry.unwrap_or(self.retry) == RetryPolicy::Resend;
+        let mut resends = if may_resend { self.reconnect_attempts } else { 0 };
+        let mut may_move = self.shared.limits.may_move;
+        let mut sent_before = Sent::No;
+        loop {
+            let copy = (resends > 0).then(|| frame.clone());
+            let may_wait = options.overload == Overload::Wait;
+            let failure = match self.hand_over(frame, deadline, may_wait, may_move).await {
+                Ok(received) => return Ok(received),
+                Err(failure) => failure,
+            };
+            let (loss, sent, returned) = match failure {
+                Attempt::Refused(Refusal::Overloaded { waiting }) => {
+                    return Err((sent_before, Cause::Overloaded { waiting }));
+                }
+                Attempt::Refused(Refusal::Lost(loss)) => (loss, Sent::No, None),
+                Attempt::Failed(Failure { loss, sent, frame }) => (loss, sent, frame),
+            };
+            if sent == Sent::Maybe {
+                sent_before = Sent::Maybe;
+            }
+            frame = match (returned, copy) {
+                (Some(returned), _) if matches!(loss, Loss::Moved) => {
+                    may_move = false;
+                    returned
+                }
+                (_, Some(copy)) if loss.is_disconnect() => {
+                    resends -= 1;
+                    Counters::add(&self.counters.retries);
+                    copy
+                }
+                _ => return Err((sent_before, loss.into_cause(timeout))),
+            };
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        frame: Frame,
+        deadline: Instant,
+        may_wait: bool,
+        may_move: bool,
+    ) -> Result<Received, Attempt> {
+        self.pool.enter(deadline, may_wait).await.map_err(Attempt::Refused)?;
+        let (responder, answer) = Responder::new();
+        let request = Request { frame, deadline, may_move, responder };
+        let connection = self.pool.hand_over(request).map_err(Attempt::lost)?;
+        match answer.await {
+            Ok(Ok(reply)) => Ok(Received { reply, connection }),
+            Ok(Err(failure)) => Err(Attempt::Failed(failure)),
+            // A responder answers even when it is dropped.
+            Err(_) => Err(Attempt::lost(Loss::TaskGone)),
+        }
+    }
+}
+
+/// How one attempt ended without a reply.
+enum Attempt {
+    Refused(Refusal),
+    Failed(Failure),
+}
+
+impl Attempt {
+    fn lost(loss: Loss) -> Self {
+        Self::Refused(Refusal::Lost(loss))
+    }
+}

@@ -1,0 +1,474 @@
+//! What callers clone.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use futures::Stream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::Instant;
+use tracing::{Instrument, Span, field};
+
+use crate::client::Client;
+use crate::config::PluginConfig;
+use crate::connection::ConnectionState;
+use crate::error::{Cause, PluginError, Sent};
+use crate::hooks::{Hook, HookRegistry};
+use crate::model::{Object, PluginContext, PluginResult};
+use crate::options::CallOptions;
+use crate::stats::PluginStats;
+
+/// A handle to one plugin. Clone it into every task: it is one `Arc`.
+///
+/// ## Behavior
+/// - Calls run side by side over up to `max_connections` sockets. A server works
+///   on one call of a connection at a time; further ones are written ahead. No
+///   order is promised between calls.
+/// - Every call ends by its deadline, which covers waiting for a place,
+///   connecting, writing and waiting for the reply.
+/// - A connection that breaks is replaced in the background. A call of which
+///   nothing was sent waits for the next one; a call that may have been sent
+///   fails, unless [`RetryPolicy::Resend`](crate::RetryPolicy::Resend) allows
+///   that the hook runs twice.
+/// - While the plugin is down (`reconnect_attempts` failures in a row) calls
+///   fail at once, and the attempts go on in the background.
+/// - A reply that is not the answer to its call (other plugin, other request,
+///   no verdict, not decodable) fails the call and closes the connection.
+/// - A hook that was sent goes on running on the server when its caller leaves:
+///   the protocol has no way to cancel. Its reply is read and thrown away.
+/// - Dropping the last clone closes the connections.
+///
+/// ```no_run
+/// use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+/// use hookwire::{PluginConfig, PluginContext, PluginHandle};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = PluginConfig::builder("Guard")
+///     .socket("/run/plugins/guard.sock")
+///     .hook("tool_pre_invoke")
+///     .build()?;
+/// let guard = PluginHandle::connect(config).await?;
+///
+/// let mut context = PluginContext::new("request-1");
+/// let payload = ToolPreInvokePayload::new("search");
+/// let result = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
+/// println!("may go on: {}", result.continue_processing);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PluginHandle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: Client,
+    local: PluginConfig,
+    registry: Arc<HookRegistry>,
+    allow_no_hooks: bool,
+    /// What the server said about the plugin, once it was asked: the merged
+    /// configuration, or why the plugin cannot be used.
+    checked: OnceLock<Result<PluginConfig, Cause>>,
+}
+
+/// How a handle is made, where [`PluginHandle::connect`] is not enough.
+///
+/// ```no_run
+/// use hookwire::{HookRegistry, PluginConfig, PluginHandle};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut registry = HookRegistry::builtin();
+/// registry.register("billing_pre_charge");
+///
+/// let config = PluginConfig::builder("Billing").socket("/run/plugins/billing.sock").build()?;
+/// let billing = PluginHandle::builder(config).registry(registry).allow_no_hooks().connect().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct PluginHandleBuilder {
+    config: PluginConfig,
+    registry: Arc<HookRegistry>,
+    allow_no_hooks: bool,
+}
+
+impl PluginHandleBuilder {
+    /// The hook types that may be called by name. Default: the built-in ones.
+    /// An `Arc` can be shared by many handles.
+    pub fn registry(mut self, registry: impl Into<Arc<HookRegistry>>) -> Self {
+        self.registry = registry.into();
+        self
+    }
+
+    /// Takes a plugin for which neither side names a hook. Default: an error.
+    pub fn allow_no_hooks(mut self) -> Self {
+        self.allow_no_hooks = true;
+        self
+    }
+
+    /// As [`PluginHandle::connect`].
+    ///
+    /// # Errors
+    /// As [`PluginHandle::connect`].
+    ///
+    /// # Cancel safety
+    /// A dropped connect leaves nothing behind.
+    pub async fn connect(self) -> Result<PluginHandle, PluginError> {
+        let handle = self.connect_lazy();
+        handle.check().await?;
+        Ok(handle)
+    }
+
+    /// As [`PluginHandle::connect_lazy`].
+    #[must_use]
+    pub fn connect_lazy(self) -> PluginHandle {
+        let client = Client::over_unix(self.config.name().into(), self.config.unix_socket());
+        self.over(client)
+    }
+
+    /// A handle over a client that was made elsewhere.
+    pub(crate) fn over(self, client: Client) -> PluginHandle {
+        let Self { config: local, registry, allow_no_hooks } = self;
+        let checked = OnceLock::new();
+        PluginHandle { inner: Arc::new(Inner { client, local, registry, allow_no_hooks, checked }) }
+    }
+}
+
+impl PluginHandle {
+    /// Connects, asks the server about the plugin, and merges what it says into
+    /// the configuration: the server fills what the local entry leaves open.
+    ///
+    /// A server that does not know the plugin, or does not answer the question,
+    /// is only warned of: hooks may work all the same. With `verify` off nothing
+    /// is asked.
+    ///
+    /// # Errors
+    /// The plugin cannot be reached; the server spells its name differently,
+    /// which would fail every call; or neither side names a hook.
+    ///
+    /// # Cancel safety
+    /// A dropped connect leaves nothing behind.
+    pub async fn connect(config: PluginConfig) -> Result<Self, PluginError> {
+        Self::builder(config).connect().await
+    }
+
+    /// Returns at once; the first call connects. Nothing is asked, so the
+    /// configuration stays as it is.
+    ///
+    /// The connection's task runs on the Tokio runtime that is entered here, or
+    /// else on that of the first call.
+    #[must_use]
+    pub fn connect_lazy(config: PluginConfig) -> Self {
+        Self::builder(config).connect_lazy()
+    }
+
+    /// A handle with a registry of its own, or without hooks.
+    pub fn builder(config: PluginConfig) -> PluginHandleBuilder {
+        let registry = Arc::new(HookRegistry::builtin());
+        PluginHandleBuilder { config, registry, allow_no_hooks: false }
+    }
+
+    /// Runs a hook of the plugin. On success, what the plugin changed in the
+    /// context is in `context`.
+    ///
+    /// A result that does not let the request go on is a success of the call:
+    /// look at [`PluginResult::continue_processing`].
+    ///
+    /// # Errors
+    /// See [`ErrorKind`](crate::ErrorKind). [`PluginError::was_sent`] says
+    /// whether the hook can have run. `context` stays as it was.
+    ///
+    /// # Cancel safety
+    /// A dropped call leaves `context` as it was. If it was not sent yet, the
+    /// hook does not run; if it was, the hook runs on and its reply is thrown
+    /// away. No other call is affected.
+    pub async fn invoke_hook<H: Hook>(
+        &self,
+        payload: &H::Payload,
+        context: &mut PluginContext,
+    ) -> Result<PluginResult<H::Result>, PluginError> {
+        self.invoke_hook_with::<H>(payload, context, CallOptions::new()).await
+    }
+
+    /// [`invoke_hook`](Self::invoke_hook) with options of its own.
+    ///
+    /// # Errors
+    /// As [`invoke_hook`](Self::invoke_hook).
+    ///
+    /// # Cancel safety
+    /// As [`invoke_hook`](Self::invoke_hook).
+    pub async fn invoke_hook_with<H: Hook>(
+        &self,
+        payload: &H::Payload,
+        context: &mut PluginContext,
+        options: CallOptions,
+    ) -> Result<PluginResult<H::Result>, PluginError> {
+        self.invoke(H::NAME, payload, context, options).await
+    }
+
+    /// Runs a hook that is known by name only. The payload is a JSON object.
+    ///
+    /// # Errors
+    /// As [`invoke_hook`](Self::invoke_hook); and a hook type that is not in the
+    /// handle's [`HookRegistry`] is refused before anything is sent.
+    ///
+    /// # Cancel safety
+    /// As [`invoke_hook`](Self::invoke_hook).
+    pub async fn invoke_hook_json(
+        &self,
+        hook_type: &str,
+        payload: &Value,
+        context: &mut PluginContext,
+    ) -> Result<PluginResult<Value>, PluginError> {
+        self.invoke_hook_json_with(hook_type, payload, context, CallOptions::new()).await
+    }
+
+    /// [`invoke_hook_json`](Self::invoke_hook_json) with options of its own.
+    ///
+    /// # Errors
+    /// As [`invoke_hook_json`](Self::invoke_hook_json).
+    ///
+    /// # Cancel safety
+    /// As [`invoke_hook`](Self::invoke_hook).
+    pub async fn invoke_hook_json_with(
+        &self,
+        hook_type: &str,
+        payload: &Value,
+        context: &mut PluginContext,
+        options: CallOptions,
+    ) -> Result<PluginResult<Value>, PluginError> {
+        if !self.inner.registry.contains(hook_type) {
+            return Err(self.refused(Cause::UnregisteredHook(hook_type.to_owned())));
+        }
+        self.invoke(hook_type, payload, context, options).await
+    }
+
+    /// One span for each call. It holds no payload, no context and no words of
+    /// the plugin, which may quote either.
+    async fn invoke<P, R>(
+        &self,
+        hook_type: &str,
+        payload: &P,
+        context: &mut PluginContext,
+        options: CallOptions,
+    ) -> Result<PluginResult<R>, PluginError>
+    where
+        P: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        if let Some(Err(cause)) = self.inner.checked.get() {
+            return Err(self.refused(cause.clone()));
+        }
+        let client = &self.inner.client;
+        let span = tracing::debug_span!(
+            "invoke_hook",
+            plugin = %client.shared.plugin,
+            socket = %client.shared.socket.display(),
+            hook = hook_type,
+            request_id = %context.global_context.request_id,
+            attempts = field::Empty,
+            outcome = field::Empty,
+            duration_us = field::Empty,
+        );
+        if span.is_disabled() {
+            return client.invoke(hook_type, payload, context, options).await;
+        }
+        let started = Instant::now();
+        let outcome =
+            client.invoke(hook_type, payload, context, options).instrument(span.clone()).await;
+        record(&span, started, &outcome);
+        outcome
+    }
+
+    /// The plugin's configuration on the server, as JSON; `None` if the server
+    /// knows no such plugin. The server ignores case here.
+    ///
+    /// # Errors
+    /// As [`invoke_hook`](Self::invoke_hook).
+    ///
+    /// # Cancel safety
+    /// A dropped call affects no other.
+    pub async fn plugin_config(&self) -> Result<Option<Object>, PluginError> {
+        self.inner.client.plugin_config(self.name()).await
+    }
+
+    /// The configurations of all plugins on the server, as JSON.
+    ///
+    /// # Errors
+    /// As [`invoke_hook`](Self::invoke_hook).
+    ///
+    /// # Cancel safety
+    /// A dropped call affects no other.
+    pub async fn plugin_configs(&self) -> Result<Vec<Object>, PluginError> {
+        self.inner.client.plugin_configs().await
+    }
+
+    /// The plugin's name, as configured here.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.inner.local.name()
+    }
+
+    /// The configuration: merged with the server's once that was asked.
+    #[must_use]
+    pub fn config(&self) -> &PluginConfig {
+        match self.inner.checked.get() {
+            Some(Ok(merged)) => merged,
+            _ => &self.inner.local,
+        }
+    }
+
+    /// The hook types that the plugin is configured for, here or on the server.
+    #[must_use]
+    pub fn hooks(&self) -> &[String] {
+        self.config().hooks()
+    }
+
+    /// The state of the best of the plugin's connections.
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        self.inner.client.shared.state()
+    }
+
+    /// The state now and every change that lasts long enough to be seen; ends
+    /// after [`ConnectionState::Shutdown`]. It does not keep the plugin open.
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    ///
+    /// # async fn watch(handle: hookwire::PluginHandle) {
+    /// let mut states = handle.watch_state();
+    /// while let Some(state) = states.next().await {
+    ///     println!("the plugin is {}", state.as_str());
+    /// }
+    /// # }
+    /// ```
+    pub fn watch_state(&self) -> impl Stream<Item = ConnectionState> + Send + Unpin + 'static {
+        let states = Some((self.inner.client.shared.watch_state(), true));
+        Box::pin(futures::stream::unfold(states, |states| async {
+            let (mut states, first) = states?;
+            if !first && states.changed().await.is_err() {
+                return None;
+            }
+            let state = *states.borrow_and_update();
+            let go_on = state != ConnectionState::Shutdown;
+            Some((state, go_on.then_some((states, false))))
+        }))
+    }
+
+    /// Counters since the handle was made, and gauges.
+    #[must_use]
+    pub fn stats(&self) -> PluginStats {
+        self.inner.client.counters.snapshot(&self.inner.client.shared)
+    }
+
+    /// Takes no new calls, gives those under way `timeout` to finish, and closes
+    /// the connections. Returns when they are closed.
+    ///
+    /// Any clone may call it, any number of times; the earliest deadline counts.
+    /// Calls that do not finish fail with [`ErrorKind::Shutdown`](crate::ErrorKind::Shutdown).
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not take the shutdown back.
+    pub fn shutdown(&self, timeout: Duration) -> impl Future<Output = ()> + Send + '_ {
+        let deadline = Instant::now() + timeout.min(Duration::from_secs(86_400 * 365));
+        self.inner.client.stop(deadline);
+        self.inner.client.stopped()
+    }
+
+    /// For those who watch the plugin without keeping it open.
+    pub(crate) fn downgrade(&self) -> WeakHandle {
+        WeakHandle(Arc::downgrade(&self.inner))
+    }
+
+    /// True if the server has said that the plugin cannot be used.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.inner.checked.get(), Some(Err(_)))
+    }
+
+    fn refused(&self, cause: Cause) -> PluginError {
+        self.inner.client.refuse(cause)
+    }
+
+    /// Connects and asks the server about the plugin, unless `verify` is off.
+    pub(crate) async fn check(&self) -> Result<(), PluginError> {
+        let client = &self.inner.client;
+        client.connect().await?;
+        let outcome = self.verify().await;
+        let refused = outcome.as_ref().err().cloned();
+        // The first answer stays; a second check can only say the same.
+        let _ = self.inner.checked.set(outcome);
+        match refused {
+            Some(cause) => Err(client.error(Sent::No, cause)),
+            None => Ok(()),
+        }
+    }
+
+    async fn verify(&self) -> Result<PluginConfig, Cause> {
+        let local = &self.inner.local;
+        let plugin = local.name();
+        let socket = local.unix_socket().path().display();
+        let mut config = local.clone();
+        if local.unix_socket().verify() {
+            match self.plugin_config().await {
+                Ok(Some(remote)) => {
+                    let found = remote.get("name").and_then(Value::as_str).unwrap_or(plugin);
+                    if found != plugin {
+                        let (configured, found) = (plugin.to_owned(), found.to_owned());
+                        return Err(Cause::NameMismatch { configured, found });
+                    }
+                    let (merged, notes) = local.merged_with_remote(&remote);
+                    for note in notes {
+                        tracing::warn!(plugin, %socket, note, "a part of the server's configuration was left out");
+                    }
+                    config = merged;
+                }
+                Ok(None) => {
+                    tracing::warn!(plugin, %socket, "the server does not know the plugin; its hooks are likely to fail");
+                }
+                Err(error) => {
+                    tracing::warn!(plugin, %socket, kind = error.kind().as_str(), "the plugin's configuration could not be read from the server");
+                }
+            }
+        }
+        if config.hooks().is_empty() && !self.inner.allow_no_hooks {
+            return Err(Cause::NoHooks);
+        }
+        Ok(config)
+    }
+}
+
+/// A handle that does not keep the plugin open.
+pub(crate) struct WeakHandle(Weak<Inner>);
+
+impl WeakHandle {
+    pub(crate) fn upgrade(&self) -> Option<PluginHandle> {
+        self.0.upgrade().map(|inner| PluginHandle { inner })
+    }
+}
+
+fn record<R>(span: &Span, started: Instant, outcome: &Result<PluginResult<R>, PluginError>) {
+    let outcome = match outcome {
+        Ok(result) if result.is_allowed() => "allowed",
+        Ok(_) => "denied",
+        Err(error) => error.kind().as_str(),
+    };
+    let duration = started.elapsed().as_micros();
+    span.record("outcome", outcome);
+    span.record("duration_us", u64::try_from(duration).unwrap_or(u64::MAX));
+    tracing::debug!(parent: span, outcome, "call finished");
+}
+
+impl fmt::Debug for PluginHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginHandle")
+            .field("plugin", &self.name())
+            .field("socket", &self.config().unix_socket().path())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

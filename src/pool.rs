@@ -1,0 +1,209 @@
+//! The connections of one plugin, and which of them takes a call.
+//!
+//! A plugin server works on one request of a connection at a time, so the number
+//! of connections is the number of hooks that run side by side. The pool opens
+//! them as calls need them; each closes itself when idle. Choosing reads a few
+//! atomics and takes no lock.
+//!
+//! 1. A ready connection that nobody uses.
+//! 2. If all ready ones are in use: one that is not open yet.
+//! 3. If all are open: the one with the least to do; the call is written ahead.
+//! 4. If none is ready: the first. The plugin is down or was never called, and
+//!    one series of attempts to reach it is enough for all.
+//!
+//! At most `max_connections * max_in_flight` calls are handed over at any time;
+//! up to `queue_capacity` more wait for a place. No order is promised between
+//! calls, not even between those of one caller.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
+
+use tokio::runtime::Handle;
+use tokio::sync::{TryAcquireError, mpsc};
+use tokio::time::{Instant, timeout_at};
+
+use crate::connection::gauge::Gauge;
+use crate::connection::message::{Loss, Request};
+use crate::connection::shared::Shared;
+use crate::connection::state::ConnectionState;
+use crate::connection::task::Task;
+use crate::connection::transport::Connector;
+use crate::error::Stage;
+
+/// Starts the task of connection `index`: generic over the transport once, here.
+type Spawn = Box<dyn Fn(Arc<Shared>, usize, mpsc::Receiver<Request>) + Send + Sync>;
+
+/// Hands calls to connections. Dropping it ends their tasks.
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    queue_capacity: usize,
+    /// The queue of each connection whose task was started.
+    queues: Box<[OnceLock<mpsc::Sender<Request>>]>,
+    spawn: Spawn,
+}
+
+/// Why a call got no place.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Overloaded { waiting: usize },
+    Lost(Loss),
+}
+
+impl Pool {
+    /// A pool whose tasks run on `runtime`, or on that of the first call. Nothing
+    /// is opened yet.
+    pub(crate) fn new<C>(
+        shared: Arc<Shared>,
+        queue_capacity: usize,
+        runtime: Option<Handle>,
+        connector: impl Fn() -> C + Send + Sync + 'static,
+    ) -> Self
+    where
+        C: Connector + Unpin,
+    {
+        let queues = shared.gauges.iter().map(|_| OnceLock::new()).collect();
+        let spawn: Spawn = Box::new(move |shared, index, requests| {
+            // Without any runtime the receiver is dropped, and calls are told so.
+            if let Some(runtime) = runtime.clone().or_else(|| Handle::try_current().ok()) {
+                runtime.spawn(Task::new(shared, index, connector(), requests));
+            }
+        });
+        Self { shared, queue_capacity, queues, spawn }
+    }
+
+    /// Gets a place for one call; every place is given back by the connection
+    /// that the call is handed to.
+    ///
+    /// # Cancel safety
+    /// A caller that leaves while it waits loses its place in the line, no more.
+    pub(crate) async fn enter(&self, deadline: Instant, may_wait: bool) -> Result<(), Refusal> {
+        match self.shared.places.try_acquire() {
+            Ok(place) => {
+                place.forget();
+                return Ok(());
+            }
+            Err(TryAcquireError::Closed) => return Err(Refusal::Lost(Loss::Shutdown)),
+            Err(TryAcquireError::NoPermits) => {}
+        }
+        let waiting = self.shared.waiting.fetch_add(1, Relaxed);
+        let _left = Leave(&self.shared);
+        if !may_wait || waiting >= self.queue_capacity {
+            return Err(Refusal::Overloaded { waiting });
+        }
+        match timeout_at(deadline, self.shared.places.acquire()).await {
+            Ok(Ok(place)) => {
+                place.forget();
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Refusal::Lost(Loss::Shutdown)),
+            Err(_) => Err(Refusal::Lost(Loss::Expired(Stage::Admission))),
+        }
+    }
+
+    /// Hands over a request that has a place: to which connection.
+    pub(crate) fn hand_over(&self, request: Request) -> Result<usize, Loss> {
+        let index = self.choose();
+        match self.queue(index).try_send(request) {
+            Ok(()) => Ok(index),
+            // Never full: it has room for as many requests as there are places.
+            Err(
+                mpsc::error::TrySendError::Full(request)
+                | mpsc::error::TrySendError::Closed(request),
+            ) => {
+                self.shared.release(index, 1);
+                let gone =
+                    if self.shared.stop_at().is_some() { Loss::Shutdown } else { Loss::TaskGone };
+                // Answered here, so the responder must not answer as well.
+                drop(request);
+                Err(gone)
+            }
+        }
+    }
+
+    /// Picks a connection and counts the call to its load.
+    fn choose(&self) -> usize {
+        let gauges = &*self.shared.gauges;
+        let [only] = gauges else { return self.choose_among(gauges) };
+        only.add_load();
+        0
+    }
+
+    fn choose_among(&self, gauges: &[Gauge]) -> usize {
+        // Some connection is open, so the server is there.
+        let mut open = false;
+        let mut closed = None;
+        let mut least: Option<(usize, usize)> = None;
+        for (index, gauge) in gauges.iter().enumerate() {
+            match gauge.state() {
+                ConnectionState::Ready => {
+                    open = true;
+                    if gauge.is_stalled() {
+                        continue;
+                    }
+                    if gauge.claim_unused() {
+                        return index;
+                    }
+                }
+                ConnectionState::Connecting => {}
+                ConnectionState::Idle => {
+                    if closed.is_none() && gauge.load() == 0 {
+                        closed = Some(index);
+                    }
+                    continue;
+                }
+                _ => continue,
+            }
+            let load = gauge.load();
+            if least.is_none_or(|(_, other)| load < other) {
+                least = Some((index, load));
+            }
+        }
+        if open
+            && let Some(index) = closed
+            && gauges[index].claim_unused()
+        {
+            return index;
+        }
+        let index = match least {
+            Some((index, _)) if open => index,
+            _ => 0,
+        };
+        gauges[index].add_load();
+        index
+    }
+
+    fn queue(&self, index: usize) -> &mpsc::Sender<Request> {
+        self.queues[index].get_or_init(|| {
+            let (sender, receiver) = mpsc::channel(self.shared.capacity());
+            (self.spawn)(Arc::clone(&self.shared), index, receiver);
+            sender
+        })
+    }
+
+    /// Stops all connections at `deadline`, or earlier if nothing is under way.
+    pub(crate) fn stop(&self, deadline: Instant) {
+        self.shared.stop(deadline);
+        for (queue, gauge) in self.queues.iter().zip(&self.shared.gauges) {
+            // A task that was never started has nothing to stop.
+            if queue.get().is_none() {
+                gauge.set_state(ConnectionState::Shutdown);
+            }
+        }
+        self.shared.publish_state();
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+/// Counts a waiting call out, however it ends.
+struct Leave<'a>(&'a Shared);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
+}

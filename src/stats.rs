@@ -1,0 +1,160 @@
+//! Counters and gauges of a plugin.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::connection::ConnectionState;
+use crate::connection::shared::Shared;
+use crate::error::ErrorKind;
+
+/// Counted in the callers' tasks, never under a lock.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) calls: AtomicU64,
+    pub(crate) ok: AtomicU64,
+    pub(crate) violations: AtomicU64,
+    pub(crate) plugin_errors: AtomicU64,
+    pub(crate) timeouts: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) retries: AtomicU64,
+    pub(crate) mismatches: AtomicU64,
+    pub(crate) other_failures: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a failed call once, by its kind.
+    pub(crate) fn count_failure(&self, kind: ErrorKind) {
+        Self::add(match kind {
+            ErrorKind::Plugin => &self.plugin_errors,
+            ErrorKind::Timeout => &self.timeouts,
+            ErrorKind::Mismatch => &self.mismatches,
+            ErrorKind::Overloaded
+            | ErrorKind::Unavailable
+            | ErrorKind::UnregisteredHook
+            | ErrorKind::InvalidRequest
+            | ErrorKind::RequestTooLarge
+            | ErrorKind::NameMismatch
+            | ErrorKind::Shutdown => &self.refused,
+            _ => &self.other_failures,
+        });
+    }
+
+    pub(crate) fn snapshot(&self, shared: &Shared) -> PluginStats {
+        let connections: Vec<ConnectionStats> = shared
+            .gauges
+            .iter()
+            .map(|gauge| ConnectionStats {
+                state: gauge.state(),
+                queued: gauge.load().saturating_sub(gauge.in_flight()),
+                in_flight: gauge.in_flight(),
+                connects: gauge.traffic.connects.load(Relaxed),
+                bytes_sent: gauge.traffic.bytes_sent.load(Relaxed),
+                bytes_received: gauge.traffic.bytes_received.load(Relaxed),
+                abandoned: gauge.traffic.abandoned.load(Relaxed),
+            })
+            .collect();
+        let sum = |of: fn(&ConnectionStats) -> u64| connections.iter().map(of).sum();
+        PluginStats {
+            calls: self.calls.load(Relaxed),
+            ok: self.ok.load(Relaxed),
+            violations: self.violations.load(Relaxed),
+            plugin_errors: self.plugin_errors.load(Relaxed),
+            timeouts: self.timeouts.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            mismatches: self.mismatches.load(Relaxed),
+            other_failures: self.other_failures.load(Relaxed),
+            retries: self.retries.load(Relaxed),
+            abandoned: sum(|connection| connection.abandoned),
+            reconnects: sum(|connection| connection.connects.saturating_sub(1)),
+            bytes_sent: sum(|connection| connection.bytes_sent),
+            bytes_received: sum(|connection| connection.bytes_received),
+            waiting: shared.waiting.load(Relaxed),
+            queued: connections.iter().map(|connection| connection.queued).sum(),
+            in_flight: connections.iter().map(|connection| connection.in_flight).sum(),
+            connections,
+        }
+    }
+}
+
+/// A snapshot of a plugin's counters since its handle was made, and its gauges.
+///
+/// Counters are read one after the other, so under load they may be a few calls
+/// apart from each other. At rest, `calls` is the sum of `ok`, `violations`,
+/// `plugin_errors`, `timeouts`, `refused`, `mismatches`, `other_failures`, and
+/// of the calls whose callers dropped them.
+///
+/// ```
+/// # async fn show(handle: hookwire::PluginHandle) {
+/// let stats = handle.stats();
+/// println!("{} of {} calls allowed, {} in flight", stats.ok, stats.calls, stats.in_flight);
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PluginStats {
+    /// Calls begun.
+    pub calls: u64,
+    /// Results that let the request go on.
+    pub ok: u64,
+    /// Results that do not.
+    pub violations: u64,
+    /// Errors that the plugin reported.
+    pub plugin_errors: u64,
+    /// Calls that ran out of time.
+    pub timeouts: u64,
+    /// Calls that were refused without being sent: no place, plugin down,
+    /// invalid request, shut down.
+    pub refused: u64,
+    /// Replies that belonged to another request.
+    pub mismatches: u64,
+    /// Calls that failed otherwise: connection lost, reply not understood.
+    pub other_failures: u64,
+    /// Requests sent again under [`RetryPolicy::Resend`](crate::RetryPolicy::Resend).
+    pub retries: u64,
+    /// Requests and replies dropped because their caller had left.
+    pub abandoned: u64,
+    /// Connections made in place of one that was there before.
+    pub reconnects: u64,
+    /// Bytes written, frames included.
+    pub bytes_sent: u64,
+    /// Bytes read, frames included.
+    pub bytes_received: u64,
+    /// Calls that wait for a place now.
+    pub waiting: usize,
+    /// Requests that wait to be sent now.
+    pub queued: usize,
+    /// Requests that wait for their reply now, those of callers that left included.
+    pub in_flight: usize,
+    /// Each connection, open or not.
+    pub connections: Vec<ConnectionStats>,
+}
+
+/// One connection of a plugin.
+///
+/// ```
+/// # async fn show(handle: hookwire::PluginHandle) {
+/// let open = |c: &&hookwire::ConnectionStats| c.state.is_ready();
+/// println!("{} sockets open", handle.stats().connections.iter().filter(open).count());
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// What the connection is doing now.
+    pub state: ConnectionState,
+    /// Requests that wait to be sent on it now.
+    pub queued: usize,
+    /// Requests that wait for their reply on it now.
+    pub in_flight: usize,
+    /// How often it was connected.
+    pub connects: u64,
+    /// Bytes written, frames included.
+    pub bytes_sent: u64,
+    /// Bytes read, frames included.
+    pub bytes_received: u64,
+    /// Requests and replies dropped because their caller had left.
+    pub abandoned: u64,
+}
