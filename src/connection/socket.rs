@@ -50,6 +50,8 @@ pub(crate) struct Socket<T> {
     pub(crate) outbox: Outbox,
     inbox: BytesMut,
     codec: LengthDelimitedCodec,
+    /// The codec has taken a frame's header and waits for its message.
+    within_frame: bool,
     room: usize,
 }
 
@@ -62,6 +64,7 @@ impl<T: Transport> Socket<T> {
             outbox: Outbox::default(),
             inbox: BytesMut::new(),
             codec: frame::codec(max_frame_len),
+            within_frame: false,
             room: LEAST_ROOM,
         }
     }
@@ -121,15 +124,24 @@ impl<T: Transport> Socket<T> {
     }
 
     fn deliver_frames(&mut self, deliver: &mut impl FnMut(Delivery)) -> Result<(), End> {
-        while let Some(message) = self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
-            let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
-            deliver((responder, message.freeze()));
+        loop {
+            let before = self.inbox.len();
+            match self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
+                Some(message) => {
+                    self.within_frame = false;
+                    let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
+                    deliver((responder, message.freeze()));
+                }
+                None => {
+                    self.within_frame |= self.inbox.len() < before;
+                    return Ok(());
+                }
+            }
         }
-        Ok(())
     }
 
     fn eof(&self) -> End {
-        if self.inbox.is_empty() {
+        if self.inbox.is_empty() && !self.within_frame {
             return End::Eof;
         }
         let reason = "the connection ended within a frame";

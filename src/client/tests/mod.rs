@@ -1,0 +1,7 @@
+//! The client over in-memory pipes and paused time: every fault at its exact moment.
+
+mod deadlines;
+mod faults;
+mod pipe;
+mod pooling;
+mod reconnects;
