@@ -15,6 +15,10 @@ mod pool;
 mod stats;
 mod wire;
 
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
+
 pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
 pub use connection::ConnectionState;
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};

@@ -62,3 +62,17 @@ where
         other => other,
     }
 }
+
+/// A Struct by itself, for benchmarks and fuzz targets.
+#[cfg(feature = "internals")]
+pub(crate) fn encode_struct<T: serde::Serialize + ?Sized>(object: &T) -> Option<Vec<u8>> {
+    let mut writer = writer::Writer::with_capacity(256);
+    ser::write_struct(&mut writer, object, crate::config::BigIntegers::Refuse).ok()?;
+    writer.into_frame().ok()
+}
+
+/// Reads a Struct by itself, for benchmarks and fuzz targets.
+#[cfg(feature = "internals")]
+pub(crate) fn decode_struct<T: serde::de::DeserializeOwned>(message: &[u8]) -> Option<T> {
+    read_any_layout::<prost_types::Struct, _>(message, |message| de::read_struct(message)).ok()
+}
