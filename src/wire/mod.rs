@@ -17,13 +17,20 @@
 //! | `ser`, `key`, `de`, `duplicates` | serde to and from Struct |
 //! | `context`, `request`, `reply` | the messages of a call |
 //! | `frame` | the codec around them |
+//! | `check`, `incoming`, `outgoing` | the same messages seen from the server |
 
+#[cfg(feature = "server")]
+mod check;
 pub(crate) mod context;
 mod de;
 mod duplicates;
 mod error;
 pub(crate) mod frame;
+#[cfg(feature = "server")]
+pub(crate) mod incoming;
 mod key;
+#[cfg(feature = "server")]
+pub(crate) mod outgoing;
 mod reader;
 pub(crate) mod reply;
 pub(crate) mod request;
@@ -31,7 +38,7 @@ mod ser;
 #[cfg(test)]
 mod tests;
 mod varint;
-mod writer;
+pub(crate) mod writer;
 
 pub(crate) use error::DecodeError;
 pub use error::EncodeError;
