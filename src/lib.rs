@@ -7,6 +7,8 @@ mod connection;
 mod error;
 pub mod hooks;
 pub mod model;
+#[cfg(feature = "server")]
+pub mod server;
 mod wire;
 
 pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
