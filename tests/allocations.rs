@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 
 use hookwire::hooks::{PromptPreFetch, PromptPreFetchPayload};
 use hookwire::{PluginConfig, PluginContext, PluginHandle};
@@ -34,11 +33,6 @@ fn serve(mut stream: UnixStream) -> std::io::Result<()> {
     }
 }
 
-fn handle(socket: &Path) -> PluginHandle {
-    let config = PluginConfig::builder("Guard").socket(socket).hook("prompt_pre_fetch").build();
-    PluginHandle::connect_lazy(config.unwrap())
-}
-
 /// Per typed call: the request's buffer; the oneshot channel for its reply; and
 /// now and then a buffer for many replies, or a block of the queue.
 const MOST_PER_CALL: f64 = 2.5;
@@ -57,7 +51,8 @@ fn a_typed_call_allocates_its_request_and_its_channel_and_hardly_anything_else()
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let payload = PromptPreFetchPayload::new("greeting").with_arg("name", "Ada");
     let mut context = PluginContext::new("request-1");
-    let handle = runtime.block_on(async { handle(&socket) });
+    let config = PluginConfig::builder("Guard").socket(&socket).build().unwrap();
+    let handle = runtime.block_on(async { PluginHandle::connect_lazy(config) });
     let mut call = |count: usize| {
         runtime.block_on(async {
             for _ in 0..count {
