@@ -4,10 +4,12 @@
 //! is printed here, once. Results go to stdout, everything else to stderr, so that
 //! the output can be piped.
 
+mod bench;
 mod configs;
 mod failure;
 mod input;
 mod invoke;
+mod tally;
 mod target;
 mod text;
 
@@ -44,6 +46,7 @@ struct Cli {
 enum Command {
     Invoke(invoke::Invoke),
     Configs(configs::Configs),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +63,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Invoke(command) => one_thread()?.block_on(command.run()),
         Command::Configs(command) => one_thread()?.block_on(command.run()),
+        Command::Bench(command) => threads(command.threads())?.block_on(command.run(cli.json)),
     }
 }
 
