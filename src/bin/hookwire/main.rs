@@ -6,9 +6,12 @@
 
 mod bench;
 mod configs;
+mod demo;
 mod failure;
 mod input;
 mod invoke;
+mod plugins;
+mod serve;
 mod tally;
 mod target;
 mod text;
@@ -47,6 +50,8 @@ enum Command {
     Invoke(invoke::Invoke),
     Configs(configs::Configs),
     Bench(bench::Bench),
+    Serve(serve::Serve),
+    Demo(demo::Demo),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +69,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Invoke(command) => one_thread()?.block_on(command.run()),
         Command::Configs(command) => one_thread()?.block_on(command.run()),
         Command::Bench(command) => threads(command.threads())?.block_on(command.run(cli.json)),
+        Command::Serve(command) => threads(None)?.block_on(command.run()),
+        Command::Demo(command) => threads(None)?.block_on(command.run()),
     }
 }
 
