@@ -34,7 +34,6 @@ const MAX_WAITING: usize = 1_048_576;
 ///
 /// Exit code 1 if any reply was mismatched, or if no call returned a result.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Bench {
     /// The plugin server's Unix socket, as an absolute path.
     #[arg(long, value_name = "PATH")]

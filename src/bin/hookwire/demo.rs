@@ -21,9 +21,11 @@ may this go on, and with which content? The plugins run in a process of their
 own; hookwire calls them over a Unix socket. This demo starts a plugin server on
 a temporary socket, calls it, kills it, starts it again, and checks every reply.";
 
-/// Show the main job in one go, on a temporary socket: typed calls through three
-/// plugins, 1,000 tasks sharing one handle, the server killed and restarted under
-/// load, and a table at the end. Takes less than 15 seconds.
+/// Show the main job in one go.
+///
+/// On a temporary socket: typed calls through three plugins, 1,000 tasks sharing one
+/// handle, the server killed and restarted under load, and a table at the end. Takes
+/// less than 15 seconds.
 ///
 /// Exit code 1 if a reply reached the wrong caller, or calls did not recover.
 #[derive(Debug, Args)]
