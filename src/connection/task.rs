@@ -194,6 +194,9 @@ impl<C: Connector> Task<C> {
                 self.pending.push_back(request);
             }
         }
+        if any && self.stalled {
+            self.hand_back(0);
+        }
         if !self.pending.is_empty() && self.machine.state() == ConnectionState::Idle {
             self.event(Event::Wanted);
         }

@@ -61,7 +61,9 @@ pub(super) fn write_object<T: serde::Serialize + ?Sized>(
     Ok(())
 }
 
-/// The parts of a PluginContext, still encoded.
+/// The parts of a PluginContext, still encoded. The client looks at some of them
+/// only, the server at all.
+#[cfg_attr(not(feature = "server"), allow(dead_code))]
 #[derive(Debug, Default)]
 pub(crate) struct ContextParts<'a> {
     pub(crate) request_id: &'a str,
@@ -74,6 +76,7 @@ pub(crate) struct ContextParts<'a> {
     pub(crate) metadata: Option<&'a [u8]>,
 }
 
+#[cfg_attr(not(feature = "server"), allow(dead_code))]
 #[derive(Debug)]
 pub(crate) enum UserPart<'a> {
     Name(&'a str),

@@ -6,16 +6,16 @@
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::ser::{Impossible, Serialize, Serializer};
 
-use super::{DecodeError, EncodeError, ser::KEY, writer::Writer};
+use super::{DecodeError, EncodeError, writer::Writer};
 
-/// Writes the key of the map entry that is open.
+/// Begins a map entry with its key: where the entry's length stands.
 pub(super) struct KeyEncoder<'w>(pub(super) &'w mut Writer);
 
 const REFUSED: EncodeError = EncodeError::KeyNotAString;
 
 macro_rules! as_text {
     ($($method:ident: $ty:ty),*) => {$(
-        fn $method(self, v: $ty) -> Result<(), EncodeError> {
+        fn $method(self, v: $ty) -> Result<usize, EncodeError> {
             self.serialize_str(&v.to_string())
         }
     )*};
@@ -30,37 +30,36 @@ macro_rules! refused {
 }
 
 impl Serializer for KeyEncoder<'_> {
-    type Ok = ();
+    type Ok = usize;
     type Error = EncodeError;
-    type SerializeSeq = Impossible<(), EncodeError>;
-    type SerializeTuple = Impossible<(), EncodeError>;
-    type SerializeTupleStruct = Impossible<(), EncodeError>;
-    type SerializeTupleVariant = Impossible<(), EncodeError>;
-    type SerializeMap = Impossible<(), EncodeError>;
-    type SerializeStruct = Impossible<(), EncodeError>;
-    type SerializeStructVariant = Impossible<(), EncodeError>;
+    type SerializeSeq = Impossible<usize, EncodeError>;
+    type SerializeTuple = Impossible<usize, EncodeError>;
+    type SerializeTupleStruct = Impossible<usize, EncodeError>;
+    type SerializeTupleVariant = Impossible<usize, EncodeError>;
+    type SerializeMap = Impossible<usize, EncodeError>;
+    type SerializeStruct = Impossible<usize, EncodeError>;
+    type SerializeStructVariant = Impossible<usize, EncodeError>;
 
     #[inline]
-    fn serialize_str(self, v: &str) -> Result<(), EncodeError> {
-        self.0.string(KEY, v.as_bytes());
-        Ok(())
+    fn serialize_str(self, v: &str) -> Result<usize, EncodeError> {
+        Ok(self.0.begin_entry(v.as_bytes()))
     }
     fn serialize_unit_variant(
         self,
         _: &'static str,
         _: u32,
         variant: &'static str,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<usize, EncodeError> {
         self.serialize_str(variant)
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<usize, EncodeError> {
         value.serialize(self)
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<(), EncodeError> {
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<usize, EncodeError> {
         Err(REFUSED)
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -69,7 +68,7 @@ impl Serializer for KeyEncoder<'_> {
         _: u32,
         _: &'static str,
         _: &T,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<usize, EncodeError> {
         Err(REFUSED)
     }
 
@@ -80,12 +79,12 @@ impl Serializer for KeyEncoder<'_> {
     }
 
     refused! {
-        serialize_f32(f32) -> ();
-        serialize_f64(f64) -> ();
-        serialize_bytes(&[u8]) -> ();
-        serialize_none() -> ();
-        serialize_unit() -> ();
-        serialize_unit_struct(&'static str) -> ();
+        serialize_f32(f32) -> usize;
+        serialize_f64(f64) -> usize;
+        serialize_bytes(&[u8]) -> usize;
+        serialize_none() -> usize;
+        serialize_unit() -> usize;
+        serialize_unit_struct(&'static str) -> usize;
         serialize_seq(Option<usize>) -> Self::SerializeSeq;
         serialize_tuple(usize) -> Self::SerializeTuple;
         serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;

@@ -18,8 +18,10 @@ pub(crate) const MAX_EXACT_INTEGER: u64 = 1 << 53;
 const JSON_NUMBER: &str = "$serde_json::private::Number";
 const JSON_RAW: &str = "$serde_json::private::RawValue";
 
-const ENTRY: u8 = 0x0a;
-pub(super) const KEY: u8 = 0x0a;
+/// Strings up to here make no entry's length longer than a byte, whatever the
+/// key: the usual case.
+const SHORT: usize = 0x70;
+
 const ENTRY_VALUE: u8 = 0x12;
 const ITEM: u8 = 0x0a;
 const NULL: u8 = 0x08;
@@ -45,8 +47,11 @@ where
 pub(super) enum Place {
     /// The open message is the Struct: only an object will do.
     Root,
-    /// A Value under `tag`, with which `close` surrounding messages end.
-    Value { tag: u8, close: usize },
+    /// The map entry whose length stands `at` there. It ends with the value, and
+    /// so do `also` messages around it.
+    Entry { at: usize, also: usize },
+    /// The open list.
+    Item,
 }
 
 pub(super) struct Encoder<'w> {
@@ -56,23 +61,32 @@ pub(super) struct Encoder<'w> {
 }
 
 impl<'w> Encoder<'w> {
+    /// A Value of a few bytes; `content` is without the two bytes in front of it.
     #[inline]
-    fn scalar(self, kind: u8, content: &[u8]) -> Result<(), EncodeError> {
-        let Place::Value { tag, close } = self.place else {
-            return Err(EncodeError::NotAnObject);
-        };
-        self.writer.check_room(1)?;
-        self.writer.raw(&[tag, 1 + content.len() as u8, kind]);
-        self.writer.raw(content);
-        self.writer.end(close);
-        Ok(())
+    fn scalar<const N: usize>(self, content: [u8; N]) -> Result<(), EncodeError> {
+        match self.place {
+            Place::Root => Err(EncodeError::NotAnObject),
+            Place::Entry { at, .. } => {
+                self.writer.check_room(2)?;
+                self.writer.raw(&[ENTRY_VALUE, N as u8]);
+                self.writer.raw(&content);
+                self.writer.end_entry(at)
+            }
+            Place::Item => {
+                self.writer.check_room(1)?;
+                self.writer.raw(&[ITEM, N as u8]);
+                self.writer.raw(&content);
+                Ok(())
+            }
+        }
     }
 
     fn number(self, value: f64) -> Result<(), EncodeError> {
         if !value.is_finite() {
             return Err(EncodeError::NotFinite);
         }
-        self.scalar(NUMBER, &value.to_le_bytes())
+        let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+        self.scalar([NUMBER, a, b, c, d, e, f, g, h])
     }
 
     fn integer(self, magnitude: u128, value: f64) -> Result<(), EncodeError> {
@@ -94,28 +108,30 @@ impl<'w> Encoder<'w> {
     /// Opens an object or a list, as `kind` says.
     fn open(self, kind: u8) -> Result<Compound<'w>, EncodeError> {
         let Self { writer, big_integers, place } = self;
-        let close = match place {
-            Place::Root if kind == OBJECT => 0,
+        let (tag, close) = match place {
+            Place::Root if kind == OBJECT => {
+                return Ok(Compound { writer, big_integers, close: 0 });
+            }
             Place::Root => return Err(EncodeError::NotAnObject),
-            Place::Value { tag, close } => {
-                // What cannot hold a value any more is refused even when empty, so
-                // that the limit does not depend on what is inside.
-                writer.check_room(if kind == OBJECT { 4 } else { 3 })?;
-                writer.begin(tag)?;
-                writer.begin(kind)?;
-                close + 2
+            Place::Item => (ITEM, 2),
+            Place::Entry { at, also } => {
+                writer.adopt(at)?;
+                (ENTRY_VALUE, 3 + also)
             }
         };
+        // What cannot hold a value any more is refused even when empty, so that
+        // the limit does not depend on what is inside.
+        writer.check_room(if kind == OBJECT { 4 } else { 3 })?;
+        writer.begin(tag)?;
+        writer.begin(kind)?;
         Ok(Compound { writer, big_integers, close })
     }
 
     /// Opens the content of an enum variant: the value of an object's only key.
     fn open_variant(self, variant: &'static str, kind: u8) -> Result<Compound<'w>, EncodeError> {
         let Compound { writer, big_integers, close } = self.open(OBJECT)?;
-        writer.begin(ENTRY)?;
-        writer.string(KEY, variant.as_bytes());
-        let place = Place::Value { tag: ENTRY_VALUE, close: close + 1 };
-        Encoder { writer, big_integers, place }.open(kind)
+        let at = writer.begin_entry(variant.as_bytes());
+        Encoder { writer, big_integers, place: Place::Entry { at, also: close } }.open(kind)
     }
 }
 
@@ -126,12 +142,12 @@ impl<'w> ser::Serializer for Encoder<'w> {
     type SerializeTuple = Compound<'w>;
     type SerializeTupleStruct = Compound<'w>;
     type SerializeTupleVariant = Compound<'w>;
-    type SerializeMap = Compound<'w>;
+    type SerializeMap = Entries<'w>;
     type SerializeStruct = Fields<'w>;
     type SerializeStructVariant = Compound<'w>;
 
     fn serialize_bool(self, v: bool) -> Result<(), EncodeError> {
-        self.scalar(BOOL, &[u8::from(v)])
+        self.scalar([BOOL, u8::from(v)])
     }
     fn serialize_i8(self, v: i8) -> Result<(), EncodeError> {
         self.number(f64::from(v))
@@ -174,13 +190,27 @@ impl<'w> ser::Serializer for Encoder<'w> {
     }
     #[inline]
     fn serialize_str(self, v: &str) -> Result<(), EncodeError> {
-        let Place::Value { tag, close } = self.place else {
-            return Err(EncodeError::NotAnObject);
-        };
-        self.writer.check_room(1)?;
-        self.writer.value_string(tag, v.as_bytes());
-        self.writer.end(close);
-        Ok(())
+        match self.place {
+            Place::Root => Err(EncodeError::NotAnObject),
+            Place::Entry { at, .. } if v.len() < SHORT => {
+                self.writer.check_room(2)?;
+                self.writer.value_string(ENTRY_VALUE, v.as_bytes());
+                self.writer.end_entry(at)
+            }
+            Place::Entry { at, .. } => {
+                // A long string has to find the entry among the open messages.
+                self.writer.adopt(at)?;
+                self.writer.check_room(1)?;
+                self.writer.value_string(ENTRY_VALUE, v.as_bytes());
+                self.writer.end(1);
+                Ok(())
+            }
+            Place::Item => {
+                self.writer.check_room(1)?;
+                self.writer.value_string(ITEM, v.as_bytes());
+                Ok(())
+            }
+        }
     }
     fn serialize_bytes(self, v: &[u8]) -> Result<(), EncodeError> {
         // As serde_json does: JSON has no bytes.
@@ -193,7 +223,7 @@ impl<'w> ser::Serializer for Encoder<'w> {
         value.serialize(self)
     }
     fn serialize_unit(self) -> Result<(), EncodeError> {
-        self.scalar(NULL, &[0])
+        self.scalar([NULL, 0])
     }
     fn serialize_unit_struct(self, _: &'static str) -> Result<(), EncodeError> {
         self.serialize_unit()
@@ -247,8 +277,8 @@ impl<'w> ser::Serializer for Encoder<'w> {
     ) -> Result<Compound<'w>, EncodeError> {
         self.open_variant(variant, LIST)
     }
-    fn serialize_map(self, _: Option<usize>) -> Result<Compound<'w>, EncodeError> {
-        self.open(OBJECT)
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'w>, EncodeError> {
+        Ok(Entries { object: self.open(OBJECT)?, at: 0 })
     }
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'w>, EncodeError> {
         match name {
@@ -276,39 +306,50 @@ pub(super) struct Compound<'w> {
 }
 
 impl Compound<'_> {
+    #[inline]
     fn value<T: Serialize + ?Sized>(&mut self, place: Place, value: &T) -> Result<(), EncodeError> {
         value.serialize(Encoder { writer: self.writer, big_integers: self.big_integers, place })
     }
 
     #[inline]
     fn entry<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), EncodeError> {
-        self.writer.begin(ENTRY)?;
-        self.writer.string(KEY, key.as_bytes());
-        self.value(Place::Value { tag: ENTRY_VALUE, close: 1 }, value)
+        let at = self.writer.begin_entry(key.as_bytes());
+        self.value(Place::Entry { at, also: 0 }, value)
     }
 
+    #[inline]
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        self.value(Place::Value { tag: ITEM, close: 0 }, value)
+        self.value(Place::Item, value)
     }
 
+    #[inline]
     fn close(self) {
         self.writer.end(self.close);
     }
 }
 
-impl ser::SerializeMap for Compound<'_> {
+/// A map under way: an object whose entry was begun by its key.
+pub(super) struct Entries<'w> {
+    object: Compound<'w>,
+    at: usize,
+}
+
+impl ser::SerializeMap for Entries<'_> {
     type Ok = ();
     type Error = EncodeError;
 
+    #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
-        self.writer.begin(ENTRY)?;
-        key.serialize(KeyEncoder(self.writer))
+        self.at = key.serialize(KeyEncoder(self.object.writer))?;
+        Ok(())
     }
+    #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        self.value(Place::Value { tag: ENTRY_VALUE, close: 1 }, value)
+        self.object.value(Place::Entry { at: self.at, also: 0 }, value)
     }
+    #[inline]
     fn end(self) -> Result<(), EncodeError> {
-        self.close();
+        self.object.close();
         Ok(())
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts a message with room for the frame header in front of it.
+    #[inline]
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         let mut buf = Vec::with_capacity(capacity.max(FRAME_HEADER));
         buf.extend_from_slice(&[0; FRAME_HEADER]);
@@ -58,12 +59,46 @@ impl Writer {
     /// Opens a nested message under `tag`.
     #[inline]
     pub(crate) fn begin(&mut self, tag: u8) -> Result<(), EncodeError> {
-        self.check_room(1)?;
-        let at = u32::try_from(self.buf.len() + 1).map_err(|_| EncodeError::TooLarge)?;
         self.buf.extend_from_slice(&[tag, 0]);
-        self.at[self.open] = at;
+        self.adopt(self.buf.len() - 1)
+    }
+
+    /// Counts the message whose one-byte length stands at `at` as open.
+    #[inline]
+    pub(crate) fn adopt(&mut self, at: usize) -> Result<(), EncodeError> {
+        self.check_room(1)?;
+        self.at[self.open] = u32::try_from(at).map_err(|_| EncodeError::TooLarge)?;
         self.width[self.open] = 1;
         self.open += 1;
+        Ok(())
+    }
+
+    /// Begins a map entry with its key: where its length stands. It is not
+    /// counted as open until it is [adopted](Self::adopt): the entry of a short
+    /// scalar is over before anybody has to know of it.
+    #[inline]
+    pub(crate) fn begin_entry(&mut self, key: &[u8]) -> usize {
+        let at = self.buf.len() + 1;
+        if key.len() < 0x80 {
+            self.buf.extend_from_slice(&[0x0a, 0, 0x0a, key.len() as u8]);
+            self.buf.extend_from_slice(key);
+        } else {
+            self.buf.extend_from_slice(&[0x0a, 0]);
+            self.string(0x0a, key);
+        }
+        at
+    }
+
+    /// Ends an entry that was not adopted.
+    #[inline]
+    pub(crate) fn end_entry(&mut self, at: usize) -> Result<(), EncodeError> {
+        let length = self.buf.len() - at - 1;
+        if length < 0x80 {
+            self.buf[at] = length as u8;
+            return Ok(());
+        }
+        self.adopt(at)?;
+        self.end(1);
         Ok(())
     }
 
@@ -83,10 +118,26 @@ impl Writer {
     }
 
     /// Closes the `count` innermost messages, which all end here.
-    ///
-    /// Their lengths are filled in from the inside out, and what has to make
-    /// room for longer lengths is moved once, from its end towards its start.
+    #[inline]
     pub(crate) fn end(&mut self, count: usize) {
+        let end = self.buf.len();
+        let first = self.open - count;
+        // The outermost is the longest: if that is short, all are, and the one
+        // byte that was left for each is enough.
+        let outermost = self.at[first] as usize;
+        if count > 0 && end - outermost <= 0x80 {
+            for &at in &self.at[first..self.open] {
+                self.buf[at as usize] = (end - at as usize - 1) as u8;
+            }
+            self.open = first;
+        } else if count > 0 {
+            self.end_long(count);
+        }
+    }
+
+    /// Lengths are filled in from the inside out, and what has to make room for
+    /// longer lengths is moved once, from its end towards its start.
+    fn end_long(&mut self, count: usize) {
         let end = self.buf.len();
         let first = self.open - count;
         let mut needed = [0_u8; MAX_END];
@@ -118,13 +169,13 @@ impl Writer {
     }
 
     /// A field of type string or bytes.
+    #[inline]
     pub(crate) fn string(&mut self, tag: u8, value: &[u8]) {
-        if value.len() >= LONG_STRING {
-            self.widen_open(value.len());
-            self.buf.reserve(value.len() + 16);
+        if value.len() < 0x80 {
+            self.buf.extend_from_slice(&[tag, value.len() as u8]);
+        } else {
+            self.long_string_header(tag, value.len());
         }
-        self.buf.push(tag);
-        self.varint(value.len() as u64);
         self.buf.extend_from_slice(value);
     }
 
@@ -144,12 +195,24 @@ impl Writer {
         self.string(0x1a, value);
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self, value: u64) {
         write_varint(&mut self.buf, value);
     }
 
+    #[inline]
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.buf.extend_from_slice(bytes);
+    }
+
+    #[cold]
+    fn long_string_header(&mut self, tag: u8, length: usize) {
+        if length >= LONG_STRING {
+            self.widen_open(length);
+            self.buf.reserve(length + 16);
+        }
+        self.buf.push(tag);
+        self.varint(length as u64);
     }
 
     /// Gives every open length the width that it will have once `coming` bytes are added.
