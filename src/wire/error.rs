@@ -12,7 +12,7 @@ use serde::de::{Expected, Unexpected};
 pub enum EncodeError {
     /// The server's parser would give up, and skip the hook without a word.
     #[error(
-        "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 46 lists, which cost two)"
+        "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 47 lists, which cost two)"
     )]
     TooDeep {
         /// How many objects and lists are around the one that was refused,
