@@ -49,9 +49,35 @@ pub enum EncodeError {
     Custom(String),
 }
 
-impl serde::ser::Error for EncodeError {
+/// An [`EncodeError`] on its way out of the encoder. Boxed, so that the results
+/// of the many small steps of encoding fit into a register.
+#[derive(Debug)]
+pub(crate) struct Refused(Box<EncodeError>);
+
+impl From<EncodeError> for Refused {
+    #[cold]
+    fn from(error: EncodeError) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl From<Refused> for EncodeError {
+    fn from(refused: Refused) -> Self {
+        *refused.0
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl serde::ser::Error for Refused {
     fn custom<T: Display>(message: T) -> Self {
-        Self::Custom(message.to_string())
+        EncodeError::Custom(message.to_string()).into()
     }
 }
 

@@ -75,7 +75,7 @@ where
 #[cfg(feature = "internals")]
 pub(crate) fn encode_struct<T: serde::Serialize + ?Sized>(object: &T) -> Option<Vec<u8>> {
     let mut writer = writer::Writer::with_capacity(256);
-    ser::write_struct(&mut writer, object, crate::config::BigIntegers::Refuse).ok()?;
+    ser::write_struct(&mut writer, object).ok()?;
     writer.into_frame().ok()
 }
 

@@ -33,13 +33,14 @@ pub(crate) fn result<R: Serialize>(
     payload_len: usize,
 ) -> Result<Frame, EncodeError> {
     let payload_len = result.modified_payload.as_ref().map_or(0, |_| payload_len);
-    let mut writer = Writer::with_capacity(USUAL_RESULT + plugin.len() + payload_len);
+    let mut writer =
+        Writer::with_capacity(USUAL_RESULT + plugin.len() + payload_len).big_integers(big_integers);
     writer.string(0x0a, plugin.as_bytes());
-    write_object(&mut writer, 0x12, &ResultFields::of(result), big_integers)?;
+    write_object(&mut writer, 0x12, &ResultFields::of(result))?;
     match context {
         Returned::Nothing => {}
         Returned::Unchanged(context) => writer.string(0x1a, context),
-        Returned::Changed(context) => write_context(&mut writer, 0x1a, context, big_integers)?,
+        Returned::Changed(context) => write_context(&mut writer, 0x1a, context)?,
     }
     if let Some(metrics) = &result.denial_metadata {
         write_denial_metadata(&mut writer, metrics)?;
@@ -122,14 +123,15 @@ pub(crate) fn fault(
     fault: Fault<'_>,
     big_integers: BigIntegers,
 ) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::with_capacity(128 + fault.message.len() + 2 * plugin.len());
+    let mut writer = Writer::with_capacity(128 + fault.message.len() + 2 * plugin.len())
+        .big_integers(big_integers);
     write_text(&mut writer, 0x0a, plugin);
     writer.begin(0x22)?;
     write_text(&mut writer, 0x0a, fault.message);
     write_text(&mut writer, 0x12, fault.plugin);
     write_text(&mut writer, 0x1a, fault.code);
     if let Some(details) = fault.details.filter(|details| !details.is_empty()) {
-        write_object(&mut writer, 0x22, details, big_integers)?;
+        write_object(&mut writer, 0x22, details)?;
     }
     if fault.mcp_error_code != 0 {
         writer.raw(&[0x28]);
@@ -154,9 +156,9 @@ pub(crate) fn unknown_message() -> Result<Frame, EncodeError> {
 
 /// The configuration of a plugin that was found.
 pub(crate) fn config<T: Serialize>(config: &T) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::with_capacity(USUAL_RESULT);
+    let mut writer = Writer::with_capacity(USUAL_RESULT).big_integers(BigIntegers::Round);
     writer.raw(&[0x08, 1]);
-    write_object(&mut writer, 0x12, config, BigIntegers::Round)?;
+    write_object(&mut writer, 0x12, config)?;
     writer.into_frame()
 }
 
@@ -169,9 +171,9 @@ pub(crate) fn no_config() -> Result<Frame, EncodeError> {
 pub(crate) fn configs<'a, T: Serialize + 'a>(
     configs: impl IntoIterator<Item = &'a T>,
 ) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::with_capacity(USUAL_RESULT);
+    let mut writer = Writer::with_capacity(USUAL_RESULT).big_integers(BigIntegers::Round);
     for config in configs {
-        write_object(&mut writer, 0x0a, config, BigIntegers::Round)?;
+        write_object(&mut writer, 0x0a, config)?;
     }
     writer.into_frame()
 }
