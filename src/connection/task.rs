@@ -574,6 +574,8 @@ where
             let mut progress = this.poll_read(cx);
             progress |= this.poll_requests(cx);
             progress |= this.poll_connect(cx);
+            // Again: the caller who found out may have queued its next call since.
+            this.check_suspicion();
             if this.waits_for_company(cx) {
                 break;
             }
