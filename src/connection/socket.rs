@@ -53,6 +53,8 @@ pub(crate) struct Socket<T> {
     /// Bytes of the frame that has begun and is not whole. The codec takes the
     /// length out of the inbox early, so an empty inbox does not mean "none".
     begun: usize,
+    /// A reply came that was asked for.
+    pub(crate) answered: bool,
     room: usize,
 }
 
@@ -66,6 +68,7 @@ impl<T: Transport> Socket<T> {
             inbox: BytesMut::new(),
             codec: frame::codec(max_frame_len),
             begun: 0,
+            answered: false,
             room: LEAST_ROOM,
         }
     }
@@ -129,6 +132,7 @@ impl<T: Transport> Socket<T> {
         while let Some(message) = self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
             let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
             self.begun -= FRAME_HEADER + message.len();
+            self.answered = true;
             deliver((responder, message.freeze()));
         }
         // Left alone, it would pass for the beginning of the next reply.

@@ -362,12 +362,21 @@ impl<C: Connector> Task<C> {
         }
         self.set_stalled(false);
         self.drop_abandoned();
-        if self.gauge().is_confirmed(socket.number) {
-            self.event(Event::GoodReply);
-        }
+        self.credit(&socket);
         let Shared { plugin, socket: path, .. } = &*self.shared;
         tracing::debug!(%plugin, socket = %path.display(), connection = self.index, in_flight, ?loss, "connection lost");
         self.event(Event::Lost { demand: !self.pending.is_empty() });
+    }
+
+    /// Forgets earlier failures if `socket`, which is at its end, had a good reply.
+    /// One that its caller has not looked into yet is taken for good: the end often
+    /// comes right behind it.
+    fn credit(&mut self, socket: &Socket<C::Transport>) {
+        let (gauge, number) = (self.gauge(), socket.number);
+        let unread = socket.answered && gauge.suspicion(number).is_none();
+        if unread || gauge.is_confirmed(number) {
+            self.event(Event::GoodReply);
+        }
     }
 
     /// Closes the socket if a caller found a reply on it that was not its own.
@@ -504,7 +513,10 @@ impl<C: Connector> Task<C> {
             self.pending.shrink_to(0);
             self.taken.shrink_to(0);
         }
-        if quiet >= self.shared.limits.idle_timeout {
+        if quiet >= self.shared.limits.idle_timeout
+            && let Link::Open(socket) = std::mem::replace(&mut self.link, Link::Down)
+        {
+            self.credit(&socket);
             self.event(Event::IdledOut);
         }
     }
