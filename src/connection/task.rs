@@ -281,7 +281,7 @@ impl<C: Connector> Task<C> {
         let gauge = &self.shared.gauges[self.index];
         let number = socket.number;
         let (mut delivered, mut abandoned) = (0, 0);
-        let outcome = socket.poll_read(cx, |(responder, message)| {
+        let outcome = socket.poll_read(cx, &gauge.traffic, |(responder, message)| {
             delivered += 1;
             let reply = Reply { message, socket: number };
             if !responder.is_some_and(|responder| responder.reply(reply)) {
@@ -295,8 +295,7 @@ impl<C: Connector> Task<C> {
         }
         match outcome {
             Poll::Pending => return false,
-            Poll::Ready(Ok(count)) => {
-                gauge.traffic.bytes_received.fetch_add(count as u64, Relaxed);
+            Poll::Ready(Ok(())) => {
                 if delivered > 0 && self.stalled {
                     self.look_at_head(Instant::now());
                 }
@@ -325,13 +324,8 @@ impl<C: Connector> Task<C> {
     /// Writes what is queued; true if the kernel took any.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
         let Link::Open(socket) = &mut self.link else { return false };
-        match socket.poll_write(cx) {
-            Poll::Ready(Ok(count)) => {
-                if count > 0 {
-                    self.gauge().traffic.bytes_sent.fetch_add(count as u64, Relaxed);
-                }
-                count > 0
-            }
+        match socket.poll_write(cx, &self.shared.gauges[self.index].traffic) {
+            Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => {
                 self.lost(&Loss::Disconnected(Arc::new(error)));
                 true
@@ -544,20 +538,28 @@ impl<C: Connector> Task<C> {
         }
     }
 
-    /// Answers everybody, and refuses whoever comes later, with the same words.
-    fn finish(&mut self) {
+    /// Answers everybody, and refuses whoever comes later.
+    fn finish(&mut self, loss: &Loss) {
         self.requests.close();
         while let Ok(request) = self.requests.try_recv() {
             self.pending.push_back(request);
         }
-        self.fail_pending(&Loss::Shutdown);
+        self.fail_pending(loss);
         if let Link::Open(mut socket) = std::mem::replace(&mut self.link, Link::Down) {
             self.released += socket.in_flight.len();
             socket.in_flight.drain().for_each(|responder| {
-                responder.fail(Loss::Shutdown, None);
+                responder.fail(loss.clone(), None);
             });
         }
         self.event(Event::ShutDown);
+        self.give_back();
+    }
+
+    /// Gives back the places of what was answered in this turn.
+    fn give_back(&mut self) {
+        if self.released > 0 {
+            self.shared.release(self.index, std::mem::take(&mut self.released));
+        }
     }
 
     /// After a burst of replies their callers are about to call again. One round
@@ -600,22 +602,21 @@ where
         }
         let done = this.is_done();
         if done {
-            this.finish();
+            this.finish(&Loss::Shutdown);
         }
         let in_flight = this.in_flight();
         this.gauge().set_in_flight(in_flight);
-        if this.released > 0 {
-            this.shared.release(this.index, std::mem::take(&mut this.released));
-        }
+        this.give_back();
         if done { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
-/// However the task ends, what it leaves behind is told to be gone.
+/// A task whose runtime goes away ends without a last turn. Places that it kept
+/// would have callers wait for nothing.
 impl<C: Connector> Drop for Task<C> {
     fn drop(&mut self) {
-        self.gauge().set_state(ConnectionState::Shutdown);
-        self.shared.publish_state();
+        self.finish(&Loss::TaskGone);
+        self.gauge().set_in_flight(0);
     }
 }
 
