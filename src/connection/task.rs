@@ -449,7 +449,7 @@ impl<C: Connector> Task<C> {
                 Some(head) if self.stalled => consider(head + self.shared.limits.stall_limit),
                 Some(head) => consider(head),
                 None if self.shrunk => consider(self.idle_since + self.shared.limits.idle_timeout),
-                None => consider(self.idle_since + QUIET),
+                None => consider(self.idle_since + QUIET.min(self.shared.limits.idle_timeout)),
             },
         }
         if let Some(retry_at) = self.retry_at {
