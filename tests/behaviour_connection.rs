@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use common::calls::{
@@ -249,6 +251,23 @@ async fn h8_whatever_takes_the_sockets_place_the_plugin_is_found_again() {
         eventually("it is back", || handle.state() == ConnectionState::Ready).await;
     }
     assert_eq!(call(&handle, "after").await.unwrap(), "after");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h8_a_socket_without_permission_is_told_and_found_again_once_there_is_one() {
+    let mut server = FaultServer::honest();
+    let forbid = fs::Permissions::from_mode(0o000);
+    fs::set_permissions(server.path(), forbid).unwrap();
+    if std::os::unix::net::UnixStream::connect(server.path()).is_ok() {
+        eprintln!("skipped: this user (root?) may connect to a socket of mode 000");
+        return;
+    }
+    let handle = lazy(socket(server.path()).reconnect_attempts(1));
+    let error = call(&handle, "m").await.unwrap_err();
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+    assert!(error.to_string().contains("ermission denied"), "{error}");
+    server.restart();
+    eventually("it is back", || handle.state() == ConnectionState::Ready).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
