@@ -327,6 +327,8 @@ impl<C: Connector> Task<C> {
         match socket.poll_write(cx, &self.shared.gauges[self.index].traffic) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => {
+                // Replies that came before the break are there to be read.
+                while self.poll_read(cx) {}
                 self.lost(&Loss::Disconnected(Arc::new(error)));
                 true
             }
@@ -334,10 +336,21 @@ impl<C: Connector> Task<C> {
         }
     }
 
+    /// The socket, if there is one; an attempt to connect is left alone.
+    fn take_socket(&mut self) -> Option<Socket<C::Transport>> {
+        match std::mem::replace(&mut self.link, Link::Down) {
+            Link::Open(socket) => Some(socket),
+            other => {
+                self.link = other;
+                None
+            }
+        }
+    }
+
     /// Ends the socket. What the kernel has seen nothing of goes back to the
     /// queue, the rest is answered; the socket itself is never used again.
     fn lost(&mut self, loss: &Loss) {
-        let Link::Open(mut socket) = std::mem::replace(&mut self.link, Link::Down) else { return };
+        let Some(mut socket) = self.take_socket() else { return };
         while let Some(request) = socket.take_back() {
             match request {
                 Some(request) => self.pending.push_front(request),
@@ -508,7 +521,7 @@ impl<C: Connector> Task<C> {
             self.taken.shrink_to(0);
         }
         if quiet >= self.shared.limits.idle_timeout
-            && let Link::Open(socket) = std::mem::replace(&mut self.link, Link::Down)
+            && let Some(socket) = self.take_socket()
         {
             self.credit(&socket);
             self.event(Event::IdledOut);
@@ -623,3 +636,7 @@ impl<C: Connector> Drop for Task<C> {
 fn disconnected(kind: io::ErrorKind, reason: &'static str) -> Loss {
     Loss::Disconnected(Arc::new(io::Error::new(kind, reason)))
 }
+
+#[cfg(test)]
+#[path = "write_error_tests.rs"]
+mod write_error_tests;
