@@ -1,4 +1,43 @@
-//! draft
+//! Calls the plugins of a gateway over Unix domain sockets.
+//!
+//! A plugin looks at every tool call, prompt and resource that passes through a
+//! gateway. It runs in a process of its own and speaks length-prefixed protobuf:
+//! one reply for each request, in order, without request ids. This crate is the
+//! gateway's side.
+//!
+//! - [`PluginHandle`]: one plugin. Cheap to clone; [`invoke_hook`] runs a hook.
+//! - [`ConnectionManager`]: many plugins by name.
+//! - [`hooks`] and [`model`]: the built-in hooks, contexts, results.
+//! - [`config`]: a plugin's entry in the gateway's configuration.
+//! - [`PluginError`]: what happened, to which plugin, and was it sent?
+//!
+//! Inside it is a connection manager made of actors: each socket is owned by one
+//! task, which takes requests over a channel, writes them in batches, and matches
+//! replies by their order. Callers encode and decode in their own tasks.
+//!
+//! ```no_run
+//! use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+//! use hookwire::{PluginConfig, PluginContext, PluginHandle};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = PluginConfig::builder("Guard").socket("/run/plugins/guard.sock").build()?;
+//! let guard = PluginHandle::connect(config).await?;
+//!
+//! let payload = ToolPreInvokePayload::new("search").with_arg("query", "rust");
+//! let mut context = PluginContext::new("request-1");
+//! let result = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
+//! println!("may go on: {}", result.continue_processing);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! None is on by default: the client, and nothing else. `server` brings an
+//! embedded plugin server, `cli` the command line `hookwire`.
+//!
+//! [`invoke_hook`]: PluginHandle::invoke_hook
+
 #[cfg(not(unix))]
 compile_error!("hookwire talks over Unix domain sockets and builds on Unix targets only");
 
@@ -12,8 +51,14 @@ mod manager;
 pub mod model;
 mod options;
 mod pool;
+#[cfg(feature = "server")]
+pub mod server;
 mod stats;
 mod wire;
+
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 
 pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
 pub use connection::ConnectionState;
@@ -25,3 +70,8 @@ pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation};
 pub use options::{CallOptions, Overload};
 pub use stats::{ConnectionStats, PluginStats};
 pub use wire::EncodeError;
+
+/// Compiles the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

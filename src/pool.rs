@@ -144,13 +144,12 @@ impl Pool {
                         return index;
                     }
                 }
-                ConnectionState::Connecting => {}
-                ConnectionState::Idle => {
-                    if closed.is_none() && gauge.load() == 0 {
-                        closed = Some(index);
-                    }
+                ConnectionState::Idle if gauge.load() == 0 => {
+                    closed = closed.or(Some(index));
                     continue;
                 }
+                // With a load, an idle one is about to connect.
+                ConnectionState::Idle | ConnectionState::Connecting => {}
                 _ => continue,
             }
             let load = gauge.load();

@@ -1,12 +1,14 @@
 //! Base-128 varints, as protobuf writes lengths, tags and integers.
 
 /// How many bytes `value` takes.
+#[inline]
 pub(crate) fn encoded_len(value: u64) -> usize {
     // One byte for each started group of seven bits; zero takes one.
     ((64 - (value | 1).leading_zeros()) as usize).div_ceil(7)
 }
 
 /// Appends `value` in its shortest form.
+#[inline]
 pub(crate) fn write_varint(buf: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         buf.push(value as u8 | 0x80);

@@ -30,6 +30,9 @@ use crate::wire::reply::{
 use crate::wire::request::{self, Frame};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
+#[cfg(test)]
+mod tests;
+
 /// A plugin as its callers reach it.
 #[derive(Debug)]
 pub(crate) struct Client {

@@ -1,0 +1,155 @@
+//! Several connections for one plugin, and how calls spread over them.
+
+use std::time::Duration;
+
+use super::pipe::{Peer, answer, call, call_with, config, failure, pair, settle};
+use crate::connection::ConnectionState;
+use crate::error::ErrorKind;
+use crate::options::{CallOptions, Overload};
+
+#[tokio::test(start_paused = true)]
+async fn one_caller_after_the_other_uses_one_connection() {
+    let (client, mut server) = pair(&config(|c| c.max_connections(8)), 4096);
+    let first = call(&client, "first");
+    tokio::spawn(server.accept().await.serve());
+    answer(first).await;
+    for _ in 0..20 {
+        answer(call(&client, "next")).await;
+    }
+    assert!(server.nobody_came());
+}
+
+/// Sixty-four callers of a plugin that takes ten milliseconds: side by side, not in line.
+#[tokio::test(start_paused = true)]
+async fn callers_of_a_slow_plugin_get_a_connection_each() {
+    let (client, mut server) = pair(&config(|c| c.max_connections(64).max_in_flight(4)), 4096);
+    let serving = tokio::spawn(async move {
+        let mut peers = 0;
+        loop {
+            let mut peer: Peer = server.accept().await;
+            peers += 1;
+            tokio::spawn(async move {
+                while let Some(marker) = peer.request().await {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    peer.reply(&marker).await;
+                }
+            });
+            if peers == 64 {
+                return peers;
+            }
+        }
+    });
+    let started = tokio::time::Instant::now();
+    for _ in 0..10 {
+        let calls: Vec<_> = (0..64).map(|i| call(&client, &i.to_string())).collect();
+        for (i, call) in calls.into_iter().enumerate() {
+            assert_eq!(answer(call).await, i.to_string());
+        }
+    }
+    assert_eq!(serving.await.unwrap(), 64);
+    // Ten rounds of ten milliseconds, and the first one's start.
+    assert!(started.elapsed() < Duration::from_millis(150), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_connections_than_allowed_and_no_more_in_flight_on_each() {
+    let config = config(|c| c.max_connections(2).max_in_flight(3).queue_capacity(100));
+    let (client, mut server) = pair(&config, 1 << 16);
+    let first = call(&client, "first");
+    let mut peers = vec![server.accept().await];
+    assert_eq!(peers[0].request().await.unwrap(), "first");
+    let rest: Vec<_> = (0..20).map(|i| call(&client, &i.to_string())).collect();
+    peers.push(server.accept().await);
+    settle().await;
+    assert!(server.nobody_came());
+    let stats = client.counters.snapshot(&client.shared);
+    assert_eq!(stats.connections.iter().map(|c| c.in_flight).collect::<Vec<_>>(), [3, 3]);
+    assert_eq!(stats.waiting, 15);
+    let mut first_peer = peers.remove(0);
+    first_peer.reply("first").await;
+    tokio::spawn(first_peer.serve());
+    tokio::spawn(peers.remove(0).serve());
+    answer(first).await;
+    for (i, call) in rest.into_iter().enumerate() {
+        assert_eq!(answer(call).await, i.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_connection_is_left_alone_while_another_can_be_had() {
+    let config = config(|c| c.max_connections(2).stall_limit(Duration::from_secs(60)));
+    let (client, mut server) = pair(&config, 4096);
+    let options = CallOptions::new().timeout(Duration::from_secs(1));
+    let stuck = call_with(&client, "stuck", 0, options);
+    let mut stuck_peer = server.accept().await;
+    assert_eq!(stuck_peer.request().await.unwrap(), "stuck");
+    assert_eq!(failure(stuck).await.kind(), ErrorKind::Timeout);
+    let next: Vec<_> = (0..5).map(|i| call(&client, &i.to_string())).collect();
+    tokio::spawn(server.accept().await.serve());
+    for (i, call) in next.into_iter().enumerate() {
+        assert_eq!(answer(call).await, i.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_plugin_is_down_one_connection_tries_for_all() {
+    let (client, server) = pair(&config(|c| c.max_connections(16).reconnect_attempts(3)), 4096);
+    server.set(super::pipe::Door::Refused);
+    let calls: Vec<_> = (0..100).map(|i| call(&client, &i.to_string())).collect();
+    for call in calls {
+        assert_eq!(failure(call).await.kind(), ErrorKind::Unavailable);
+    }
+    assert_eq!(server.attempts(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_one_of_several_connections_breaks_the_others_go_on() {
+    let (client, mut server) = pair(&config(|c| c.max_connections(2)), 4096);
+    let first = call(&client, "first");
+    let mut broken = server.accept().await;
+    assert_eq!(broken.request().await.unwrap(), "first");
+    let second = call(&client, "second");
+    let mut good = server.accept().await;
+    assert_eq!(good.request().await.unwrap(), "second");
+    drop(broken);
+    assert_eq!(failure(first).await.kind(), ErrorKind::Disconnected);
+    good.reply("second").await;
+    assert_eq!(answer(second).await, "second");
+    tokio::spawn(good.serve());
+    assert_eq!(answer(call(&client, "third")).await, "third");
+    assert_eq!(client.shared.state(), ConnectionState::Ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_place_is_given_back_whatever_becomes_of_the_calls() {
+    let config = config(|c| c.max_connections(2).max_in_flight(2).queue_capacity(0));
+    let (client, mut server) = pair(&config, 4096);
+    for round in 0..20 {
+        let options = CallOptions::new().timeout(Duration::from_secs(1));
+        let calls: Vec<_> =
+            (0..6).map(|i| call_with(&client, &i.to_string(), 0, options)).collect();
+        settle().await;
+        match round % 3 {
+            0 => calls.iter().for_each(|call| call.abort()),
+            1 => tokio::time::sleep(Duration::from_secs(5)).await,
+            _ => drop(server.accept().await),
+        }
+        for call in calls {
+            let _ = call.await;
+        }
+        // Whatever was accepted is closed: what hangs on it comes back.
+        while !server.nobody_came() {
+            drop(server.accept().await);
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    assert_eq!(client.shared.places.available_permits(), client.shared.capacity());
+    let refuse = CallOptions::new().overload(Overload::Refuse);
+    let last = call_with(&client, "last", 0, refuse);
+    tokio::spawn(async move {
+        loop {
+            tokio::spawn(server.accept().await.serve());
+        }
+    });
+    assert_eq!(answer(last).await, "last");
+}
