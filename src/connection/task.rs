@@ -287,7 +287,7 @@ impl<C: Connector> Task<C> {
         let gauge = &self.shared.gauges[self.index];
         let number = socket.number;
         let (mut delivered, mut abandoned) = (0, 0);
-        let outcome = socket.poll_read(cx, |(responder, message)| {
+        let outcome = socket.poll_read(cx, &gauge.traffic, |(responder, message)| {
             delivered += 1;
             let reply = Reply { message, socket: number };
             if !responder.is_some_and(|responder| responder.reply(reply)) {
@@ -301,8 +301,7 @@ impl<C: Connector> Task<C> {
         }
         match outcome {
             Poll::Pending => return false,
-            Poll::Ready(Ok(count)) => {
-                gauge.traffic.bytes_received.fetch_add(count as u64, Relaxed);
+            Poll::Ready(Ok(())) => {
                 if delivered > 0 && self.stalled {
                     self.look_at_head(Instant::now());
                 }
@@ -331,14 +330,11 @@ impl<C: Connector> Task<C> {
     /// Writes what is queued; true if the kernel took any.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
         let Link::Open(socket) = &mut self.link else { return false };
-        match socket.poll_write(cx) {
-            Poll::Ready(Ok(count)) => {
-                if count > 0 {
-                    self.gauge().traffic.bytes_sent.fetch_add(count as u64, Relaxed);
-                }
-                count > 0
-            }
+        match socket.poll_write(cx, &self.shared.gauges[self.index].traffic) {
+            Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => {
+                // Replies that came before the break are there to be read.
+                while self.poll_read(cx) {}
                 self.lost(&Loss::Disconnected(Arc::new(error)));
                 true
             }
@@ -346,10 +342,21 @@ impl<C: Connector> Task<C> {
         }
     }
 
+    /// The socket, if there is one; an attempt to connect is left alone.
+    fn take_socket(&mut self) -> Option<Socket<C::Transport>> {
+        match std::mem::replace(&mut self.link, Link::Down) {
+            Link::Open(socket) => Some(socket),
+            other => {
+                self.link = other;
+                None
+            }
+        }
+    }
+
     /// Ends the socket. What the kernel has seen nothing of goes back to the
     /// queue, the rest is answered; the socket itself is never used again.
     fn lost(&mut self, loss: &Loss) {
-        let Link::Open(mut socket) = std::mem::replace(&mut self.link, Link::Down) else { return };
+        let Some(mut socket) = self.take_socket() else { return };
         while let Some(request) = socket.take_back() {
             match request {
                 Some(request) => self.pending.push_front(request),
@@ -368,12 +375,21 @@ impl<C: Connector> Task<C> {
         }
         self.set_stalled(false);
         self.drop_abandoned();
-        if self.gauge().is_confirmed(socket.number) {
-            self.event(Event::GoodReply);
-        }
+        self.credit(&socket);
         let Shared { plugin, socket: path, .. } = &*self.shared;
         tracing::debug!(%plugin, socket = %path.display(), connection = self.index, in_flight, ?loss, "connection lost");
         self.event(Event::Lost { demand: !self.pending.is_empty() });
+    }
+
+    /// Forgets earlier failures if `socket`, which is at its end, had a good reply.
+    /// One that its caller has not looked into yet is taken for good: the end often
+    /// comes right behind it.
+    fn credit(&mut self, socket: &Socket<C::Transport>) {
+        let (gauge, number) = (self.gauge(), socket.number);
+        let unread = socket.answered && gauge.suspicion(number).is_none();
+        if unread || gauge.is_confirmed(number) {
+            self.event(Event::GoodReply);
+        }
     }
 
     /// Closes the socket if a caller found a reply on it that was not its own.
@@ -452,7 +468,7 @@ impl<C: Connector> Task<C> {
                 Some(head) if self.stalled => consider(head + self.shared.limits.stall_limit),
                 Some(head) => consider(head),
                 None if self.shrunk => consider(self.idle_since + self.shared.limits.idle_timeout),
-                None => consider(self.idle_since + QUIET),
+                None => consider(self.idle_since + QUIET.min(self.shared.limits.idle_timeout)),
             },
         }
         if let Some(retry_at) = self.retry_at {
@@ -510,7 +526,10 @@ impl<C: Connector> Task<C> {
             self.pending.shrink_to(0);
             self.taken.shrink_to(0);
         }
-        if quiet >= self.shared.limits.idle_timeout {
+        if quiet >= self.shared.limits.idle_timeout
+            && let Some(socket) = self.take_socket()
+        {
+            self.credit(&socket);
             self.event(Event::IdledOut);
         }
     }
@@ -538,20 +557,28 @@ impl<C: Connector> Task<C> {
         }
     }
 
-    /// Answers everybody, and refuses whoever comes later, with the same words.
-    fn finish(&mut self) {
+    /// Answers everybody, and refuses whoever comes later.
+    fn finish(&mut self, loss: &Loss) {
         self.requests.close();
         while let Ok(request) = self.requests.try_recv() {
             self.pending.push_back(request);
         }
-        self.fail_pending(&Loss::Shutdown);
+        self.fail_pending(loss);
         if let Link::Open(mut socket) = std::mem::replace(&mut self.link, Link::Down) {
             self.released += socket.in_flight.len();
             socket.in_flight.drain().for_each(|responder| {
-                responder.fail(Loss::Shutdown, None);
+                responder.fail(loss.clone(), None);
             });
         }
         self.event(Event::ShutDown);
+        self.give_back();
+    }
+
+    /// Gives back the places of what was answered in this turn.
+    fn give_back(&mut self) {
+        if self.released > 0 {
+            self.shared.release(self.index, std::mem::take(&mut self.released));
+        }
     }
 
     /// After a burst of replies their callers are about to call again. One round
@@ -581,6 +608,8 @@ where
             let mut progress = this.poll_read(cx);
             progress |= this.poll_requests(cx);
             progress |= this.poll_connect(cx);
+            // Again: the caller who found out may have queued its next call since.
+            this.check_suspicion();
             if this.waits_for_company(cx) {
                 break;
             }
@@ -593,25 +622,28 @@ where
         }
         let done = this.is_done();
         if done {
-            this.finish();
+            this.finish(&Loss::Shutdown);
         }
         let in_flight = this.in_flight();
         this.gauge().set_in_flight(in_flight);
-        if this.released > 0 {
-            this.shared.release(this.index, std::mem::take(&mut this.released));
-        }
+        this.give_back();
         if done { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
-/// However the task ends, what it leaves behind is told to be gone.
+/// A task whose runtime goes away ends without a last turn. Places that it kept
+/// would have callers wait for nothing.
 impl<C: Connector> Drop for Task<C> {
     fn drop(&mut self) {
-        self.gauge().set_state(ConnectionState::Shutdown);
-        self.shared.publish_state();
+        self.finish(&Loss::TaskGone);
+        self.gauge().set_in_flight(0);
     }
 }
 
 fn disconnected(kind: io::ErrorKind, reason: &'static str) -> Loss {
     Loss::Disconnected(Arc::new(io::Error::new(kind, reason)))
 }
+
+#[cfg(test)]
+#[path = "write_error_tests.rs"]
+mod write_error_tests;
