@@ -210,7 +210,7 @@ impl PluginHandle {
             socket = %client.shared.socket.display(),
             hook = hook_type,
             request_id = %context.global_context.request_id,
-            attempts = field::Empty,
+            attempt = 1_u64,
             outcome = field::Empty,
             duration_us = field::Empty,
         );
