@@ -1,6 +1,9 @@
 //! Connections that break, and servers that are down, busy or idle: rows H4, H7, H8,
 //! H15, H16, H18 and H19 of docs/reliability.md.
 
+// Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::fs;

@@ -1,6 +1,9 @@
 //! Whose reply it is, and what a reply must be to be believed: rows H1, H2, H3, H5,
 //! H6 and H13 of docs/reliability.md, against a fault server.
 
+// Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::io;
@@ -274,14 +277,14 @@ async fn spoiled(spoiled: fn(&Request) -> Vec<u8>) -> (PluginHandle, PluginError
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h13_a_reply_in_the_name_of_another_plugin_fails_the_call() {
-    let (handle, error) = spoiled(|call| Reply::to(call).from_plugin("Other").frame()).await;
+    let (handle, error) = spoiled(|call| Reply::to(call).named("Other").frame()).await;
     assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
     assert_eq!(handle.stats().mismatches, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h13_a_reply_without_a_plugin_name_fails_the_call() {
-    let (_, error) = spoiled(|call| Reply::to(call).from_plugin("").frame()).await;
+    let (_, error) = spoiled(|call| Reply::to(call).named("").frame()).await;
     assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
 }
 
