@@ -355,6 +355,29 @@ async fn h13_of_two_swapped_replies_with_contexts_neither_is_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h13_after_a_reply_that_was_left_out_the_next_one_goes_to_nobody() {
+    let server = FaultServer::start(|mut connection| async move {
+        if connection.number > 0 {
+            return connection.serve().await;
+        }
+        let _left_out = connection.hook().await?;
+        let second = connection.hook().await?;
+        let request_id = second.request_id().to_owned();
+        connection.reply(Reply::to(&second).with_state(&request_id, "k", "v")).await?;
+        connection.client_closed().await
+    });
+    let handle = lazy(socket(server.path()));
+    let calls = [spawn_call(&handle, "a"), spawn_call(&handle, "b")];
+    let mut kinds = Vec::new();
+    for call in calls {
+        kinds.push(in_time("a call", call).await.unwrap().unwrap_err().kind());
+    }
+    kinds.sort_by_key(|kind| kind.as_str());
+    assert_eq!(kinds, [ErrorKind::Disconnected, ErrorKind::Mismatch]);
+    get_their_own(&handle, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h13_a_reply_sent_twice_is_not_taken_for_the_next_one() {
     let server = FaultServer::start(|mut connection| async move {
         if connection.number > 0 {
