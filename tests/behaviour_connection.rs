@@ -1,6 +1,9 @@
 //! Connections that break, and servers that are down, busy or idle: rows H4, H7, H8,
 //! H15, H16, H18 and H19 of docs/reliability.md.
 
+// Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::fs;
@@ -8,7 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use common::calls::{
-    SOON, call, call_of_size, call_soon, call_with, eventually, in_time, lazy, socket, spawn_call,
+    LIMIT, SOON, call, call_of_size, call_soon, call_with, eventually, in_time, lazy, socket,
+    spawn_call,
 };
 use common::fault::{FaultServer, Gate, Reply};
 use hookwire::{
@@ -166,6 +170,57 @@ async fn h4_a_reply_that_came_before_the_end_still_counts() {
         eventually("the end is noticed", || handle.state() != ConnectionState::Ready).await;
     }
     assert_eq!(server.record().seen().hook_calls(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h4_restarts_under_load_run_no_hook_twice_and_mix_up_no_replies() {
+    for connections in [1, 4] {
+        let mut server = FaultServer::honest();
+        let busy = socket(server.path()).max_connections(connections);
+        let handle = lazy(busy.reconnect_attempts(100_000));
+        let callers: Vec<_> = (0..8)
+            .map(|caller| {
+                let handle = handle.clone();
+                tokio::spawn(async move {
+                    let (mut own, mut lost) = (0, 0);
+                    for i in 0.. {
+                        let marker = format!("{caller}-{i}");
+                        match call(&handle, &marker).await {
+                            Ok(back) => {
+                                assert_eq!(back, marker);
+                                own += 1;
+                            }
+                            Err(error) if error.kind() == ErrorKind::Shutdown => break,
+                            Err(error) => {
+                                assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
+                                assert_eq!(error.was_sent(), Sent::Maybe, "{error}");
+                                lost += 1;
+                            }
+                        }
+                    }
+                    (own, lost)
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            let served = server.record().seen().requests;
+            server.record().wait_for(|seen| seen.requests >= served + 20).await;
+            server.kill().await;
+            server.restart();
+        }
+        handle.shutdown(LIMIT).await;
+        let (mut own, mut lost) = (0, 0);
+        for caller in callers {
+            let (ours, theirs) = in_time("a caller", caller).await.unwrap();
+            own += ours;
+            lost += theirs;
+        }
+        assert!(own >= 300, "{own} answered, {lost} lost");
+        let seen = server.record().seen();
+        let twice = seen.executions.iter().find(|(_, times)| **times > 1);
+        assert_eq!(twice, None, "ran twice");
+        assert!(seen.hook_calls() >= own && seen.hook_calls() <= own + lost);
+    }
 }
 
 // --- H7 ---

@@ -1,5 +1,8 @@
 //! What the reference client does well, kept: rows R1 to R7 of docs/reliability.md.
 
+// Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,9 @@
 //! Whose reply it is, and what a reply must be to be believed: rows H1, H2, H3, H5,
 //! H6 and H13 of docs/reliability.md, against a fault server.
 
+// Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::io;
@@ -274,14 +277,14 @@ async fn spoiled(spoiled: fn(&Request) -> Vec<u8>) -> (PluginHandle, PluginError
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h13_a_reply_in_the_name_of_another_plugin_fails_the_call() {
-    let (handle, error) = spoiled(|call| Reply::to(call).from_plugin("Other").frame()).await;
+    let (handle, error) = spoiled(|call| Reply::to(call).named("Other").frame()).await;
     assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
     assert_eq!(handle.stats().mismatches, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h13_a_reply_without_a_plugin_name_fails_the_call() {
-    let (_, error) = spoiled(|call| Reply::to(call).from_plugin("").frame()).await;
+    let (_, error) = spoiled(|call| Reply::to(call).named("").frame()).await;
     assert_eq!(error.kind(), ErrorKind::Mismatch, "{error}");
 }
 
@@ -348,6 +351,29 @@ async fn h13_of_two_swapped_replies_with_contexts_neither_is_delivered() {
         assert!(matches!(kind, ErrorKind::Mismatch | ErrorKind::Disconnected), "{error}");
     }
     assert!(handle.stats().mismatches >= 1);
+    get_their_own(&handle, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h13_after_a_reply_that_was_left_out_the_next_one_goes_to_nobody() {
+    let server = FaultServer::start(|mut connection| async move {
+        if connection.number > 0 {
+            return connection.serve().await;
+        }
+        let _left_out = connection.hook().await?;
+        let second = connection.hook().await?;
+        let request_id = second.request_id().to_owned();
+        connection.reply(Reply::to(&second).with_state(&request_id, "k", "v")).await?;
+        connection.client_closed().await
+    });
+    let handle = lazy(socket(server.path()));
+    let calls = [spawn_call(&handle, "a"), spawn_call(&handle, "b")];
+    let mut kinds = Vec::new();
+    for call in calls {
+        kinds.push(in_time("a call", call).await.unwrap().unwrap_err().kind());
+    }
+    kinds.sort_by_key(|kind| kind.as_str());
+    assert_eq!(kinds, [ErrorKind::Disconnected, ErrorKind::Mismatch]);
     get_their_own(&handle, 3).await;
 }
 

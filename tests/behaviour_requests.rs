@@ -1,6 +1,9 @@
 //! What is refused before a byte is sent, and what reaches the server as it is: rows
 //! H9, H10, H12, H14 and H17 of docs/reliability.md.
 
+// Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use common::calls::{PLUGIN, config, lazy, socket};

@@ -4,6 +4,9 @@
 //! A process of its own, and one test at a time: they count the process's sockets and
 //! memory, and each has a runtime of its own to count the tasks of.
 
+// Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod common;
 
 use std::fs;

@@ -15,7 +15,7 @@ pub(crate) mod proto {
 /// A request, told from the others as the reference server does it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Request {
-    Hook(proto::InvokeHookRequest),
+    Hook(Box<proto::InvokeHookRequest>),
     Config(String),
     Configs,
     Unknown(Vec<u8>),
@@ -27,7 +27,7 @@ impl Request {
             && !hook.hook_type.is_empty()
             && !hook.plugin_name.is_empty()
         {
-            return Self::Hook(hook);
+            return Self::Hook(Box::new(hook));
         }
         match proto::GetPluginConfigRequest::decode(message) {
             Ok(request) if !request.name.is_empty() => Self::Config(request.name),
@@ -140,7 +140,7 @@ impl Reply {
         self
     }
 
-    pub(crate) fn from_plugin(mut self, name: &str) -> Self {
+    pub(crate) fn named(mut self, name: &str) -> Self {
         self.0.plugin_name = name.to_owned();
         self
     }
