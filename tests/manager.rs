@@ -1,0 +1,180 @@
+//! Many plugins by name: side by side, and none in the way of another.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::calls::{eventually, in_time};
+use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+use hookwire::server::{Handlers, PluginServer};
+use hookwire::{
+    ConnectError, ConnectionManager, ErrorKind, HookRegistry, OnConnectFailure, PluginConfig,
+    PluginContext, PluginHandle, PluginResult,
+};
+
+/// A server whose plugin `name` answers with its name and `version`.
+async fn serve(socket: &Path, name: &str, version: &'static str) -> PluginServer {
+    let plugin = Handlers::new().on::<ToolPreInvoke>(move |payload, _context| async move {
+        Ok(PluginResult::modify(payload.with_arg("version", version)))
+    });
+    PluginServer::builder().plugin(name, plugin).bind(socket).await.unwrap()
+}
+
+fn config(name: &str, socket: &Path) -> PluginConfig {
+    let unix = hookwire::UnixSocketConfig::builder(socket)
+        .reconnect_delay(Duration::from_millis(5))
+        .max_backoff(Duration::from_millis(20))
+        .timeout(Duration::from_secs(10));
+    PluginConfig::builder(name).unix_socket(unix).build().unwrap()
+}
+
+async fn connect(
+    configs: Vec<PluginConfig>,
+    on_failure: OnConnectFailure,
+) -> Result<(ConnectionManager, Vec<hookwire::PluginReport>), ConnectError> {
+    ConnectionManager::connect(configs, HookRegistry::builtin(), on_failure).await
+}
+
+async fn version(plugin: &PluginHandle) -> Result<String, ErrorKind> {
+    let payload = ToolPreInvokePayload::new("search");
+    let mut context = PluginContext::new("request-1");
+    let result = plugin.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
+    let payload = result.map_err(|error| error.kind())?.modified_payload.unwrap();
+    Ok(payload.args.unwrap()["version"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_plugins_are_connected_and_reported_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.sock", "b.sock"].map(|file| dir.path().join(file));
+    let _servers = (serve(&a, "A", "1").await, serve(&b, "B", "1").await);
+    let configs = vec![config("B", &b), config("A", &a)];
+    let (manager, reports) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
+    assert_eq!(manager.names(), ["A", "B"]);
+    assert!(reports.iter().all(|report| report.outcome.is_ok()));
+    assert_eq!(version(&manager.get("A").unwrap()).await.unwrap(), "1");
+    assert!(manager.get("C").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_cannot_be_reached_fails_all_where_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("a.sock");
+    let server = serve(&socket, "A", "1").await;
+    let configs = vec![config("A", &socket), config("Gone", &dir.path().join("gone.sock"))];
+    let error = connect(configs, OnConnectFailure::FailAll).await.unwrap_err();
+    let ConnectError::Failed(reports) = &error else { panic!("{error}") };
+    assert_eq!(reports.iter().filter(|report| report.outcome.is_err()).count(), 1);
+    assert!(error.to_string().contains("1 of 2") && error.to_string().contains("gone.sock"));
+    eventually("the other one is closed again", || server.stats().open_connections == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_comes_later_is_taken_in_checked_and_usable_without_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let [early, late] = ["early.sock", "late.sock"].map(|file| dir.path().join(file));
+    let _early = serve(&early, "Early", "1").await;
+    let configs = vec![config("Early", &early), config("Late", &late)];
+    let (manager, reports) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
+    assert!(reports[0].outcome.is_ok() && reports[1].outcome.is_err());
+    assert_eq!(version(&manager.get("Early").unwrap()).await.unwrap(), "1");
+    let plugin = manager.get("Late").unwrap();
+    assert_eq!(version(&plugin).await, Err(ErrorKind::Unavailable));
+    assert!(plugin.hooks().is_empty());
+
+    let _late = serve(&late, "Late", "1").await;
+    // The server's configuration is merged once it can be asked.
+    eventually("the check is made up for", || plugin.hooks() == ["tool_pre_invoke"]).await;
+    assert_eq!(version(&plugin).await.unwrap(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_comes_later_under_another_spelling_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("late.sock");
+    let configs = vec![config("late", &socket)];
+    let (manager, _) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
+    let plugin = manager.get("late").unwrap();
+    let _server = serve(&socket, "Late", "1").await;
+    let refused = async {
+        while version(&plugin).await != Err(ErrorKind::NameMismatch) {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time(refused).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_plugins_of_one_name_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("a.sock");
+    let _server = serve(&socket, "A", "1").await;
+    let twice = vec![config("A", &socket), config("A", &socket)];
+    let error = connect(twice, OnConnectFailure::KeepRetrying).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Duplicate(name) if name == "A"));
+
+    let configs = vec![config("A", &socket)];
+    let (manager, _) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
+    let error = manager.add(config("A", &socket)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Duplicate(name) if name == "A"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plugins_are_added_replaced_and_removed_while_others_are_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b1, b2] = ["a.sock", "b1.sock", "b2.sock"].map(|file| dir.path().join(file));
+    let _servers =
+        (serve(&a, "A", "1").await, serve(&b1, "B", "1").await, serve(&b2, "B", "2").await);
+    let configs = vec![config("A", &a)];
+    let (manager, _) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
+
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (plugin, stopped) = (manager.get("A").unwrap(), std::sync::Arc::clone(&stop));
+    let calls = tokio::spawn(async move {
+        let mut calls = 0;
+        while !stopped.load(std::sync::atomic::Ordering::SeqCst) {
+            assert_eq!(version(&plugin).await.unwrap(), "1");
+            calls += 1;
+        }
+        calls
+    });
+
+    manager.add(config("B", &b1)).await.unwrap();
+    assert_eq!(version(&manager.get("B").unwrap()).await.unwrap(), "1");
+    let old = manager.replace(config("B", &b2)).await.unwrap();
+    assert_eq!(version(&manager.get("B").unwrap()).await.unwrap(), "2");
+    assert_eq!(version(&old).await.unwrap(), "1", "the old one works for who still holds it");
+
+    let error = manager.replace(config("B", &dir.path().join("gone.sock"))).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Failed(_)), "{error}");
+    assert_eq!(version(&manager.get("B").unwrap()).await.unwrap(), "2", "the old one stays");
+    let error = manager.replace(config("C", &a)).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Unknown(name) if name == "C"));
+
+    assert!(manager.remove("B").is_some() && manager.remove("B").is_none());
+    assert_eq!(manager.names(), ["A"]);
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(calls.await.unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_drains_all_plugins_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.sock", "b.sock"].map(|file| dir.path().join(file));
+    let servers = (serve(&a, "A", "1").await, serve(&b, "B", "1").await);
+    let configs = vec![config("A", &a), config("B", &b)];
+    let (manager, _) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
+    let plugins = [manager.get("A").unwrap(), manager.get("B").unwrap()];
+    manager.clone().shutdown(Duration::from_secs(10)).await;
+    assert!(manager.names().is_empty());
+    for plugin in plugins {
+        assert_eq!(version(&plugin).await, Err(ErrorKind::Shutdown));
+    }
+    eventually("all connections are closed", || {
+        servers.0.stats().open_connections + servers.1.stats().open_connections == 0
+    })
+    .await;
+}
