@@ -104,7 +104,7 @@ async fn one_that_comes_later_under_another_spelling_is_refused_by_name() {
             tokio::task::yield_now().await;
         }
     };
-    in_time(refused).await;
+    in_time("the refusal", refused).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
