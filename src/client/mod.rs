@@ -257,6 +257,7 @@ impl Client {
         let mut resends = if may_resend { self.reconnect_attempts } else { 0 };
         let mut may_move = self.shared.limits.may_move;
         let mut sent_before = Sent::No;
+        let mut attempt = 1_u64;
         loop {
             let copy = (resends > 0).then(|| frame.clone());
             let may_wait = options.overload == Overload::Wait;
@@ -281,7 +282,10 @@ impl Client {
                 }
                 (_, Some(copy)) if loss.is_disconnect() => {
                     resends -= 1;
+                    attempt += 1;
                     Counters::add(&self.counters.retries);
+                    tracing::Span::current().record("attempt", attempt);
+                    tracing::debug!(attempt, "the connection was lost, sending again");
                     copy
                 }
                 _ => return Err((sent_before, loss.into_cause(timeout))),

@@ -1,0 +1,168 @@
+//! What a gateway's logs get to see: every call and every change of state, and
+//! nothing of what the calls carry.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used)]
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hookwire::hooks::{
+    IdentityResolve, IdentityResolvePayload, ToolPreInvoke, ToolPreInvokePayload,
+};
+use hookwire::server::{HandlerError, Handlers, PluginServer};
+use hookwire::{
+    ErrorKind, PluginConfig, PluginContext, PluginHandle, PluginResult, PluginViolation,
+};
+use tracing_subscriber::fmt::format::FmtSpan;
+
+const SECRET: &str = "hunter2";
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        let bytes = self.0.lock().unwrap();
+        String::from_utf8(bytes.clone()).unwrap().lines().map(str::to_owned).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Everything that is traced while `work` runs, on one thread.
+fn traced(work: impl Future<Output = ()>) -> Vec<String> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_span_events(FmtSpan::CLOSE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work);
+    });
+    log.lines()
+}
+
+fn plugin() -> Handlers {
+    Handlers::new()
+        .on::<ToolPreInvoke>(|payload, mut context| async move {
+            context.state.insert("kept".to_owned(), SECRET.into());
+            match payload.name.as_str() {
+                "deny" => {
+                    Ok((PluginResult::deny(PluginViolation::new(SECRET, SECRET, "NO")), context))
+                }
+                "fail" => Err(HandlerError::new(format!("cannot take {SECRET}"))),
+                _ => Ok((PluginResult::modify(payload), context)),
+            }
+        })
+        .on::<IdentityResolve>(|_payload, _context| async move { Ok(PluginResult::allow()) })
+}
+
+async fn connected(socket: &std::path::Path) -> (PluginServer, PluginHandle) {
+    let server = PluginServer::builder().plugin("Guard", plugin()).bind(socket).await.unwrap();
+    let config = PluginConfig::builder("Guard").socket(socket).build().unwrap();
+    (server, PluginHandle::connect(config).await.unwrap())
+}
+
+#[test]
+fn a_call_is_a_span_that_says_where_it_went_and_how_it_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("plugin.sock");
+    let lines = traced(async {
+        let (_server, guard) = connected(&socket).await;
+        let mut context = PluginContext::new("request-7");
+        for name in ["allow", "deny", "fail"] {
+            let payload = ToolPreInvokePayload::new(name);
+            let _ = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
+        }
+    });
+    let closed: Vec<_> = lines.iter().filter(|line| line.contains("close")).collect();
+    assert_eq!(closed.len(), 3, "{lines:#?}");
+    for (line, outcome) in closed.iter().zip(["allowed", "denied", "plugin_error"]) {
+        let path = format!("socket={}", socket.display());
+        let parts = ["plugin=Guard", &path, "hook=\"tool_pre_invoke\"", "request_id=request-7"];
+        for part in parts.into_iter().chain(["attempt=1", "duration_us="]) {
+            assert!(line.contains(part), "{part} is missing in {line}");
+        }
+        assert!(line.contains(&format!("outcome=\"{outcome}\"")), "{line}");
+    }
+}
+
+#[test]
+fn no_payload_no_context_and_no_secret_is_ever_traced() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("plugin.sock");
+    let mut debug = String::new();
+    let lines = traced(async {
+        let (server, guard) = connected(&socket).await;
+        let mut context = PluginContext::new("request-1");
+        context.metadata.insert("token".to_owned(), SECRET.into());
+        for name in ["allow", "deny", "fail"] {
+            let payload = ToolPreInvokePayload::new(name).with_arg("password", SECRET);
+            let outcome = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
+            debug += &format!("{payload:?} {outcome:?} {context:?}\n");
+        }
+        let identity = IdentityResolvePayload::new(SECRET);
+        let outcome = guard.invoke_hook::<IdentityResolve>(&identity, &mut context).await;
+        debug += &format!("{identity:?} {outcome:?} {guard:?}\n");
+        // A reply that cannot be read as the type that was asked for.
+        struct Wrong;
+        impl hookwire::Hook for Wrong {
+            const NAME: &'static str = "tool_pre_invoke";
+            type Payload = ToolPreInvokePayload;
+            type Result = Vec<u8>;
+        }
+        let payload = ToolPreInvokePayload::new(SECRET);
+        let error = guard.invoke_hook::<Wrong>(&payload, &mut context).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Undecodable);
+        debug += &format!("{error:?} {error}\n");
+        server.kill().await;
+        let payload = ToolPreInvokePayload::new("allow").with_arg("password", SECRET);
+        let error = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap_err();
+        debug += &format!("{error:?} {error}\n");
+        guard.shutdown(Duration::from_secs(1)).await;
+    });
+    assert!(lines.len() > 10, "the log is there: {lines:#?}");
+    for line in lines.iter().map(String::as_str).chain(debug.lines()) {
+        assert!(!line.contains(SECRET), "{line}");
+    }
+}
+
+#[test]
+fn a_plugin_that_goes_down_and_comes_back_is_a_few_lines_at_info_and_none_at_warn() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("plugin.sock");
+    let lines = traced(async {
+        let (server, guard) = connected(&socket).await;
+        let payload = ToolPreInvokePayload::new("allow");
+        let mut context = PluginContext::new("request-1");
+        guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
+        server.kill().await;
+        for _ in 0..50 {
+            let _ = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
+        }
+        let server = PluginServer::builder().plugin("Guard", plugin()).bind(&socket).await.unwrap();
+        while guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        server.shutdown(Duration::from_secs(1)).await;
+    });
+    let level = |level: &str| lines.iter().filter(|line| line.contains(level)).count();
+    assert_eq!((level(" WARN "), level("ERROR ")), (0, 0), "{lines:#?}");
+    let info: Vec<_> = lines.iter().filter(|line| line.contains(" INFO ")).collect();
+    assert!(info.iter().any(|line| line.contains("plugin is down")), "{info:#?}");
+    assert!(info.iter().any(|line| line.contains("to=\"ready\"")), "{info:#?}");
+    assert!(info.len() <= 8, "one line for each change: {info:#?}");
+}
