@@ -49,7 +49,10 @@ impl<C: Connector> Task<C> {
     /// Gives back the places of what was answered in this turn.
     pub(super) fn give_back(&mut self) {
         if self.released > 0 {
-            self.shared.release(self.index, std::mem::take(&mut self.released));
+            let released = std::mem::take(&mut self.released);
+            let unloaded = std::mem::take(&mut self.unloaded);
+            self.gauge().sub_load(released - unloaded);
+            self.shared.places.add_permits(released);
         }
     }
 }

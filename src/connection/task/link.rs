@@ -52,12 +52,16 @@ impl<C: Connector> Task<C> {
         let (mut delivered, mut abandoned) = (0, 0);
         let outcome = socket.poll_read(cx, &gauge.traffic, |(responder, message)| {
             delivered += 1;
+            // Before its caller runs: one that calls again at once must find this
+            // connection free, not open another.
+            gauge.sub_load(1);
             let reply = Reply { message, socket: number };
             if !responder.is_some_and(|responder| responder.reply(reply)) {
                 abandoned += 1;
             }
         });
         self.released += delivered;
+        self.unloaded += delivered;
         self.delivered += delivered;
         if abandoned > 0 {
             gauge.traffic.abandoned.fetch_add(abandoned, Relaxed);

@@ -72,6 +72,8 @@ pub(crate) struct Task<C: Connector> {
     waited: bool,
     /// Places to give back at the end of the turn.
     released: usize,
+    /// Those of them that no longer count as load of this connection.
+    unloaded: usize,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -104,6 +106,7 @@ impl<C: Connector> Task<C> {
             delivered: 0,
             waited: false,
             released: 0,
+            unloaded: 0,
             timer: Box::pin(sleep_until(now + NEVER)),
             shared,
         }
