@@ -11,7 +11,7 @@ use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 use super::DecodeError;
 use super::duplicates::check_unique_keys;
 use super::key::KeyDecoder;
-use super::reader::{Reader, utf8};
+use super::reader::{Reader, read_entry, utf8};
 use super::ser::MAX_EXACT_INTEGER;
 
 /// How deep objects and lists may nest in what is read, so that no reply can
@@ -216,15 +216,6 @@ impl<'de> de::Deserializer<'de> for StructDecoder<'de> {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
-}
-
-/// Key and value of the map entry in `entry`; either may be left out when empty.
-#[inline]
-pub(super) fn read_entry(entry: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
-    let mut reader = Reader::new(entry);
-    let key = if reader.take_tag(0x0a) { reader.length_delimited()? } else { &[] };
-    let value = if reader.take_tag(0x12) { reader.length_delimited()? } else { &[] };
-    if reader.is_empty() { Ok((key, value)) } else { Err(DecodeError::Unusual) }
 }
 
 struct EntryAccess<'de> {

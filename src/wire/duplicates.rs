@@ -7,8 +7,7 @@
 use std::collections::HashSet;
 
 use super::DecodeError;
-use super::de::read_entry;
-use super::reader::Reader;
+use super::reader::{Reader, read_entry};
 
 /// Up to so many entries a suspicion is settled by comparing keys pairwise.
 const FEW: usize = 32;

@@ -120,6 +120,15 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Key and value of the map entry in `entry`; either may be left out when empty.
+#[inline]
+pub(super) fn read_entry(entry: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
+    let mut reader = Reader::new(entry);
+    let key = if reader.take_tag(0x0a) { reader.length_delimited()? } else { &[] };
+    let value = if reader.take_tag(0x12) { reader.length_delimited()? } else { &[] };
+    if reader.is_empty() { Ok((key, value)) } else { Err(DecodeError::Unusual) }
+}
+
 /// Protobuf strings are UTF-8; a parser refuses anything else.
 #[inline]
 pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
