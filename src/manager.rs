@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
+use tokio::time::timeout;
 
 use crate::config::PluginConfig;
-use crate::connection::ConnectionState;
 use crate::error::PluginError;
 use crate::handle::PluginHandle;
 use crate::hooks::HookRegistry;
@@ -230,16 +230,18 @@ impl ConnectionManager {
     }
 }
 
+/// How often a plugin that was not there at the start is looked for, at least.
+const RECHECK: Duration = Duration::from_secs(1);
+
 /// Makes up for the check of a plugin that was not there at the start, as soon as
 /// it is. Ends with the plugin; holds the handle only while it checks.
 fn check_when_ready(handle: &PluginHandle) {
     let mut states = handle.watch_state();
     let weak = handle.downgrade();
     tokio::spawn(async move {
-        while let Some(state) = states.next().await {
-            if state != ConnectionState::Ready {
-                continue;
-            }
+        // A change of state says when to look again, and so does time: a plugin
+        // whose answer was late has no change to show.
+        while !matches!(timeout(RECHECK, states.next()).await, Ok(None)) {
             let Some(handle) = weak.upgrade() else { return };
             match handle.check().await {
                 Ok(()) => return,

@@ -23,7 +23,7 @@ use tokio::sync::{TryAcquireError, mpsc};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connection::gauge::Gauge;
-use crate::connection::message::{Loss, Request};
+use crate::connection::message::{Freedom, Loss, Request};
 use crate::connection::shared::Shared;
 use crate::connection::state::ConnectionState;
 use crate::connection::task::Task;
@@ -31,12 +31,13 @@ use crate::connection::transport::Connector;
 use crate::error::Stage;
 
 /// Starts the task of connection `index`: generic over the transport once, here.
-type Spawn = Box<dyn Fn(Arc<Shared>, usize, mpsc::Receiver<Request>) + Send + Sync>;
+type Spawn = Box<dyn Fn(&Handle, Arc<Shared>, usize, mpsc::Receiver<Request>) + Send + Sync>;
 
 /// Hands calls to connections. Dropping it ends their tasks.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     queue_capacity: usize,
+    runtime: Option<Handle>,
     /// The queue of each connection whose task was started.
     queues: Box<[OnceLock<mpsc::Sender<Request>>]>,
     spawn: Spawn,
@@ -62,13 +63,10 @@ impl Pool {
         C: Connector + Unpin,
     {
         let queues = shared.gauges.iter().map(|_| OnceLock::new()).collect();
-        let spawn: Spawn = Box::new(move |shared, index, requests| {
-            // Without any runtime the receiver is dropped, and calls are told so.
-            if let Some(runtime) = runtime.clone().or_else(|| Handle::try_current().ok()) {
-                runtime.spawn(Task::new(shared, index, connector(), requests));
-            }
+        let spawn: Spawn = Box::new(move |runtime, shared, index, requests| {
+            runtime.spawn(Task::new(shared, index, connector(), requests));
         });
-        Self { shared, queue_capacity, queues, spawn }
+        Self { shared, queue_capacity, runtime, queues, spawn }
     }
 
     /// Gets a place for one call; every place is given back by the connection
@@ -102,42 +100,42 @@ impl Pool {
 
     /// Hands over a request that has a place: to which connection.
     pub(crate) fn hand_over(&self, request: Request) -> Result<usize, Loss> {
-        let index = self.choose();
-        match self.queue(index).try_send(request) {
-            Ok(()) => Ok(index),
-            // Never full: it has room for as many requests as there are places.
-            Err(
-                mpsc::error::TrySendError::Full(request)
-                | mpsc::error::TrySendError::Closed(request),
-            ) => {
-                self.shared.release(index, 1);
-                let gone =
-                    if self.shared.stop_at().is_some() { Loss::Shutdown } else { Loss::TaskGone };
-                // Answered here, so the responder must not answer as well.
-                drop(request);
-                Err(gone)
-            }
+        let index = self.choose(request.freedom > Freedom::Stay);
+        // Never full: it has room for as many requests as there are places.
+        if self.queue(index).is_some_and(|queue| queue.try_send(request).is_ok()) {
+            return Ok(index);
         }
+        self.shared.release(index, 1);
+        Err(if self.shared.stop_at().is_some() { Loss::Shutdown } else { Loss::TaskGone })
     }
 
-    /// Picks a connection and counts the call to its load.
-    fn choose(&self) -> usize {
+    /// Picks a connection and counts the call to its load. A call that was handed
+    /// back by a connection that could not be opened goes where one is open.
+    fn choose(&self, may_open: bool) -> usize {
         let gauges = &*self.shared.gauges;
-        let [only] = gauges else { return self.choose_among(gauges) };
+        let [only] = gauges else { return Self::choose_among(gauges, may_open) };
         only.add_load();
         0
     }
 
-    fn choose_among(&self, gauges: &[Gauge]) -> usize {
+    fn choose_among(gauges: &[Gauge], may_open: bool) -> usize {
         // Some connection is open, so the server is there.
         let mut open = false;
         let mut closed = None;
         let mut least: Option<(usize, usize)> = None;
+        let mut least_stalled: Option<(usize, usize)> = None;
+        let less = |index, gauge: &Gauge, least: &mut Option<(usize, usize)>| {
+            let load = gauge.load();
+            if least.is_none_or(|(_, other)| load < other) {
+                *least = Some((index, load));
+            }
+        };
         for (index, gauge) in gauges.iter().enumerate() {
             match gauge.state() {
                 ConnectionState::Ready => {
                     open = true;
                     if gauge.is_stalled() {
+                        less(index, gauge, &mut least_stalled);
                         continue;
                     }
                     if gauge.claim_unused() {
@@ -149,21 +147,20 @@ impl Pool {
                     continue;
                 }
                 // With a load, an idle one is about to connect.
-                ConnectionState::Idle | ConnectionState::Connecting => {}
+                ConnectionState::Idle | ConnectionState::Connecting
+                    if may_open && !gauge.is_failing() => {}
                 _ => continue,
             }
-            let load = gauge.load();
-            if least.is_none_or(|(_, other)| load < other) {
-                least = Some((index, load));
-            }
+            less(index, gauge, &mut least);
         }
         if open
+            && may_open
             && let Some(index) = closed
             && gauges[index].claim_unused()
         {
             return index;
         }
-        let index = match least {
+        let index = match least.or(least_stalled) {
             Some((index, _)) if open => index,
             _ => 0,
         };
@@ -171,12 +168,21 @@ impl Pool {
         index
     }
 
-    fn queue(&self, index: usize) -> &mpsc::Sender<Request> {
-        self.queues[index].get_or_init(|| {
+    /// The queue of connection `index`; `None` if there is no runtime to start it on.
+    fn queue(&self, index: usize) -> Option<&mpsc::Sender<Request>> {
+        let queue = &self.queues[index];
+        if let Some(queue) = queue.get() {
+            return Some(queue);
+        }
+        let runtime = self.runtime.clone().or_else(|| Handle::try_current().ok())?;
+        Some(queue.get_or_init(|| {
             let (sender, receiver) = mpsc::channel(self.shared.capacity());
-            (self.spawn)(Arc::clone(&self.shared), index, receiver);
+            // The task's timer belongs to the runtime that the task runs on, not
+            // to that of the caller who happens to come first.
+            let _entered = runtime.enter();
+            (self.spawn)(&runtime, Arc::clone(&self.shared), index, receiver);
             sender
-        })
+        }))
     }
 
     /// Stops all connections at `deadline`, or earlier if nothing is under way.
@@ -184,7 +190,7 @@ impl Pool {
         self.shared.stop(deadline);
         for (queue, gauge) in self.queues.iter().zip(&self.shared.gauges) {
             // A task that was never started has nothing to stop.
-            if queue.get().is_none() {
+            if queue.get().is_none_or(mpsc::Sender::is_closed) {
                 gauge.set_state(ConnectionState::Shutdown);
             }
         }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::config::{BigIntegers, RetryPolicy, UnixSocketConfig};
 use crate::connection::ConnectionState;
 use crate::connection::gauge::Suspicion;
-use crate::connection::message::{Failure, Loss, Reply, Request, Responder};
+use crate::connection::message::{Failure, Freedom, Loss, Place, Reply, Request, Responder};
 use crate::connection::shared::Shared;
 use crate::connection::transport::{Connector, UnixConnector};
 use crate::error::{Cause, PluginError, Sent};
@@ -47,6 +47,9 @@ pub(crate) struct Client {
     /// The size of the last request: a good first guess for the next one's buffer.
     last_size: AtomicUsize,
 }
+
+/// A small request after a large one must not carry the large one's buffer.
+const LARGEST_GUESS: usize = 16 * 1024;
 
 /// A reply, and the connection that it came over.
 struct Received {
@@ -202,11 +205,11 @@ impl Client {
         let frame =
             request::invoke_hook(hook_type, plugin, payload, context, self.big_integers, capacity)
                 .map_err(Cause::InvalidRequest)?;
-        self.last_size.store(frame.len(), Relaxed);
         let size = frame.len() - FRAME_HEADER;
         if size > self.max_frame_len {
             return Err(Cause::RequestTooLarge { size, limit: self.max_frame_len });
         }
+        self.last_size.store(frame.len().min(LARGEST_GUESS), Relaxed);
         Ok(frame)
     }
 
@@ -255,38 +258,39 @@ impl Client {
         let deadline = Instant::now() + timeout;
         let may_resend = options.retry.unwrap_or(self.retry) == RetryPolicy::Resend;
         let mut resends = if may_resend { self.reconnect_attempts } else { 0 };
-        let mut may_move = self.shared.limits.may_move;
+        let mut freedom = self.shared.limits.freedom;
         let mut sent_before = Sent::No;
         let mut attempt = 1_u64;
+        let mut place = None;
         loop {
             let copy = (resends > 0).then(|| frame.clone());
             let may_wait = options.overload == Overload::Wait;
-            let failure = match self.hand_over(frame, deadline, may_wait, may_move).await {
+            let failure = match self.hand_over(frame, deadline, may_wait, freedom, place).await {
                 Ok(received) => return Ok(received),
                 Err(failure) => failure,
             };
-            let (loss, sent, returned) = match failure {
+            let (loss, sent, moved) = match failure {
                 Attempt::Refused(Refusal::Overloaded { waiting }) => {
                     return Err((sent_before, Cause::Overloaded { waiting }));
                 }
                 Attempt::Refused(Refusal::Lost(loss)) => (loss, Sent::No, None),
-                Attempt::Failed(Failure { loss, sent, frame }) => (loss, sent, frame),
+                Attempt::Failed(Failure { loss, sent, moved }) => (loss, sent, moved),
             };
             if sent == Sent::Maybe {
                 sent_before = Sent::Maybe;
             }
-            frame = match (returned, copy) {
-                (Some(returned), _) if matches!(loss, Loss::Moved) => {
-                    may_move = false;
-                    returned
+            (frame, place) = match (moved, copy) {
+                (Some(moved), _) => {
+                    freedom = moved.freedom;
+                    (moved.frame, Some(moved.place))
                 }
-                (_, Some(copy)) if loss.is_disconnect() => {
+                (None, Some(copy)) if loss.is_disconnect() => {
                     resends -= 1;
                     attempt += 1;
                     Counters::add(&self.counters.retries);
                     tracing::Span::current().record("attempt", attempt);
                     tracing::debug!(attempt, "the connection was lost, sending again");
-                    copy
+                    (copy, None)
                 }
                 _ => return Err((sent_before, loss.into_cause(timeout))),
             };
@@ -298,11 +302,15 @@ impl Client {
         frame: Frame,
         deadline: Instant,
         may_wait: bool,
-        may_move: bool,
+        freedom: Freedom,
+        place: Option<Place>,
     ) -> Result<Received, Attempt> {
-        self.pool.enter(deadline, may_wait).await.map_err(Attempt::Refused)?;
+        match place {
+            Some(place) => place.pass_on(),
+            None => self.pool.enter(deadline, may_wait).await.map_err(Attempt::Refused)?,
+        }
         let (responder, answer) = Responder::new();
-        let request = Request { frame, deadline, may_move, responder };
+        let request = Request { frame, deadline, freedom, responder };
         let connection = self.pool.hand_over(request).map_err(Attempt::lost)?;
         match answer.await {
             Ok(Ok(reply)) => Ok(Received { reply, connection }),

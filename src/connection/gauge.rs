@@ -16,6 +16,8 @@ pub(crate) struct Gauge {
     load: AtomicUsize,
     in_flight: AtomicUsize,
     state: AtomicU8,
+    /// The plugin is down as far as this connection knows: calls fail at once.
+    failing: AtomicBool,
     /// The reply at the head is overdue: nothing new is sent behind it.
     stalled: AtomicBool,
     /// The number of a socket whose replies cannot be trusted, plus one.
@@ -99,6 +101,23 @@ impl Gauge {
             ConnectionState::Shutdown => 4,
         };
         self.state.store(code, Relaxed);
+    }
+
+    /// A call that is handed over now is sent now, or soon.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state() == ConnectionState::Ready && !self.is_stalled()
+    }
+
+    pub(crate) fn is_unopened(&self) -> bool {
+        self.state() == ConnectionState::Idle && self.load() == 0
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Relaxed)
+    }
+
+    pub(crate) fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Relaxed);
     }
 
     pub(crate) fn is_stalled(&self) -> bool {

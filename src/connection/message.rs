@@ -9,6 +9,7 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 
+use super::shared::Shared;
 use crate::error::{Cause, Sent, Stage};
 use crate::wire::request::Frame;
 
@@ -20,9 +21,20 @@ pub(crate) struct Request {
     pub(crate) frame: Frame,
     /// When the caller's time is over.
     pub(crate) deadline: Instant,
-    /// The connection may hand the request back for another one to take it.
-    pub(crate) may_move: bool,
+    pub(crate) freedom: Freedom,
     pub(crate) responder: Responder,
+}
+
+/// What a connection may do with a request that it cannot send, if the plugin has
+/// several. It only ever gets less, so a request moves twice at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Freedom {
+    /// It stays where it is.
+    Stay,
+    /// It may be handed back, for a connection that is open.
+    Move,
+    /// It may be handed back, also for one that has to be opened.
+    Open,
 }
 
 /// What comes back for a [`Request`].
@@ -40,8 +52,40 @@ pub(crate) struct Reply {
 pub(crate) struct Failure {
     pub(crate) loss: Loss,
     pub(crate) sent: Sent,
-    /// The request, given back where none of it was sent.
-    pub(crate) frame: Option<Frame>,
+    /// With [`Loss::Moved`]: the request, for another connection to take.
+    pub(crate) moved: Option<Moved>,
+}
+
+/// A request on its way from one connection to another.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    pub(crate) frame: Frame,
+    pub(crate) freedom: Freedom,
+    pub(crate) place: Place,
+}
+
+/// A place for one call, on its way from one connection to another. Given back if
+/// its caller leaves instead.
+#[derive(Debug)]
+pub(crate) struct Place(Option<Arc<Shared>>);
+
+impl Place {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        Self(Some(Arc::clone(shared)))
+    }
+
+    /// The next connection has it now.
+    pub(crate) fn pass_on(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.take() {
+            shared.places.add_permits(1);
+        }
+    }
 }
 
 /// What happened to a request or to its connection.
@@ -115,16 +159,25 @@ impl Responder {
     }
 
     /// Answers with a failure; false if the caller has left.
-    pub(crate) fn fail(mut self, loss: Loss, frame: Option<Frame>) -> bool {
+    pub(crate) fn fail(self, loss: Loss) -> bool {
+        self.answer(loss, None)
+    }
+
+    /// Hands the request back for another connection to take.
+    pub(crate) fn hand_back(self, moved: Moved) {
+        self.answer(Loss::Moved, Some(moved));
+    }
+
+    fn answer(mut self, loss: Loss, moved: Option<Moved>) -> bool {
         let sent = self.sent;
-        self.slot.take().is_some_and(|slot| slot.send(Err(Failure { loss, sent, frame })).is_ok())
+        self.slot.take().is_some_and(|slot| slot.send(Err(Failure { loss, sent, moved })).is_ok())
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            let _ = slot.send(Err(Failure { loss: Loss::TaskGone, sent: self.sent, frame: None }));
+            let _ = slot.send(Err(Failure { loss: Loss::TaskGone, sent: self.sent, moved: None }));
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::gauge::Gauge;
+use super::message::Freedom;
 use super::state::ConnectionState;
 use crate::config::UnixSocketConfig;
 
@@ -23,8 +24,8 @@ pub(crate) struct Limits {
     pub(crate) stall_limit: Duration,
     pub(crate) max_in_flight: usize,
     pub(crate) max_frame_len: usize,
-    /// Waiting requests may be handed back for another connection to take.
-    pub(crate) may_move: bool,
+    /// With one connection, a request has nowhere else to go.
+    pub(crate) freedom: Freedom,
 }
 
 impl From<&UnixSocketConfig> for Limits {
@@ -38,7 +39,7 @@ impl From<&UnixSocketConfig> for Limits {
             stall_limit: config.stall_limit(),
             max_in_flight: config.max_in_flight(),
             max_frame_len: config.max_frame_len(),
-            may_move: config.max_connections() > 1,
+            freedom: if config.max_connections() > 1 { Freedom::Open } else { Freedom::Stay },
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::gauge::Traffic;
 use super::in_flight::InFlight;
-use super::message::{Request, Responder};
+use super::message::{Freedom, Request, Responder};
 use super::outbox::Outbox;
 use super::transport::Transport;
 use crate::wire::{FRAME_HEADER, frame};
@@ -90,7 +90,7 @@ impl<T: Transport> Socket<T> {
         let frame = self.outbox.pop_back()?;
         Some(entry.responder.map(|mut responder| {
             responder.mark_unsent();
-            Request { frame, deadline: entry.deadline, may_move: false, responder }
+            Request { frame, deadline: entry.deadline, freedom: Freedom::Stay, responder }
         }))
     }
 

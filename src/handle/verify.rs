@@ -5,49 +5,59 @@ use serde_json::Value;
 use super::PluginHandle;
 use crate::config::PluginConfig;
 use crate::error::{Cause, PluginError, Sent};
+use crate::model::Object;
 
 impl PluginHandle {
     /// Connects and asks the server about the plugin, unless `verify` is off.
     pub(crate) async fn check(&self) -> Result<(), PluginError> {
-        let client = &self.inner.client;
-        client.connect().await?;
-        let outcome = self.verify().await;
+        self.inner.client.connect().await?;
+        let local = &self.inner.local;
+        if !local.unix_socket().verify() {
+            return self.conclude(self.usable(local.clone()));
+        }
+        match self.plugin_config().await {
+            Ok(remote) => self.conclude(self.merge(remote)),
+            // Nothing is concluded from an answer that did not come: hooks may
+            // work all the same, if there are any to call.
+            Err(error) if local.hooks().is_empty() && !self.inner.allow_no_hooks => Err(error),
+            Err(error) => {
+                let (plugin, socket) = (local.name(), local.unix_socket().path().display());
+                tracing::warn!(plugin, %socket, kind = error.kind().as_str(), "the plugin's configuration could not be read from the server");
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps what was found out; the first conclusion stays.
+    fn conclude(&self, outcome: Result<PluginConfig, Cause>) -> Result<(), PluginError> {
         let refused = outcome.as_ref().err().cloned();
-        // The first answer stays; a second check can only say the same.
         let _ = self.inner.checked.set(outcome);
         match refused {
-            Some(cause) => Err(client.error(Sent::No, cause)),
+            Some(cause) => Err(self.inner.client.error(Sent::No, cause)),
             None => Ok(()),
         }
     }
 
-    async fn verify(&self) -> Result<PluginConfig, Cause> {
+    fn merge(&self, remote: Option<Object>) -> Result<PluginConfig, Cause> {
         let local = &self.inner.local;
-        let plugin = local.name();
-        let socket = local.unix_socket().path().display();
-        let mut config = local.clone();
-        if local.unix_socket().verify() {
-            match self.plugin_config().await {
-                Ok(Some(remote)) => {
-                    let found = remote.get("name").and_then(Value::as_str).unwrap_or(plugin);
-                    if found != plugin {
-                        let (configured, found) = (plugin.to_owned(), found.to_owned());
-                        return Err(Cause::NameMismatch { configured, found });
-                    }
-                    let (merged, notes) = local.merged_with_remote(&remote);
-                    for note in notes {
-                        tracing::warn!(plugin, %socket, note, "a part of the server's configuration was left out");
-                    }
-                    config = merged;
-                }
-                Ok(None) => {
-                    tracing::warn!(plugin, %socket, "the server does not know the plugin; its hooks are likely to fail");
-                }
-                Err(error) => {
-                    tracing::warn!(plugin, %socket, kind = error.kind().as_str(), "the plugin's configuration could not be read from the server");
-                }
-            }
+        let (plugin, socket) = (local.name(), local.unix_socket().path().display());
+        let Some(remote) = remote else {
+            tracing::warn!(plugin, %socket, "the server does not know the plugin; its hooks are likely to fail");
+            return self.usable(local.clone());
+        };
+        let found = remote.get("name").and_then(Value::as_str).unwrap_or(plugin);
+        if found != plugin {
+            let (configured, found) = (plugin.to_owned(), found.to_owned());
+            return Err(Cause::NameMismatch { configured, found });
         }
+        let (merged, notes) = local.merged_with_remote(&remote);
+        for note in notes {
+            tracing::warn!(plugin, %socket, note, "a part of the server's configuration was left out");
+        }
+        self.usable(merged)
+    }
+
+    fn usable(&self, config: PluginConfig) -> Result<PluginConfig, Cause> {
         if config.hooks().is_empty() && !self.inner.allow_no_hooks {
             return Err(Cause::NoHooks);
         }

@@ -126,7 +126,9 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.message.first() {
-            None | Some(0x08) => visitor.visit_none(),
+            None => visitor.visit_none(),
+            // What follows a null would win over it.
+            Some(0x08) => self.kind().and_then(|_| visitor.visit_none()),
             Some(_) => visitor.visit_some(self),
         }
     }

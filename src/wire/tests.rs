@@ -94,14 +94,23 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(6, 64, 8, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
-            proptest::collection::btree_map(".{0,6}", inner, 0..8)
+            proptest::collection::btree_map(prop_oneof![any_key(), ".{0,6}"], inner, 0..8)
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
 
+/// Keys are short; but nothing keeps a caller from long ones.
+fn any_key() -> impl Strategy<Value = String> {
+    prop_oneof![
+        8 => "[a-z]{0,6}",
+        1 => (100_usize..150).prop_map(|n| "k".repeat(n)),
+        1 => prop_oneof![2040_usize..2060, 16_370_usize..16_390].prop_map(|n| "k".repeat(n)),
+    ]
+}
+
 fn any_object() -> impl Strategy<Value = Value> {
-    proptest::collection::btree_map("[a-z]{0,6}", any_json(), 0..8)
+    proptest::collection::btree_map(any_key(), any_json(), 0..8)
         .prop_map(|map| Value::Object(map.into_iter().collect()))
 }
 
@@ -309,6 +318,35 @@ fn unknown_fields_are_skipped_and_overlong_varints_are_read() {
     // {"a": true}, the entry's length in an overlong form, an unknown field 9 behind it.
     let bytes = [0x0a, 0x87, 0x00, 0x0a, 0x01, b'a', 0x12, 0x02, 0x20, 0x01, 0x48, 0x05];
     assert_eq!(decode::<Value>(&bytes), Ok(json!({"a": true})));
+}
+
+/// The place of an entry was taken down before its long key moved it.
+#[test]
+fn a_long_key_at_any_depth_is_read_back() {
+    for length in [127, 128, 2047, 2048, 5000, 16_383, 16_384, 70_000] {
+        let key = "k".repeat(length);
+        let object = json!({"a": {&key: {"b": {&key: 1}}}, &key: [{&key: "x"}], "z": 1});
+        let bytes = encode(&object).unwrap();
+        assert_eq!(decode::<Value>(&bytes).unwrap(), object, "{length}");
+    }
+}
+
+/// The last member of a oneof wins, also over a null before it.
+#[test]
+fn an_option_is_none_only_where_prost_says_null() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Optional {
+        o: Option<String>,
+    }
+    let read = |value: &[u8]| {
+        let mut bytes = vec![0x0a, value.len() as u8 + 5, 0x0a, 1, b'o', 0x12, value.len() as u8];
+        bytes.extend_from_slice(value);
+        decode::<Optional>(&bytes)
+    };
+    assert_eq!(read(&[0x08, 0]), Ok(Optional { o: None }));
+    assert_eq!(read(&[]), Ok(Optional { o: None }));
+    assert_eq!(read(&[0x08, 0, 0x1a, 1, b'x']), Ok(Optional { o: Some("x".into()) }));
+    assert!(read(&[0x08, 0x80]).is_err());
 }
 
 #[test]

@@ -103,14 +103,27 @@ impl Writer {
     /// scalar is over before anybody has to know of it.
     #[inline]
     pub(crate) fn begin_entry(&mut self, key: &[u8]) -> Mark {
-        let mark = Mark::of(self.buf.len() + 1);
-        if key.len() < 0x80 {
-            self.buf.extend_from_slice(&[0x0a, 0, 0x0a, key.len() as u8]);
-            self.buf.extend_from_slice(key);
-        } else {
-            self.buf.extend_from_slice(&[0x0a, 0]);
-            self.string(0x0a, key);
+        if key.len() >= 0x80 {
+            return self.begin_long_entry(key);
         }
+        let mark = Mark::of(self.buf.len() + 1);
+        self.buf.extend_from_slice(&[0x0a, 0, 0x0a, key.len() as u8]);
+        self.buf.extend_from_slice(key);
+        mark
+    }
+
+    /// Widening moves what is behind the open lengths, so it comes before the
+    /// entry's own place is taken down.
+    #[cold]
+    fn begin_long_entry(&mut self, key: &[u8]) -> Mark {
+        if key.len() >= LONG_STRING {
+            self.widen_open(key.len());
+            self.buf.reserve(key.len() + 16);
+        }
+        let mark = Mark::of(self.buf.len() + 1);
+        self.buf.extend_from_slice(&[0x0a, 0, 0x0a]);
+        self.varint(key.len() as u64);
+        self.buf.extend_from_slice(key);
         mark
     }
 

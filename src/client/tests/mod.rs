@@ -4,6 +4,7 @@ mod batching;
 mod counted;
 mod deadlines;
 mod faults;
+mod healthy;
 mod pipe;
 mod pooling;
 mod reconnects;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::link::disconnected;
 use super::{Link, NEVER, Task};
+use crate::connection::gauge::Gauge;
 use crate::connection::state::Event;
 use crate::connection::transport::Connector;
 
@@ -16,8 +17,17 @@ const QUIET: Duration = Duration::from_secs(1);
 
 impl<C: Connector> Task<C> {
     pub(super) fn set_stalled(&mut self, stalled: bool) {
+        let freed = self.stalled && !stalled;
         self.stalled = stalled;
         self.gauge().set_stalled(stalled);
+        if freed {
+            self.wake_stalled();
+        }
+    }
+
+    /// Lets the plugin's stalled connections hand over what waits on them.
+    pub(super) fn wake_stalled(&self) {
+        self.shared.gauges.iter().filter(|gauge| gauge.is_stalled()).for_each(Gauge::wake);
     }
 
     /// Nothing new is sent behind a reply that is overdue.
@@ -25,10 +35,10 @@ impl<C: Connector> Task<C> {
         let Link::Open(socket) = &self.link else { return };
         let deadline = socket.in_flight.head_deadline();
         let overdue = deadline.is_some_and(|deadline| deadline <= now);
-        if overdue && !self.stalled {
-            self.hand_back(0);
-        }
         self.set_stalled(overdue);
+        if overdue {
+            self.leave_stalled();
+        }
         if overdue
             && deadline.is_some_and(|deadline| deadline + self.shared.limits.stall_limit <= now)
         {
@@ -105,6 +115,7 @@ impl<C: Connector> Task<C> {
             socket.shrink();
             self.pending.shrink_to(0);
             self.taken.shrink_to(0);
+            self.deliveries.shrink_to(0);
         }
         if quiet >= self.shared.limits.idle_timeout
             && let Some(socket) = self.take_socket()

@@ -29,31 +29,28 @@ impl<C: Connector> Task<C> {
         }
     }
 
-    /// Answers everybody, and refuses whoever comes later.
+    /// Answers everybody, and refuses whoever comes later. A caller counts its call
+    /// to the load before it queues it: while there is load left, one is between
+    /// the two, and what it queues must be taken out yet.
     pub(super) fn finish(&mut self, loss: &Loss) {
         self.requests.close();
         while let Ok(request) = self.requests.try_recv() {
             self.pending.push_back(request);
         }
-        self.fail_pending(loss);
         if let Link::Open(mut socket) = std::mem::replace(&mut self.link, Link::Down) {
-            self.released += socket.in_flight.len();
+            while let Some(request) = socket.take_back() {
+                match request {
+                    Some(request) => self.pending.push_front(request),
+                    None => self.shared.release(self.index, 1),
+                }
+            }
+            self.shared.release(self.index, socket.in_flight.len());
             socket.in_flight.drain().for_each(|responder| {
-                responder.fail(loss.clone(), None);
+                responder.fail(loss.clone());
             });
         }
+        self.fail_pending(loss);
         self.event(Event::ShutDown);
-        self.give_back();
-    }
-
-    /// Gives back the places of what was answered in this turn.
-    pub(super) fn give_back(&mut self) {
-        if self.released > 0 {
-            let released = std::mem::take(&mut self.released);
-            let unloaded = std::mem::take(&mut self.unloaded);
-            self.gauge().sub_load(released - unloaded);
-            self.shared.places.add_permits(released);
-        }
     }
 }
 

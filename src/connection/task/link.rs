@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use super::{Link, Task};
-use crate::connection::message::{Loss, Reply};
+use crate::connection::message::{Freedom, Loss, Reply, Request};
 use crate::connection::shared::Shared;
 use crate::connection::socket::{End, Socket};
 use crate::connection::state::Event;
@@ -29,7 +29,8 @@ impl<C: Connector> Task<C> {
                 self.event(Event::Connected);
                 // While this one was being opened the others could not be: now
                 // what waits here may spread over them.
-                self.hand_back(1);
+                self.hand_back(1, Freedom::Move);
+                self.wake_stalled();
             }
             Poll::Ready(Err(error)) => self.connect_failed(error),
         }
@@ -49,19 +50,21 @@ impl<C: Connector> Task<C> {
         let Link::Open(socket) = &mut self.link else { return false };
         let gauge = &self.shared.gauges[self.index];
         let number = socket.number;
-        let (mut delivered, mut abandoned) = (0, 0);
-        let outcome = socket.poll_read(cx, &gauge.traffic, |(responder, message)| {
-            delivered += 1;
-            // Before its caller runs: one that calls again at once must find this
-            // connection free, not open another.
-            gauge.sub_load(1);
+        let deliveries = &mut self.deliveries;
+        let outcome = socket.poll_read(cx, &gauge.traffic, |delivery| deliveries.push(delivery));
+        let delivered = deliveries.len();
+        let mut abandoned = 0;
+        if delivered > 0 {
+            // Before their callers run: who calls again at once must find this
+            // connection free and a place to be had.
+            self.shared.release(self.index, delivered);
+        }
+        for (responder, message) in deliveries.drain(..) {
             let reply = Reply { message, socket: number };
             if !responder.is_some_and(|responder| responder.reply(reply)) {
                 abandoned += 1;
             }
-        });
-        self.released += delivered;
-        self.unloaded += delivered;
+        }
         self.delivered += delivered;
         if abandoned > 0 {
             gauge.traffic.abandoned.fetch_add(abandoned, Relaxed);
@@ -124,16 +127,17 @@ impl<C: Connector> Task<C> {
     /// queue, the rest is answered; the socket itself is never used again.
     pub(super) fn lost(&mut self, loss: &Loss) {
         let Some(mut socket) = self.take_socket() else { return };
+        let freedom = self.shared.limits.freedom.min(Freedom::Move);
         while let Some(request) = socket.take_back() {
             match request {
-                Some(request) => self.pending.push_front(request),
-                None => self.released += 1,
+                Some(request) => self.pending.push_front(Request { freedom, ..request }),
+                None => self.shared.release(self.index, 1),
             }
         }
         let in_flight = socket.in_flight.len();
-        self.released += in_flight;
+        self.shared.release(self.index, in_flight);
         socket.in_flight.drain().for_each(|responder| {
-            responder.fail(loss.clone(), None);
+            responder.fail(loss.clone());
         });
         if let Loss::Disconnected(error) | Loss::Framing(error) = loss {
             self.last_error = Arc::clone(error);

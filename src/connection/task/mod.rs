@@ -26,9 +26,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::backoff::Backoff;
 use super::gauge::Gauge;
-use super::message::{Loss, Request};
+use super::message::{Freedom, Loss, Request};
 use super::shared::Shared;
-use super::socket::Socket;
+use super::socket::{Delivery, Socket};
 use super::state::{Action, ConnectionState, Event, Machine};
 use super::transport::{Connecting, Connector};
 
@@ -70,10 +70,8 @@ pub(crate) struct Task<C: Connector> {
     delivered: usize,
     /// The last turn waited for company.
     waited: bool,
-    /// Places to give back at the end of the turn.
-    released: usize,
-    /// Those of them that no longer count as load of this connection.
-    unloaded: usize,
+    /// Empty between two reads; keeps its memory.
+    deliveries: Vec<Delivery>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -105,8 +103,7 @@ impl<C: Connector> Task<C> {
             stalled: false,
             delivered: 0,
             waited: false,
-            released: 0,
-            unloaded: 0,
+            deliveries: Vec::new(),
             timer: Box::pin(sleep_until(now + NEVER)),
             shared,
         }
@@ -137,9 +134,9 @@ impl<C: Connector> Task<C> {
             Action::Wait { delay, give_up } => {
                 self.retry_at = Some(Instant::now() + delay);
                 if give_up {
-                    self.fail_pending(&self.unavailable());
+                    self.give_up();
                 } else {
-                    self.hand_back(0);
+                    self.hand_back(0, Freedom::Stay);
                 }
             }
             Action::Close => self.link = Link::Down,
@@ -154,6 +151,7 @@ impl<C: Connector> Task<C> {
             return;
         }
         self.gauge().set_state(state);
+        self.gauge().set_failing(failing);
         self.shared.publish_state();
         let Shared { plugin, socket, .. } = &*self.shared;
         let (socket, connection) = (socket.display(), self.index);
@@ -213,8 +211,14 @@ where
         }
         let in_flight = this.in_flight();
         this.gauge().set_in_flight(in_flight);
-        this.give_back();
-        if done { Poll::Ready(()) } else { Poll::Pending }
+        if !done {
+            return Poll::Pending;
+        }
+        if this.gauge().load() > 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
     }
 }
 

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use super::{Link, Task};
-use crate::connection::message::{Loss, Reply};
+use crate::connection::gauge::Gauge;
+use crate::connection::message::{Freedom, Loss, Moved, Place, Reply};
 use crate::connection::state::{ConnectionState, Event};
 use crate::connection::transport::Connector;
 use crate::error::Stage;
@@ -26,23 +27,17 @@ impl<C: Connector> Task<C> {
             }
             any = true;
             for request in self.taken.drain(..) {
-                if self.machine.is_failing_fast() {
-                    let loss = Loss::Unavailable {
-                        attempts: self.machine.failures(),
-                        error: Arc::clone(&self.last_error),
-                    };
-                    request.responder.fail(loss, None);
-                    self.released += 1;
-                    continue;
-                }
                 if self.deadlines_from.is_none_or(|from| request.deadline < from) {
                     self.deadlines_from = Some(request.deadline);
                 }
                 self.pending.push_back(request);
             }
         }
-        if any && self.stalled {
-            self.hand_back(0);
+        if any && self.machine.is_failing_fast() {
+            self.give_up();
+        }
+        if self.stalled {
+            self.leave_stalled();
         }
         if !self.pending.is_empty() && self.machine.state() == ConnectionState::Idle {
             self.event(Event::Wanted);
@@ -59,13 +54,13 @@ impl<C: Connector> Task<C> {
         {
             let Some(request) = self.pending.pop_front() else { break };
             if request.responder.is_abandoned() {
-                self.released += 1;
+                self.shared.release(self.index, 1);
                 self.shared.gauges[self.index].traffic.abandoned.fetch_add(1, Relaxed);
             } else if request.frame.is_empty() {
                 // It asked for the connection itself.
                 let reply = Reply { message: bytes::Bytes::new(), socket: socket.number };
+                self.shared.release(self.index, 1);
                 request.responder.reply(reply);
-                self.released += 1;
             } else {
                 socket.send(request);
             }
@@ -73,13 +68,14 @@ impl<C: Connector> Task<C> {
     }
 
     /// Gives pending requests back, all but the first `keep`, for another
-    /// connection of the plugin to take.
-    pub(super) fn hand_back(&mut self, keep: usize) {
+    /// connection of the plugin to take; they are left with this `freedom`.
+    pub(super) fn hand_back(&mut self, keep: usize, freedom: Freedom) {
         let mut kept = VecDeque::new();
         for request in self.pending.drain(..) {
-            if request.may_move && kept.len() >= keep {
-                request.responder.fail(Loss::Moved, Some(request.frame));
-                self.released += 1;
+            if request.freedom > freedom && kept.len() >= keep {
+                self.shared.gauges[self.index].sub_load(1);
+                let (frame, place) = (request.frame, Place::new(&self.shared));
+                request.responder.hand_back(Moved { frame, freedom, place });
             } else {
                 kept.push_back(request);
             }
@@ -87,10 +83,35 @@ impl<C: Connector> Task<C> {
         self.pending = kept;
     }
 
+    /// Nothing is sent on a stalled connection: what waits there takes another.
+    pub(super) fn leave_stalled(&mut self) {
+        if self.another(|gauge| gauge.is_ready()) {
+            self.hand_back(0, Freedom::Stay);
+        } else if self.another(|gauge| gauge.is_unopened()) {
+            self.hand_back(0, Freedom::Move);
+        }
+    }
+
+    /// The plugin cannot be reached over this connection: what waits takes another
+    /// one, or is told so.
+    pub(super) fn give_up(&mut self) {
+        if self.another(|gauge| gauge.is_ready()) {
+            self.hand_back(0, Freedom::Stay);
+        }
+        let attempts = self.machine.failures();
+        self.fail_pending(&Loss::Unavailable { attempts, error: Arc::clone(&self.last_error) });
+    }
+
+    /// Whether any of the plugin's other connections is like this.
+    fn another(&self, is: impl Fn(&Gauge) -> bool) -> bool {
+        let mut gauges = self.shared.gauges.iter().enumerate();
+        gauges.any(|(index, gauge)| index != self.index && is(gauge))
+    }
+
     pub(super) fn fail_pending(&mut self, loss: &Loss) {
-        self.released += self.pending.len();
+        self.shared.release(self.index, self.pending.len());
         for request in self.pending.drain(..) {
-            request.responder.fail(loss.clone(), None);
+            request.responder.fail(loss.clone());
         }
     }
 
@@ -98,18 +119,17 @@ impl<C: Connector> Task<C> {
         let before = self.pending.len();
         self.pending.retain(|request| !request.responder.is_abandoned());
         let left = before - self.pending.len();
-        self.released += left;
+        self.shared.release(self.index, left);
         self.gauge().traffic.abandoned.fetch_add(left as u64, Relaxed);
     }
 
     /// Answers the callers whose time is over.
     pub(super) fn expire(&mut self, now: Instant) {
-        let released = &mut self.released;
         let mut waiting = VecDeque::with_capacity(self.pending.len());
         for request in self.pending.drain(..) {
             if request.deadline <= now {
-                request.responder.fail(Loss::Expired(Stage::Queued), None);
-                *released += 1;
+                self.shared.release(self.index, 1);
+                request.responder.fail(Loss::Expired(Stage::Queued));
             } else {
                 waiting.push_back(request);
             }
@@ -118,15 +138,11 @@ impl<C: Connector> Task<C> {
         let mut earliest = self.pending.iter().map(|request| request.deadline).min();
         if let Link::Open(socket) = &mut self.link {
             socket.in_flight.expire(now).for_each(|responder| {
-                responder.fail(Loss::Expired(Stage::InFlight), None);
+                responder.fail(Loss::Expired(Stage::InFlight));
             });
             let written = socket.in_flight.earliest_deadline();
             earliest = [earliest, written].into_iter().flatten().min();
         }
         self.deadlines_from = earliest;
-    }
-
-    pub(super) fn unavailable(&self) -> Loss {
-        Loss::Unavailable { attempts: self.machine.failures(), error: Arc::clone(&self.last_error) }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::config::UnixSocketConfig;
-use crate::connection::message::{Answer, Responder};
+use crate::connection::message::{Answer, Freedom, Responder};
 
 /// Takes the first write and fails the second; only then is there a reply to read.
 #[derive(Default)]
@@ -78,7 +78,7 @@ async fn send(requests: &mpsc::Sender<Request>) -> oneshot::Receiver<Answer> {
     let (responder, answer) = Responder::new();
     let frame = b"\0\0\0\x07request".to_vec();
     let deadline = Instant::now() + Duration::from_secs(60);
-    requests.send(Request { frame, deadline, may_move: false, responder }).await.unwrap();
+    requests.send(Request { frame, deadline, freedom: Freedom::Stay, responder }).await.unwrap();
     answer
 }
 
