@@ -1,6 +1,6 @@
 //! How a handle is made.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::{Inner, PluginHandle};
 use crate::client::Client;
@@ -32,7 +32,10 @@ pub struct PluginHandleBuilder {
 
 impl PluginHandleBuilder {
     pub(super) fn new(config: PluginConfig) -> Self {
-        Self { config, registry: Arc::new(HookRegistry::builtin()), allow_no_hooks: false }
+        // A thousand handles need no thousand copies of the same names.
+        static BUILTIN: LazyLock<Arc<HookRegistry>> =
+            LazyLock::new(|| Arc::new(HookRegistry::builtin()));
+        Self { config, registry: Arc::clone(&BUILTIN), allow_no_hooks: false }
     }
 
     /// The hook types that may be called by name. Default: the built-in ones.
