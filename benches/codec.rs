@@ -3,6 +3,8 @@
 //! `cargo bench --features internals --bench codec`. The yardstick runs in the
 //! same process; read the ratios, not the nanoseconds.
 
+#![allow(missing_docs, clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 

@@ -51,6 +51,8 @@ mod manager;
 pub mod model;
 mod options;
 mod pool;
+#[cfg(feature = "server")]
+pub mod server;
 mod stats;
 mod wire;
 

@@ -15,6 +15,7 @@ use super::entry::{self, Object, Section};
 use super::problem::{ConfigError, Problems};
 use super::setting::{Knob, Setting};
 use super::words::{BigIntegers, RetryPolicy};
+use crate::wire::frame::DEFAULT_MAX_FRAME_LEN;
 
 /// What `sun_path` holds, without the NUL at its end.
 const MAX_PATH: usize = if cfg!(any(
@@ -150,7 +151,7 @@ knobs! {
     verify: bool = true, ();
     /// The largest message in either direction, in bytes. Default 16777216 (16 MiB, the
     /// limit of the reference server), from 1024 to 4294967295 (its length has 4 bytes).
-    max_frame_len: usize = 16 * 1024 * 1024, 1024..=u32::MAX as usize;
+    max_frame_len: usize = DEFAULT_MAX_FRAME_LEN, 1024..=u32::MAX as usize;
     /// What happens to integers that the wire cannot carry exactly. Default
     /// [`BigIntegers::Refuse`].
     big_integers: BigIntegers = BigIntegers::default(), ();

@@ -8,7 +8,7 @@ pub(crate) mod backoff;
 pub(crate) mod gauge;
 pub(crate) mod in_flight;
 pub(crate) mod message;
-mod outbox;
+pub(crate) mod outbox;
 pub(crate) mod shared;
 mod socket;
 pub(crate) mod state;

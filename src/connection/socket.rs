@@ -17,7 +17,7 @@ use super::in_flight::InFlight;
 use super::message::{Request, Responder};
 use super::outbox::Outbox;
 use super::transport::Transport;
-use crate::wire::frame;
+use crate::wire::{FRAME_HEADER, frame};
 
 /// Room for a read at least; doubled while reads fill it, up to [`MOST_ROOM`].
 const LEAST_ROOM: usize = 8 * 1024;
@@ -50,8 +50,9 @@ pub(crate) struct Socket<T> {
     pub(crate) outbox: Outbox,
     inbox: BytesMut,
     codec: LengthDelimitedCodec,
-    /// The codec has taken a frame's header and waits for its message.
-    within_frame: bool,
+    /// Bytes of the frame that has begun and is not whole. The codec takes the
+    /// length out of the inbox early, so an empty inbox does not mean "none".
+    begun: usize,
     room: usize,
 }
 
@@ -64,7 +65,7 @@ impl<T: Transport> Socket<T> {
             outbox: Outbox::default(),
             inbox: BytesMut::new(),
             codec: frame::codec(max_frame_len),
-            within_frame: false,
+            begun: 0,
             room: LEAST_ROOM,
         }
     }
@@ -110,6 +111,7 @@ impl<T: Transport> Socket<T> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.eof())),
                 Poll::Ready(Ok(count)) => {
                     total += count;
+                    self.begun += count;
                     if count == spare {
                         self.room = (self.room * 2).min(MOST_ROOM);
                     }
@@ -124,24 +126,20 @@ impl<T: Transport> Socket<T> {
     }
 
     fn deliver_frames(&mut self, deliver: &mut impl FnMut(Delivery)) -> Result<(), End> {
-        loop {
-            let before = self.inbox.len();
-            match self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
-                Some(message) => {
-                    self.within_frame = false;
-                    let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
-                    deliver((responder, message.freeze()));
-                }
-                None => {
-                    self.within_frame |= self.inbox.len() < before;
-                    return Ok(());
-                }
-            }
+        while let Some(message) = self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
+            let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
+            self.begun -= FRAME_HEADER + message.len();
+            deliver((responder, message.freeze()));
         }
+        // Left alone, it would pass for the beginning of the next reply.
+        if self.begun > 0 && self.in_flight.is_empty() {
+            return Err(End::Unasked);
+        }
+        Ok(())
     }
 
     fn eof(&self) -> End {
-        if self.inbox.is_empty() && !self.within_frame {
+        if self.begun == 0 {
             return End::Eof;
         }
         let reason = "the connection ended within a frame";

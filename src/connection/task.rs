@@ -68,6 +68,8 @@ pub(crate) struct Task<C: Connector> {
     stalled: bool,
     /// Replies delivered in the last turn: their callers are likely to call again.
     delivered: usize,
+    /// The last turn waited for company.
+    waited: bool,
     /// Places to give back at the end of the turn.
     released: usize,
     timer: Pin<Box<Sleep>>,
@@ -100,6 +102,7 @@ impl<C: Connector> Task<C> {
             shrunk: true,
             stalled: false,
             delivered: 0,
+            waited: false,
             released: 0,
             timer: Box::pin(sleep_until(now + NEVER)),
             shared,
@@ -555,11 +558,12 @@ impl<C: Connector> Task<C> {
     /// of the scheduler lets them queue up, so that they share a write.
     fn waits_for_company(&mut self, cx: &mut Context<'_>) -> bool {
         let expected = std::mem::take(&mut self.delivered);
-        if expected < 2 || self.pending.len() >= expected {
-            return false;
+        // Never twice in a row: what is queued already must not wait for ever.
+        self.waited = !self.waited && expected >= 2 && self.pending.len() < expected;
+        if self.waited {
+            cx.waker().wake_by_ref();
         }
-        cx.waker().wake_by_ref();
-        true
+        self.waited
     }
 }
 

@@ -4,11 +4,11 @@
 //! left out. In a reply, only the request's id and what plugins may change
 //! (state, metadata, global state) is of interest.
 
+use super::DecodeError;
+use super::error::Refused;
 use super::reader::{Field, Reader};
 use super::ser::write_struct;
 use super::writer::Writer;
-use super::{DecodeError, EncodeError};
-use crate::config::BigIntegers;
 use crate::model::{Object, PluginContext, User};
 
 /// Writes `context` as a PluginContext under `tag`.
@@ -16,11 +16,10 @@ pub(crate) fn write_context(
     writer: &mut Writer,
     tag: u8,
     context: &PluginContext,
-    big_integers: BigIntegers,
-) -> Result<(), EncodeError> {
+) -> Result<(), Refused> {
     let global = &context.global_context;
     let object = |writer: &mut Writer, tag, object: &Object| {
-        if object.is_empty() { Ok(()) } else { write_object(writer, tag, object, big_integers) }
+        if object.is_empty() { Ok(()) } else { write_object(writer, tag, object) }
     };
     writer.begin(tag)?;
     writer.begin(0x0a)?;
@@ -31,7 +30,7 @@ pub(crate) fn write_context(
         None => {}
         // Members of a oneof are written even when empty: they say which is set.
         Some(User::Name(name)) => writer.string(0x22, name.as_bytes()),
-        Some(User::Details(details)) => write_object(writer, 0x2a, details, big_integers)?,
+        Some(User::Details(details)) => write_object(writer, 0x2a, details)?,
     }
     object(writer, 0x32, &global.metadata)?;
     object(writer, 0x3a, &global.state)?;
@@ -53,15 +52,16 @@ pub(super) fn write_object<T: serde::Serialize + ?Sized>(
     writer: &mut Writer,
     tag: u8,
     object: &T,
-    big_integers: BigIntegers,
-) -> Result<(), EncodeError> {
+) -> Result<(), Refused> {
     writer.begin(tag)?;
-    write_struct(writer, object, big_integers)?;
+    write_struct(writer, object)?;
     writer.end(1);
     Ok(())
 }
 
-/// The parts of a PluginContext, still encoded.
+/// The parts of a PluginContext, still encoded. The client looks at some of them
+/// only, the server at all.
+#[cfg_attr(not(feature = "server"), allow(dead_code))]
 #[derive(Debug, Default)]
 pub(crate) struct ContextParts<'a> {
     pub(crate) request_id: &'a str,
@@ -74,6 +74,7 @@ pub(crate) struct ContextParts<'a> {
     pub(crate) metadata: Option<&'a [u8]>,
 }
 
+#[cfg_attr(not(feature = "server"), allow(dead_code))]
 #[derive(Debug)]
 pub(crate) enum UserPart<'a> {
     Name(&'a str),

@@ -12,7 +12,7 @@ use serde::de::{Expected, Unexpected};
 pub enum EncodeError {
     /// The server's parser would give up, and skip the hook without a word.
     #[error(
-        "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 46 lists, which cost two)"
+        "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 47 lists, which cost two)"
     )]
     TooDeep {
         /// How many objects and lists are around the one that was refused,
@@ -49,9 +49,35 @@ pub enum EncodeError {
     Custom(String),
 }
 
-impl serde::ser::Error for EncodeError {
+/// An [`EncodeError`] on its way out of the encoder. Boxed, so that the results
+/// of the many small steps of encoding fit into a register.
+#[derive(Debug)]
+pub(crate) struct Refused(Box<EncodeError>);
+
+impl From<EncodeError> for Refused {
+    #[cold]
+    fn from(error: EncodeError) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl From<Refused> for EncodeError {
+    fn from(refused: Refused) -> Self {
+        *refused.0
+    }
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl serde::ser::Error for Refused {
     fn custom<T: Display>(message: T) -> Self {
-        Self::Custom(message.to_string())
+        EncodeError::Custom(message.to_string()).into()
     }
 }
 

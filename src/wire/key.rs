@@ -6,16 +6,16 @@
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::ser::{Impossible, Serialize, Serializer};
 
-use super::{DecodeError, EncodeError, writer::Writer};
+use super::error::Refused;
+use super::writer::{Mark, Writer};
+use super::{DecodeError, EncodeError};
 
 /// Begins a map entry with its key: where the entry's length stands.
 pub(super) struct KeyEncoder<'w>(pub(super) &'w mut Writer);
 
-const REFUSED: EncodeError = EncodeError::KeyNotAString;
-
 macro_rules! as_text {
     ($($method:ident: $ty:ty),*) => {$(
-        fn $method(self, v: $ty) -> Result<usize, EncodeError> {
+        fn $method(self, v: $ty) -> Result<Mark, Refused> {
             self.serialize_str(&v.to_string())
         }
     )*};
@@ -23,25 +23,25 @@ macro_rules! as_text {
 
 macro_rules! refused {
     ($($method:ident($($ty:ty),*) -> $ok:ty;)*) => {$(
-        fn $method(self, $(_: $ty),*) -> Result<$ok, EncodeError> {
-            Err(REFUSED)
+        fn $method(self, $(_: $ty),*) -> Result<$ok, Refused> {
+            Err(EncodeError::KeyNotAString.into())
         }
     )*};
 }
 
 impl Serializer for KeyEncoder<'_> {
-    type Ok = usize;
-    type Error = EncodeError;
-    type SerializeSeq = Impossible<usize, EncodeError>;
-    type SerializeTuple = Impossible<usize, EncodeError>;
-    type SerializeTupleStruct = Impossible<usize, EncodeError>;
-    type SerializeTupleVariant = Impossible<usize, EncodeError>;
-    type SerializeMap = Impossible<usize, EncodeError>;
-    type SerializeStruct = Impossible<usize, EncodeError>;
-    type SerializeStructVariant = Impossible<usize, EncodeError>;
+    type Ok = Mark;
+    type Error = Refused;
+    type SerializeSeq = Impossible<Mark, Refused>;
+    type SerializeTuple = Impossible<Mark, Refused>;
+    type SerializeTupleStruct = Impossible<Mark, Refused>;
+    type SerializeTupleVariant = Impossible<Mark, Refused>;
+    type SerializeMap = Impossible<Mark, Refused>;
+    type SerializeStruct = Impossible<Mark, Refused>;
+    type SerializeStructVariant = Impossible<Mark, Refused>;
 
     #[inline]
-    fn serialize_str(self, v: &str) -> Result<usize, EncodeError> {
+    fn serialize_str(self, v: &str) -> Result<Mark, Refused> {
         Ok(self.0.begin_entry(v.as_bytes()))
     }
     fn serialize_unit_variant(
@@ -49,18 +49,18 @@ impl Serializer for KeyEncoder<'_> {
         _: &'static str,
         _: u32,
         variant: &'static str,
-    ) -> Result<usize, EncodeError> {
+    ) -> Result<Mark, Refused> {
         self.serialize_str(variant)
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<usize, EncodeError> {
+    ) -> Result<Mark, Refused> {
         value.serialize(self)
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<usize, EncodeError> {
-        Err(REFUSED)
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<Mark, Refused> {
+        Err(EncodeError::KeyNotAString.into())
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
@@ -68,8 +68,8 @@ impl Serializer for KeyEncoder<'_> {
         _: u32,
         _: &'static str,
         _: &T,
-    ) -> Result<usize, EncodeError> {
-        Err(REFUSED)
+    ) -> Result<Mark, Refused> {
+        Err(EncodeError::KeyNotAString.into())
     }
 
     as_text! {
@@ -79,12 +79,12 @@ impl Serializer for KeyEncoder<'_> {
     }
 
     refused! {
-        serialize_f32(f32) -> usize;
-        serialize_f64(f64) -> usize;
-        serialize_bytes(&[u8]) -> usize;
-        serialize_none() -> usize;
-        serialize_unit() -> usize;
-        serialize_unit_struct(&'static str) -> usize;
+        serialize_f32(f32) -> Mark;
+        serialize_f64(f64) -> Mark;
+        serialize_bytes(&[u8]) -> Mark;
+        serialize_none() -> Mark;
+        serialize_unit() -> Mark;
+        serialize_unit_struct(&'static str) -> Mark;
         serialize_seq(Option<usize>) -> Self::SerializeSeq;
         serialize_tuple(usize) -> Self::SerializeTuple;
         serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;

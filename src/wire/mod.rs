@@ -17,13 +17,20 @@
 //! | `ser`, `key`, `de`, `duplicates` | serde to and from Struct |
 //! | `context`, `request`, `reply` | the messages of a call |
 //! | `frame` | the codec around them |
+//! | `check`, `incoming`, `outgoing` | the same messages seen from the server |
 
+#[cfg(feature = "server")]
+mod check;
 pub(crate) mod context;
 mod de;
 mod duplicates;
 mod error;
 pub(crate) mod frame;
+#[cfg(feature = "server")]
+pub(crate) mod incoming;
 mod key;
+#[cfg(feature = "server")]
+pub(crate) mod outgoing;
 mod reader;
 pub(crate) mod reply;
 pub(crate) mod request;
@@ -31,7 +38,7 @@ mod ser;
 #[cfg(test)]
 mod tests;
 mod varint;
-mod writer;
+pub(crate) mod writer;
 
 pub(crate) use writer::FRAME_HEADER;
 
@@ -40,7 +47,8 @@ pub use error::EncodeError;
 
 /// The generated messages.
 pub(crate) mod proto {
-    #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+    // Generated; and the schema is whole, though the socket does not speak all of it.
+    #![allow(missing_docs, unreachable_pub, dead_code, clippy::all, clippy::pedantic)]
     include!(concat!(env!("OUT_DIR"), "/cpex.rs"));
 }
 
@@ -67,7 +75,7 @@ where
 #[cfg(feature = "internals")]
 pub(crate) fn encode_struct<T: serde::Serialize + ?Sized>(object: &T) -> Option<Vec<u8>> {
     let mut writer = writer::Writer::with_capacity(256);
-    ser::write_struct(&mut writer, object, crate::config::BigIntegers::Refuse).ok()?;
+    ser::write_struct(&mut writer, object).ok()?;
     writer.into_frame().ok()
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Expected<'a> {
 }
 
 /// A reply that is the answer to its request.
+// It lives for a moment on its way to the caller; a box would cost an allocation.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub(crate) enum HookReply<P> {
     Result(PluginResult<P>, Option<ReplyContext>),

@@ -20,11 +20,11 @@ pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
     big_integers: BigIntegers,
     capacity: usize,
 ) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::with_capacity(capacity);
+    let mut writer = Writer::with_capacity(capacity).big_integers(big_integers);
     writer.string(0x0a, hook_type.as_bytes());
     writer.string(0x12, plugin.as_bytes());
-    write_object(&mut writer, 0x1a, payload, big_integers)?;
-    write_context(&mut writer, 0x22, context, big_integers)?;
+    write_object(&mut writer, 0x1a, payload)?;
+    write_context(&mut writer, 0x22, context)?;
     writer.into_frame()
 }
 

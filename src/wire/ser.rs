@@ -7,7 +7,10 @@
 
 use serde::ser::{self, Serialize};
 
-use super::{EncodeError, key::KeyEncoder, writer::Writer};
+use super::EncodeError;
+use super::error::Refused;
+use super::key::KeyEncoder;
+use super::writer::{Mark, Writer};
 use crate::config::BigIntegers;
 
 /// The integer up to which a double carries every integer exactly.
@@ -31,15 +34,11 @@ const OBJECT: u8 = 0x2a;
 const LIST: u8 = 0x32;
 
 /// Writes the fields of `object` into the Struct that is open in `writer`.
-pub(crate) fn write_struct<T>(
-    writer: &mut Writer,
-    object: &T,
-    big_integers: BigIntegers,
-) -> Result<(), EncodeError>
+pub(crate) fn write_struct<T>(writer: &mut Writer, object: &T) -> Result<(), Refused>
 where
     T: Serialize + ?Sized,
 {
-    object.serialize(Encoder { writer, big_integers, place: Place::Root })
+    object.serialize(Encoder { writer, place: Place::Root })
 }
 
 /// Where the value goes.
@@ -47,30 +46,29 @@ where
 pub(super) enum Place {
     /// The open message is the Struct: only an object will do.
     Root,
-    /// The map entry whose length stands `at` there. It ends with the value, and
-    /// so do `also` messages around it.
-    Entry { at: usize, also: usize },
+    /// The map entry whose length stands there; it ends with the value.
+    Entry(Mark),
     /// The open list.
     Item,
 }
 
+/// Kept small: it is handed on for every value.
 pub(super) struct Encoder<'w> {
     writer: &'w mut Writer,
-    big_integers: BigIntegers,
     place: Place,
 }
 
 impl<'w> Encoder<'w> {
     /// A Value of a few bytes; `content` is without the two bytes in front of it.
     #[inline]
-    fn scalar<const N: usize>(self, content: [u8; N]) -> Result<(), EncodeError> {
+    fn scalar<const N: usize>(self, content: [u8; N]) -> Result<(), Refused> {
         match self.place {
-            Place::Root => Err(EncodeError::NotAnObject),
-            Place::Entry { at, .. } => {
+            Place::Root => Err(EncodeError::NotAnObject.into()),
+            Place::Entry(mark) => {
                 self.writer.check_room(2)?;
                 self.writer.raw(&[ENTRY_VALUE, N as u8]);
                 self.writer.raw(&content);
-                self.writer.end_entry(at)
+                self.writer.end_entry(mark)
             }
             Place::Item => {
                 self.writer.check_room(1)?;
@@ -81,23 +79,25 @@ impl<'w> Encoder<'w> {
         }
     }
 
-    fn number(self, value: f64) -> Result<(), EncodeError> {
+    fn number(self, value: f64) -> Result<(), Refused> {
         if !value.is_finite() {
-            return Err(EncodeError::NotFinite);
+            return Err(EncodeError::NotFinite.into());
         }
         let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
         self.scalar([NUMBER, a, b, c, d, e, f, g, h])
     }
 
-    fn integer(self, magnitude: u128, value: f64) -> Result<(), EncodeError> {
-        if magnitude > u128::from(MAX_EXACT_INTEGER) && self.big_integers == BigIntegers::Refuse {
-            return Err(EncodeError::BigInteger);
+    fn integer(self, magnitude: u128, value: f64) -> Result<(), Refused> {
+        if magnitude > u128::from(MAX_EXACT_INTEGER)
+            && self.writer.big_integers == BigIntegers::Refuse
+        {
+            return Err(EncodeError::BigInteger.into());
         }
         self.number(value)
     }
 
     /// A number that serde_json holds as text.
-    fn digits(self, text: &serde_json::Result<serde_json::Value>) -> Result<(), EncodeError> {
+    fn digits(self, text: &serde_json::Result<serde_json::Value>) -> Result<(), Refused> {
         let text = text.as_ref().ok().and_then(|text| text.as_str()).ok_or(EncodeError::Number)?;
         if let Ok(integer) = text.parse::<i128>() {
             return ser::Serializer::serialize_i128(self, integer);
@@ -106,17 +106,15 @@ impl<'w> Encoder<'w> {
     }
 
     /// Opens an object or a list, as `kind` says.
-    fn open(self, kind: u8) -> Result<Compound<'w>, EncodeError> {
-        let Self { writer, big_integers, place } = self;
+    fn open(self, kind: u8) -> Result<Compound<'w>, Refused> {
+        let Self { writer, place } = self;
         let (tag, close) = match place {
-            Place::Root if kind == OBJECT => {
-                return Ok(Compound { writer, big_integers, close: 0 });
-            }
-            Place::Root => return Err(EncodeError::NotAnObject),
+            Place::Root if kind == OBJECT => return Ok(Compound { writer, close: 0 }),
+            Place::Root => return Err(EncodeError::NotAnObject.into()),
             Place::Item => (ITEM, 2),
-            Place::Entry { at, also } => {
-                writer.adopt(at)?;
-                (ENTRY_VALUE, 3 + also)
+            Place::Entry(mark) => {
+                writer.adopt(mark)?;
+                (ENTRY_VALUE, 3 + std::mem::take(&mut writer.also))
             }
         };
         // What cannot hold a value any more is refused even when empty, so that
@@ -124,20 +122,21 @@ impl<'w> Encoder<'w> {
         writer.check_room(if kind == OBJECT { 4 } else { 3 })?;
         writer.begin(tag)?;
         writer.begin(kind)?;
-        Ok(Compound { writer, big_integers, close })
+        Ok(Compound { writer, close })
     }
 
     /// Opens the content of an enum variant: the value of an object's only key.
-    fn open_variant(self, variant: &'static str, kind: u8) -> Result<Compound<'w>, EncodeError> {
-        let Compound { writer, big_integers, close } = self.open(OBJECT)?;
-        let at = writer.begin_entry(variant.as_bytes());
-        Encoder { writer, big_integers, place: Place::Entry { at, also: close } }.open(kind)
+    fn open_variant(self, variant: &'static str, kind: u8) -> Result<Compound<'w>, Refused> {
+        let Compound { writer, close } = self.open(OBJECT)?;
+        let entry = writer.begin_entry(variant.as_bytes());
+        writer.also = close;
+        Encoder { writer, place: Place::Entry(entry) }.open(kind)
     }
 }
 
 impl<'w> ser::Serializer for Encoder<'w> {
     type Ok = ();
-    type Error = EncodeError;
+    type Error = Refused;
     type SerializeSeq = Compound<'w>;
     type SerializeTuple = Compound<'w>;
     type SerializeTupleStruct = Compound<'w>;
@@ -146,60 +145,60 @@ impl<'w> ser::Serializer for Encoder<'w> {
     type SerializeStruct = Fields<'w>;
     type SerializeStructVariant = Compound<'w>;
 
-    fn serialize_bool(self, v: bool) -> Result<(), EncodeError> {
+    fn serialize_bool(self, v: bool) -> Result<(), Refused> {
         self.scalar([BOOL, u8::from(v)])
     }
-    fn serialize_i8(self, v: i8) -> Result<(), EncodeError> {
+    fn serialize_i8(self, v: i8) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
-    fn serialize_i16(self, v: i16) -> Result<(), EncodeError> {
+    fn serialize_i16(self, v: i16) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
-    fn serialize_i32(self, v: i32) -> Result<(), EncodeError> {
+    fn serialize_i32(self, v: i32) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
-    fn serialize_i64(self, v: i64) -> Result<(), EncodeError> {
+    fn serialize_i64(self, v: i64) -> Result<(), Refused> {
         self.integer(u128::from(v.unsigned_abs()), v as f64)
     }
-    fn serialize_i128(self, v: i128) -> Result<(), EncodeError> {
+    fn serialize_i128(self, v: i128) -> Result<(), Refused> {
         self.integer(v.unsigned_abs(), v as f64)
     }
-    fn serialize_u8(self, v: u8) -> Result<(), EncodeError> {
+    fn serialize_u8(self, v: u8) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
-    fn serialize_u16(self, v: u16) -> Result<(), EncodeError> {
+    fn serialize_u16(self, v: u16) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
-    fn serialize_u32(self, v: u32) -> Result<(), EncodeError> {
+    fn serialize_u32(self, v: u32) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
-    fn serialize_u64(self, v: u64) -> Result<(), EncodeError> {
+    fn serialize_u64(self, v: u64) -> Result<(), Refused> {
         self.integer(u128::from(v), v as f64)
     }
-    fn serialize_u128(self, v: u128) -> Result<(), EncodeError> {
+    fn serialize_u128(self, v: u128) -> Result<(), Refused> {
         self.integer(v, v as f64)
     }
-    fn serialize_f32(self, v: f32) -> Result<(), EncodeError> {
+    fn serialize_f32(self, v: f32) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
-    fn serialize_f64(self, v: f64) -> Result<(), EncodeError> {
+    fn serialize_f64(self, v: f64) -> Result<(), Refused> {
         self.number(v)
     }
-    fn serialize_char(self, v: char) -> Result<(), EncodeError> {
+    fn serialize_char(self, v: char) -> Result<(), Refused> {
         self.serialize_str(v.encode_utf8(&mut [0; 4]))
     }
     #[inline]
-    fn serialize_str(self, v: &str) -> Result<(), EncodeError> {
+    fn serialize_str(self, v: &str) -> Result<(), Refused> {
         match self.place {
-            Place::Root => Err(EncodeError::NotAnObject),
-            Place::Entry { at, .. } if v.len() < SHORT => {
+            Place::Root => Err(EncodeError::NotAnObject.into()),
+            Place::Entry(mark) if v.len() < SHORT => {
                 self.writer.check_room(2)?;
                 self.writer.value_string(ENTRY_VALUE, v.as_bytes());
-                self.writer.end_entry(at)
+                self.writer.end_entry(mark)
             }
-            Place::Entry { at, .. } => {
+            Place::Entry(mark) => {
                 // A long string has to find the entry among the open messages.
-                self.writer.adopt(at)?;
+                self.writer.adopt(mark)?;
                 self.writer.check_room(1)?;
                 self.writer.value_string(ENTRY_VALUE, v.as_bytes());
                 self.writer.end(1);
@@ -212,20 +211,20 @@ impl<'w> ser::Serializer for Encoder<'w> {
             }
         }
     }
-    fn serialize_bytes(self, v: &[u8]) -> Result<(), EncodeError> {
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), Refused> {
         // As serde_json does: JSON has no bytes.
         self.collect_seq(v)
     }
-    fn serialize_none(self) -> Result<(), EncodeError> {
+    fn serialize_none(self) -> Result<(), Refused> {
         self.serialize_unit()
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), EncodeError> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
         value.serialize(self)
     }
-    fn serialize_unit(self) -> Result<(), EncodeError> {
+    fn serialize_unit(self) -> Result<(), Refused> {
         self.scalar([NULL, 0])
     }
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), EncodeError> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Refused> {
         self.serialize_unit()
     }
     fn serialize_unit_variant(
@@ -233,14 +232,14 @@ impl<'w> ser::Serializer for Encoder<'w> {
         _: &'static str,
         _: u32,
         variant: &'static str,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<(), Refused> {
         self.serialize_str(variant)
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<(), Refused> {
         value.serialize(self)
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -249,23 +248,19 @@ impl<'w> ser::Serializer for Encoder<'w> {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<(), Refused> {
         let mut object = self.open(OBJECT)?;
         object.entry(variant, value)?;
         object.close();
         Ok(())
     }
-    fn serialize_seq(self, _: Option<usize>) -> Result<Compound<'w>, EncodeError> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Compound<'w>, Refused> {
         self.open(LIST)
     }
-    fn serialize_tuple(self, _: usize) -> Result<Compound<'w>, EncodeError> {
+    fn serialize_tuple(self, _: usize) -> Result<Compound<'w>, Refused> {
         self.open(LIST)
     }
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Compound<'w>, EncodeError> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Compound<'w>, Refused> {
         self.open(LIST)
     }
     fn serialize_tuple_variant(
@@ -274,16 +269,16 @@ impl<'w> ser::Serializer for Encoder<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Compound<'w>, EncodeError> {
+    ) -> Result<Compound<'w>, Refused> {
         self.open_variant(variant, LIST)
     }
-    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'w>, EncodeError> {
-        Ok(Entries { object: self.open(OBJECT)?, at: 0 })
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'w>, Refused> {
+        Ok(Entries { object: self.open(OBJECT)?, entry: None })
     }
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'w>, EncodeError> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'w>, Refused> {
         match name {
             JSON_NUMBER => Ok(Fields::Number(self)),
-            JSON_RAW => Err(EncodeError::RawValue),
+            JSON_RAW => Err(EncodeError::RawValue.into()),
             _ => self.open(OBJECT).map(Fields::Object),
         }
     }
@@ -293,7 +288,7 @@ impl<'w> ser::Serializer for Encoder<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Compound<'w>, EncodeError> {
+    ) -> Result<Compound<'w>, Refused> {
         self.open_variant(variant, OBJECT)
     }
 }
@@ -301,24 +296,23 @@ impl<'w> ser::Serializer for Encoder<'w> {
 /// An object or a list under way; `close` messages end with it.
 pub(super) struct Compound<'w> {
     writer: &'w mut Writer,
-    big_integers: BigIntegers,
     close: usize,
 }
 
 impl Compound<'_> {
     #[inline]
-    fn value<T: Serialize + ?Sized>(&mut self, place: Place, value: &T) -> Result<(), EncodeError> {
-        value.serialize(Encoder { writer: self.writer, big_integers: self.big_integers, place })
+    fn value<T: Serialize + ?Sized>(&mut self, place: Place, value: &T) -> Result<(), Refused> {
+        value.serialize(Encoder { writer: self.writer, place })
     }
 
     #[inline]
-    fn entry<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), EncodeError> {
-        let at = self.writer.begin_entry(key.as_bytes());
-        self.value(Place::Entry { at, also: 0 }, value)
+    fn entry<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Refused> {
+        let entry = self.writer.begin_entry(key.as_bytes());
+        self.value(Place::Entry(entry), value)
     }
 
     #[inline]
-    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
         self.value(Place::Item, value)
     }
 
@@ -331,24 +325,25 @@ impl Compound<'_> {
 /// A map under way: an object whose entry was begun by its key.
 pub(super) struct Entries<'w> {
     object: Compound<'w>,
-    at: usize,
+    entry: Option<Mark>,
 }
 
 impl ser::SerializeMap for Entries<'_> {
     type Ok = ();
-    type Error = EncodeError;
+    type Error = Refused;
 
     #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), EncodeError> {
-        self.at = key.serialize(KeyEncoder(self.object.writer))?;
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
+        self.entry = Some(key.serialize(KeyEncoder(self.object.writer))?);
         Ok(())
     }
     #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        self.object.value(Place::Entry { at: self.at, also: 0 }, value)
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
+        let entry = self.entry.take().ok_or(EncodeError::KeyNotAString)?;
+        self.object.value(Place::Entry(entry), value)
     }
     #[inline]
-    fn end(self) -> Result<(), EncodeError> {
+    fn end(self) -> Result<(), Refused> {
         self.object.close();
         Ok(())
     }
@@ -359,15 +354,15 @@ macro_rules! impl_compound {
     ($($name:ident :: $method:ident ( $($key:ident)? ) => $write:ident;)*) => {$(
         impl ser::$name for Compound<'_> {
             type Ok = ();
-            type Error = EncodeError;
+            type Error = Refused;
             fn $method<T: Serialize + ?Sized>(
                 &mut self,
                 $($key: &'static str,)?
                 value: &T,
-            ) -> Result<(), EncodeError> {
+            ) -> Result<(), Refused> {
                 self.$write($($key,)? value)
             }
-            fn end(self) -> Result<(), EncodeError> {
+            fn end(self) -> Result<(), Refused> {
                 self.close();
                 Ok(())
             }
@@ -392,14 +387,14 @@ pub(super) enum Fields<'w> {
 
 impl ser::SerializeStruct for Fields<'_> {
     type Ok = ();
-    type Error = EncodeError;
+    type Error = Refused;
 
     #[inline]
     fn serialize_field<T: Serialize + ?Sized>(
         &mut self,
         key: &'static str,
         value: &T,
-    ) -> Result<(), EncodeError> {
+    ) -> Result<(), Refused> {
         if let Self::Object(object) = self {
             return object.entry(key, value);
         }
@@ -407,10 +402,10 @@ impl ser::SerializeStruct for Fields<'_> {
             Self::Number(encoder) => {
                 encoder.digits(&value.serialize(serde_json::value::Serializer))
             }
-            _ => Err(EncodeError::Number),
+            _ => Err(EncodeError::Number.into()),
         }
     }
-    fn end(self) -> Result<(), EncodeError> {
+    fn end(self) -> Result<(), Refused> {
         if let Self::Object(object) = self {
             object.close();
         }

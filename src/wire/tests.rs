@@ -21,10 +21,10 @@ fn encode_with<T: Serialize + ?Sized>(
     value: &T,
     big_integers: BigIntegers,
 ) -> Result<Vec<u8>, EncodeError> {
-    let mut writer = Writer::with_capacity(0);
+    let mut writer = Writer::with_capacity(0).big_integers(big_integers);
     // As a payload stands in its request: one level down.
     writer.begin(0x1a)?;
-    write_struct(&mut writer, value, big_integers)?;
+    write_struct(&mut writer, value)?;
     writer.end(1);
     let message = writer.into_message();
     let request = super::proto::InvokeHookRequest::decode(&message[..]).unwrap();
@@ -33,7 +33,7 @@ fn encode_with<T: Serialize + ?Sized>(
 
 fn encode_raw(value: &Value) -> Vec<u8> {
     let mut writer = Writer::with_capacity(0);
-    write_struct(&mut writer, value, BigIntegers::Refuse).unwrap();
+    write_struct(&mut writer, value).unwrap();
     writer.into_message()
 }
 

@@ -7,7 +7,9 @@
 //! itself is never moved. The bytes that come out are minimal protobuf.
 
 use super::EncodeError;
+use super::error::Refused;
 use super::varint::{encoded_len, write_varint};
+use crate::config::BigIntegers;
 
 /// How deep messages may nest, counted from the request or reply itself: the
 /// reference server's parser gives up beyond it, and answers with an empty frame.
@@ -23,6 +25,18 @@ const MAX_END: usize = 6;
 /// The room in front of the message for the frame's length.
 pub(crate) const FRAME_HEADER: usize = 4;
 
+/// Where the length of a message stands. Positions beyond four gigabytes are all
+/// the last one; a message of that size is refused as a whole at its end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark(u32);
+
+impl Mark {
+    #[inline]
+    fn of(position: usize) -> Self {
+        Self(u32::try_from(position).unwrap_or(u32::MAX))
+    }
+}
+
 /// One growing request or reply.
 pub(crate) struct Writer {
     buf: Vec<u8>,
@@ -31,6 +45,10 @@ pub(crate) struct Writer {
     /// How many bytes are left for it.
     width: [u8; MAX_LEVELS],
     open: usize,
+    /// More messages that end with the map entry that was begun last: those
+    /// around the content of an enum variant.
+    pub(super) also: usize,
+    pub(super) big_integers: BigIntegers,
 }
 
 impl Writer {
@@ -39,7 +57,14 @@ impl Writer {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         let mut buf = Vec::with_capacity(capacity.max(FRAME_HEADER));
         buf.extend_from_slice(&[0; FRAME_HEADER]);
-        Self { buf, at: [0; MAX_LEVELS], width: [0; MAX_LEVELS], open: 0 }
+        let big_integers = BigIntegers::Refuse;
+        Self { buf, at: [0; MAX_LEVELS], width: [0; MAX_LEVELS], open: 0, also: 0, big_integers }
+    }
+
+    /// What becomes of integers that a double does not carry exactly.
+    pub(crate) fn big_integers(mut self, big_integers: BigIntegers) -> Self {
+        self.big_integers = big_integers;
+        self
     }
 
     /// Fills in the frame header: four bytes, big-endian.
@@ -58,16 +83,16 @@ impl Writer {
 
     /// Opens a nested message under `tag`.
     #[inline]
-    pub(crate) fn begin(&mut self, tag: u8) -> Result<(), EncodeError> {
+    pub(crate) fn begin(&mut self, tag: u8) -> Result<(), Refused> {
         self.buf.extend_from_slice(&[tag, 0]);
-        self.adopt(self.buf.len() - 1)
+        self.adopt(Mark::of(self.buf.len() - 1))
     }
 
-    /// Counts the message whose one-byte length stands at `at` as open.
+    /// Counts the message whose one-byte length stands at `mark` as open.
     #[inline]
-    pub(crate) fn adopt(&mut self, at: usize) -> Result<(), EncodeError> {
+    pub(crate) fn adopt(&mut self, mark: Mark) -> Result<(), Refused> {
         self.check_room(1)?;
-        self.at[self.open] = u32::try_from(at).map_err(|_| EncodeError::TooLarge)?;
+        self.at[self.open] = mark.0;
         self.width[self.open] = 1;
         self.open += 1;
         Ok(())
@@ -77,8 +102,8 @@ impl Writer {
     /// counted as open until it is [adopted](Self::adopt): the entry of a short
     /// scalar is over before anybody has to know of it.
     #[inline]
-    pub(crate) fn begin_entry(&mut self, key: &[u8]) -> usize {
-        let at = self.buf.len() + 1;
+    pub(crate) fn begin_entry(&mut self, key: &[u8]) -> Mark {
+        let mark = Mark::of(self.buf.len() + 1);
         if key.len() < 0x80 {
             self.buf.extend_from_slice(&[0x0a, 0, 0x0a, key.len() as u8]);
             self.buf.extend_from_slice(key);
@@ -86,35 +111,36 @@ impl Writer {
             self.buf.extend_from_slice(&[0x0a, 0]);
             self.string(0x0a, key);
         }
-        at
+        mark
     }
 
     /// Ends an entry that was not adopted.
     #[inline]
-    pub(crate) fn end_entry(&mut self, at: usize) -> Result<(), EncodeError> {
+    pub(crate) fn end_entry(&mut self, mark: Mark) -> Result<(), Refused> {
+        let at = mark.0 as usize;
         let length = self.buf.len() - at - 1;
         if length < 0x80 {
             self.buf[at] = length as u8;
             return Ok(());
         }
-        self.adopt(at)?;
+        self.adopt(mark)?;
         self.end(1);
         Ok(())
     }
 
     /// Refuses what needs `more` nested messages where there is no level left for them.
     #[inline]
-    pub(crate) fn check_room(&self, more: usize) -> Result<(), EncodeError> {
+    pub(crate) fn check_room(&self, more: usize) -> Result<(), Refused> {
         if self.open + more > MAX_LEVELS { Err(self.too_deep()) } else { Ok(()) }
     }
 
     #[cold]
-    fn too_deep(&self) -> EncodeError {
+    fn too_deep(&self) -> Refused {
         // Objects and lists stand in Values, under these tags; the first one is
         // the top-level field, and the one that was refused is not open yet.
         let container = |&at: &u32| matches!(self.buf[at as usize - 1], 0x2a | 0x32);
         let depth = self.at[..self.open].iter().filter(|at| container(at)).count();
-        EncodeError::TooDeep { depth, limit: MAX_LEVELS }
+        EncodeError::TooDeep { depth, limit: MAX_LEVELS }.into()
     }
 
     /// Closes the `count` innermost messages, which all end here.
@@ -326,6 +352,7 @@ mod tests {
     fn nesting_beyond_the_limit_is_refused() {
         let mut writer = Writer::with_capacity(0);
         assert!((0..MAX_LEVELS).all(|_| writer.begin(0x0a).is_ok()));
-        assert!(matches!(writer.begin(0x0a), Err(EncodeError::TooDeep { .. })));
+        let refused = EncodeError::from(writer.begin(0x0a).unwrap_err());
+        assert!(matches!(refused, EncodeError::TooDeep { .. }));
     }
 }

@@ -4,4 +4,6 @@
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+pub(crate) mod calls;
+pub(crate) mod fault;
 pub(crate) mod reference;

@@ -5,8 +5,9 @@
 //! (or the package cannot be installed) the constructors say why and return `None`,
 //! and the test is to return too; with `CI=true` they panic instead, so that a
 //! pipeline cannot skip them unseen. Every wait has a bound; children are ended by
-//! their own handle. Only std, serde_json and tempfile: works in sync and async tests.
+//! their own handle, or end by themselves with the test process.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::net::UnixStream;
@@ -19,10 +20,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) mod calls;
+
 /// Downloading and unpacking some 50 packages, on a bad day.
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 /// The server needs 3 to 5 s on an idle machine; tests start several at once.
 const START_LIMIT: Duration = Duration::from_secs(90);
+const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// Above every timeout that a test gives the reference client.
 const ANSWER_LIMIT: Duration = Duration::from_secs(90);
 
@@ -35,7 +39,12 @@ pub(crate) fn venv() -> Option<PathBuf> {
             panic!("the reference implementation is not available: {why}")
         }
         Err(why) => {
-            eprintln!("skipped, the reference implementation is not available: {why}");
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            // Not `eprintln`: the test runner shows that for failed tests only.
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped {test}, the reference implementation is not available: {why}"
+            );
             None
         }
     }
@@ -139,6 +148,15 @@ impl ReferenceServer {
         Some(server)
     }
 
+    /// The server that the tests of one process share. None of them may stop it;
+    /// it ends with the process.
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SERVER: OnceLock<Option<ReferenceServer>> = OnceLock::new();
+        // Says for every test why it is skipped.
+        venv()?;
+        SERVER.get_or_init(|| Self::start(&[])).as_ref()
+    }
+
     /// Where the server listens.
     pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("plugins.sock")
@@ -149,6 +167,15 @@ impl ReferenceServer {
         self.running = None;
     }
 
+    /// Ends the server as an administrator would: it closes its connections and goes.
+    pub(crate) fn stop(&mut self) {
+        let Some(mut server) = self.running.take() else { return };
+        let stdin = server.0.stdin.as_mut().expect("stdin is piped");
+        stdin.write_all(b"stop\n").expect("the server reads its stdin");
+        // From Python 3.12 on it would wait for its clients to go first: then it is killed.
+        server.wait_for(STOP_LIMIT);
+    }
+
     /// Kills the server if it runs, starts it again on the same socket, and waits until it listens.
     pub(crate) fn restart(&mut self) {
         self.kill();
@@ -157,7 +184,7 @@ impl ReferenceServer {
         // The directory is empty: the server would read a `.env` file from where it runs.
         command
             .current_dir(self.dir.path())
-            .args(["-m", "cpex.framework.external.unix.server.runtime"])
+            .args([file("serve.py").as_path(), self.dir.path()])
             .env("PYTHONPATH", file(""))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PLUGINS_CONFIG_PATH", file("plugins.yaml"))
@@ -165,7 +192,7 @@ impl ReferenceServer {
             .env("PLUGINS_LOG_LEVEL", "WARNING")
             .env("HOOKWIRE_EXECUTIONS", self.executions_file())
             .envs(self.environment.iter().map(|(k, v)| (k, v)))
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log);
         let mut child = OwnedChild(command.spawn().expect("the reference server starts"));
@@ -202,8 +229,17 @@ impl ReferenceServer {
 
     /// How often the plugin `Counter` ran for this marker, over all restarts.
     pub(crate) fn executions(&self, marker: &str) -> usize {
+        self.all_executions().get(marker).copied().unwrap_or_default()
+    }
+
+    /// How often the plugin `Counter` ran, by marker, over all restarts.
+    pub(crate) fn all_executions(&self) -> BTreeMap<String, usize> {
         let text = fs::read_to_string(self.executions_file()).unwrap_or_default();
-        text.lines().filter(|line| *line == marker).count()
+        let mut counts = BTreeMap::new();
+        for marker in text.lines() {
+            *counts.entry(marker.to_owned()).or_default() += 1;
+        }
+        counts
     }
 
     fn executions_file(&self) -> PathBuf {

@@ -139,11 +139,16 @@ class Annotate(Plugin):
 class ContextKeeper(Plugin):
     """Remembers in the context what it saw, and says what it can see.
 
-    args.forget = true empties state, metadata and global state, which the wire cannot say.
+    args.forget lists what it empties instead: "state", "metadata", "shared" (the global
+    state); all three at once is what the wire cannot say. args.meddle changes what is not its.
     """
 
     async def tool_pre_invoke(self, payload, context):
-        return self._visit("tool_pre_invoke", context, (payload.args or {}).get("forget"))
+        args, shared = payload.args or {}, context.global_context
+        if args.get("meddle"):
+            shared.metadata["meddled"] = True
+            shared.user, shared.tenant_id = "mallory", "evil"
+        return self._visit("tool_pre_invoke", context, args.get("forget", []))
 
     async def tool_post_invoke(self, payload, context):
         return self._visit("tool_post_invoke", context)
@@ -151,12 +156,11 @@ class ContextKeeper(Plugin):
     async def resource_pre_fetch(self, payload, context):
         return self._visit("resource_pre_fetch", context)
 
-    def _visit(self, hook, context, forget=False):
+    def _visit(self, hook, context, forget=()):
         shared = context.global_context
-        if forget:
-            for part in (context.state, context.metadata, shared.state):
-                part.clear()
-        else:
+        for part in forget:
+            {"state": context.state, "metadata": context.metadata, "shared": shared.state}[part].clear()
+        if not forget:
             context.state["calls"] = int(context.state.get("calls", 0)) + 1
             context.metadata["hooks"] = [*context.metadata.get("hooks", []), hook]
             shared.state["total"] = int(shared.state.get("total", 0)) + 1

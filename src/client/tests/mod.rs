@@ -1,5 +1,7 @@
 //! The client over in-memory pipes and paused time: every fault at its exact moment.
 
+mod batching;
+mod counted;
 mod deadlines;
 mod faults;
 mod pipe;

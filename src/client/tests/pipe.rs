@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
+use super::counted::{Calls, Counted};
 use crate::client::Client;
 use crate::config::{PluginConfig, UnixSocketConfig};
 use crate::connection::transport::{Connecting, Connector};
@@ -39,6 +40,8 @@ pub(super) struct Server {
     accepted: mpsc::UnboundedReceiver<DuplexStream>,
     door: Arc<std::sync::Mutex<Door>>,
     attempts: Arc<AtomicUsize>,
+    /// What the client does to its ends of the pipes.
+    pub(super) calls: Arc<Calls>,
 }
 
 #[derive(Clone)]
@@ -46,22 +49,24 @@ struct PipeConnector {
     pipes: mpsc::UnboundedSender<DuplexStream>,
     door: Arc<std::sync::Mutex<Door>>,
     attempts: Arc<AtomicUsize>,
+    calls: Arc<Calls>,
     capacity: usize,
 }
 
 impl Connector for PipeConnector {
-    type Transport = DuplexStream;
+    type Transport = Counted;
 
-    fn connect(&mut self) -> Connecting<DuplexStream> {
+    fn connect(&mut self) -> Connecting<Counted> {
         self.attempts.fetch_add(1, SeqCst);
         let door = *self.door.lock().unwrap();
         let (near, far) = tokio::io::duplex(self.capacity);
         if door == Door::Open {
             let _ = self.pipes.send(far);
         }
+        let calls = Arc::clone(&self.calls);
         Box::pin(async move {
             match door {
-                Door::Open => Ok(near),
+                Door::Open => Ok(Counted::new(near, calls)),
                 Door::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
                 Door::Busy => Err(io::ErrorKind::WouldBlock.into()),
                 Door::Silent => std::future::pending().await,
@@ -92,11 +97,17 @@ pub(super) fn pair(config: &UnixSocketConfig, capacity: usize) -> (Arc<Client>, 
     let (pipes, accepted) = mpsc::unbounded_channel();
     let door = Arc::new(std::sync::Mutex::new(Door::Open));
     let attempts = Arc::new(AtomicUsize::new(0));
-    let connector =
-        PipeConnector { pipes, door: Arc::clone(&door), attempts: Arc::clone(&attempts), capacity };
+    let calls = Arc::new(Calls::default());
+    let connector = PipeConnector {
+        pipes,
+        door: Arc::clone(&door),
+        attempts: Arc::clone(&attempts),
+        calls: Arc::clone(&calls),
+        capacity,
+    };
     let client =
         Client::new(PLUGIN.into(), config.path().into(), config, move || connector.clone());
-    (Arc::new(client), Server { accepted, door, attempts })
+    (Arc::new(client), Server { accepted, door, attempts, calls })
 }
 
 impl Server {

@@ -1,0 +1,149 @@
+//! A gateway: every tool call passes two plugins, from as many tasks as there are
+//! requests, all sharing two handles.
+//!
+//! `cargo run --features server --example gateway`, then
+//! `curl -d '{"text": "a secret plan"}' localhost:8080/tools/search`.
+//! With `--requests N` it sends itself N requests at once and stops.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path as UrlPath, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+use hookwire::model::Object;
+use hookwire::server::{Handlers, PluginServer};
+use hookwire::{
+    ConnectionManager, HookRegistry, OnConnectFailure, PluginConfig, PluginContext, PluginResult,
+    PluginViolation,
+};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The plugins that every tool call passes, in this order.
+const CHAIN: [&str; 2] = ["Guard", "Redact"];
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let directory = std::env::temp_dir().join(format!("gateway-{}", std::process::id()));
+    std::fs::create_dir(&directory)?;
+    let socket = directory.join("plugins.sock");
+    let plugins = serve_plugins(&socket).await?;
+
+    let configs = CHAIN.map(|name| PluginConfig::builder(name).socket(&socket).build());
+    let configs = configs.into_iter().collect::<Result<Vec<_>, _>>()?;
+    // A guard that is down must not stop the gateway from starting: its calls fail.
+    let failure = OnConnectFailure::KeepRetrying;
+    let (manager, _reports) =
+        ConnectionManager::connect(configs, HookRegistry::builtin(), failure).await?;
+
+    let requests = std::env::args().skip_while(|arg| arg != "--requests").nth(1);
+    let address = if requests.is_some() { "127.0.0.1:0" } else { "127.0.0.1:8080" };
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    println!("listening on http://{address}/tools/NAME");
+    let router = Router::new().route("/tools/{name}", post(call_tool)).with_state(manager.clone());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+
+    match requests {
+        Some(count) => drive(address, count.parse()?).await?,
+        None => tokio::signal::ctrl_c().await?,
+    }
+    server.abort();
+    manager.shutdown(Duration::from_secs(5)).await;
+    plugins.shutdown(Duration::from_secs(5)).await;
+    std::fs::remove_dir(directory)?;
+    Ok(())
+}
+
+/// One request of the gateway: through all plugins, then (here) back to the client.
+async fn call_tool(
+    State(plugins): State<ConnectionManager>,
+    UrlPath(tool): UrlPath<String>,
+    Json(args): Json<Object>,
+) -> (StatusCode, Json<Value>) {
+    static REQUESTS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let id = REQUESTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+
+    let mut payload = ToolPreInvokePayload::new(tool).with_args(args);
+    let mut context = PluginContext::new(format!("request-{id}"));
+    for name in CHAIN {
+        let Some(plugin) = plugins.get(name) else { continue };
+        match plugin.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await {
+            Ok(result) if !result.continue_processing => {
+                let code = result.violation.map(|violation| violation.code);
+                return (StatusCode::FORBIDDEN, Json(json!({"denied_by": name, "code": code})));
+            }
+            Ok(result) => payload = result.modified_payload.unwrap_or(payload),
+            // A check that could not be made is not a check that was passed.
+            Err(error) => {
+                eprintln!("{error}");
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                return (status, Json(json!({"failed": name, "kind": error.kind().as_str()})));
+            }
+        }
+    }
+    (StatusCode::OK, Json(json!({"tool": payload.name, "args": payload.args})))
+}
+
+/// Two plugins, as they would run in a process of their own.
+async fn serve_plugins(socket: &Path) -> std::io::Result<PluginServer> {
+    let guard = Handlers::new().on::<ToolPreInvoke>(|payload, _context| async move {
+        Ok(if payload.name == "shell" {
+            PluginResult::deny(PluginViolation::new("no", "not from here", "NO_SHELL"))
+        } else {
+            PluginResult::allow()
+        })
+    });
+    let redact = Handlers::new().on::<ToolPreInvoke>(|mut payload, _context| async move {
+        for value in payload.args.iter_mut().flatten().map(|(_, value)| value) {
+            if let Value::String(text) = value {
+                *text = text.replace("secret", "******");
+            }
+        }
+        Ok(PluginResult::modify(payload))
+    });
+    PluginServer::builder().plugin("Guard", guard).plugin("Redact", redact).bind(socket).await
+}
+
+/// Sends `count` requests at once, each on a connection of its own.
+async fn drive(address: std::net::SocketAddr, count: usize) -> Result<(), Error> {
+    let open = Arc::new(tokio::sync::Semaphore::new(100));
+    let requests = (0..count).map(|i| {
+        let open = Arc::clone(&open);
+        tokio::spawn(async move {
+            let _permit = open.acquire().await?;
+            let tool = if i % 10 == 0 { "shell" } else { "search" };
+            let body = r#"{"text": "a secret plan"}"#;
+            let request = format!(
+                "POST /tools/{tool} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len(),
+            );
+            let mut stream = TcpStream::connect(address).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut response = String::new();
+            stream.read_to_string(&mut response).await?;
+            Ok::<_, Error>(response)
+        })
+    });
+    let (mut allowed, mut denied) = (0, 0);
+    for request in requests.collect::<Vec<_>>() {
+        let response = request.await??;
+        if response.starts_with("HTTP/1.1 200") && response.contains("a ****** plan") {
+            allowed += 1;
+        } else if response.starts_with("HTTP/1.1 403") && response.contains("NO_SHELL") {
+            denied += 1;
+        } else {
+            return Err(format!("unexpected response: {response}").into());
+        }
+    }
+    println!("{count} requests: {allowed} redacted, {denied} denied");
+    Ok(())
+}

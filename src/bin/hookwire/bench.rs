@@ -1,0 +1,186 @@
+//! `hookwire bench`: many calls of one hook, from many tasks over one handle.
+
+mod histogram;
+mod load;
+mod report;
+mod stamp;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use hookwire::PluginHandle;
+
+use crate::failure::{self, Failure, note};
+use crate::tally::Tally;
+use crate::target::Retry;
+use crate::{input, target, text};
+use load::{Load, Round};
+use report::{Comparison, Report};
+
+/// Rounds for each server of a comparison.
+const ROUNDS: u64 = 10;
+
+/// The library's own bound of calls that wait for a place.
+const MAX_WAITING: usize = 1_048_576;
+
+/// Measure one hook: calls per second, latencies, failures by kind.
+///
+/// N tasks share one handle and make M calls in total. `ok` counts the calls that
+/// returned a result, violations included; `failed` the others. Calls per second
+/// and latencies are those of `ok` calls. A histogram of the latencies is drawn on
+/// stderr.
+///
+/// Exit code 1 if any reply was mismatched, or if no call returned a result.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// The plugin server's Unix socket, as an absolute path.
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// The plugin's name, with exact case.
+    #[arg(long, value_name = "NAME")]
+    plugin: String,
+    /// The hook type, such as tool_pre_invoke.
+    #[arg(long, value_name = "HOOK")]
+    hook: String,
+    /// The hook's payload: a JSON object, @FILE, or - for stdin.
+    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    payload: String,
+    /// Tasks that call at the same time.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    callers: u32,
+    /// Calls in total.
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
+    calls: u64,
+    /// The most connections. A server works on one call of a connection at a time.
+    #[arg(long, value_name = "K", default_value = "8")]
+    connections: usize,
+    /// The time for each call, in seconds.
+    #[arg(long, value_name = "SECS", default_value = "30", value_parser = input::seconds)]
+    timeout: Duration,
+    /// What may be sent again after the connection broke.
+    #[arg(long, value_enum, default_value_t)]
+    retry: Retry,
+    /// Put a unique request id and a unique marker (`args.marker`) into each call, and
+    /// count results with another call's as `mismatched`. Wrong replies that the library
+    /// itself refuses are failed calls, counted in the errors as `mismatch`.
+    #[arg(long)]
+    verify: bool,
+    /// Calls before the measurement; the first failure ends them. Default: a tenth of
+    /// --calls, at most 1000; none with --verify, so that every call is checked and counted.
+    #[arg(long, value_name = "CALLS")]
+    warmup: Option<u64>,
+    /// A second server. Both get M calls each, in rounds A B A B ..., and are shown
+    /// beside each other; the ratio is A to B.
+    #[arg(long, value_name = "SOCKET2")]
+    compare: Option<PathBuf>,
+    /// Threads of the runtime. Default: one per core.
+    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Call the hook even if it is no built-in one.
+    #[arg(long)]
+    any_hook: bool,
+}
+
+impl Bench {
+    pub(crate) fn threads(&self) -> Option<usize> {
+        self.threads.map(usize::from)
+    }
+
+    pub(crate) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let payload = input::object("--payload", &self.payload)?;
+        let load = Load::new(&self.hook, payload, self.verify, self.callers as usize)?;
+        let a = self.handle(&self.socket)?;
+        let b = self.compare.as_deref().map(|path| self.handle(path)).transpose()?;
+
+        let warmup =
+            self.warmup.unwrap_or(if self.verify { 0 } else { (self.calls / 10).min(1000) });
+        for handle in [Some(&a), b.as_ref()].into_iter().flatten() {
+            load.warm_up(handle, warmup).await?;
+        }
+        let servers = if b.is_some() { " for each server" } else { "" };
+        note(format_args!(
+            "bench: {} calls of {}{servers}, {} callers, up to {} connections, after {warmup} of warm-up",
+            text::count(self.calls),
+            self.hook,
+            self.callers,
+            self.connections,
+        ));
+        match b {
+            None => {
+                let round = load.run(&a, self.calls).await?;
+                show(None, &round.tally);
+                let report = Report::new(&round);
+                print(json, &report, self.verify)?;
+                Ok(exit_code(&[report]))
+            }
+            Some(b) => {
+                let (a, b, ratios) = self.interleave(&load, &a, &b).await?;
+                show(Some("A"), &a.tally);
+                show(Some("B"), &b.tally);
+                let comparison = Comparison::new(&a, &b, &ratios);
+                print(json, &comparison, self.verify)?;
+                Ok(exit_code(&[comparison.a, comparison.b]))
+            }
+        }
+    }
+
+    fn handle(&self, socket: &Path) -> Result<PluginHandle, Failure> {
+        let socket = target::socket(socket)
+            .timeout(self.timeout)
+            .retry(self.retry.into())
+            .max_connections(self.connections)
+            .queue_capacity((self.callers as usize).min(MAX_WAITING));
+        target::handle(&self.plugin, socket, self.any_hook.then_some(&self.hook))
+    }
+
+    /// A and B in turn, so that whatever else the machine does meets both; and the
+    /// ratio of each pair of rounds.
+    async fn interleave(
+        &self,
+        load: &Load,
+        a: &PluginHandle,
+        b: &PluginHandle,
+    ) -> Result<(Round, Round, Vec<f64>), Failure> {
+        let rounds = ROUNDS.min(self.calls);
+        let (mut all_a, mut all_b) = (Round::empty()?, Round::empty()?);
+        let mut ratios = Vec::new();
+        for round in 0..rounds {
+            let calls = self.calls / rounds + u64::from(round < self.calls % rounds);
+            let (a, b) = (load.run(a, calls).await?, load.run(b, calls).await?);
+            ratios.push(a.per_second() / b.per_second());
+            all_a.add(&a);
+            all_b.add(&b);
+        }
+        Ok((all_a, all_b, ratios))
+    }
+}
+
+/// The picture, and what the failures said, for whoever looks on.
+fn show(server: Option<&str>, tally: &Tally) {
+    if let Some(server) = server {
+        note(format_args!("\nserver {server}"));
+    }
+    note(histogram::draw(&tally.latencies));
+    for (kind, (count, words)) in &tally.errors {
+        note(format_args!(
+            "{} x {kind}, the first: {}",
+            text::count(*count),
+            text::one_line(words)
+        ));
+    }
+}
+
+fn print(
+    json: bool,
+    result: &(impl serde::Serialize + report::Table),
+    verify: bool,
+) -> Result<(), Failure> {
+    if json { failure::print_json(result) } else { failure::print(result.table(verify)) }
+}
+
+fn exit_code(reports: &[Report]) -> ExitCode {
+    let fine = reports.iter().all(|report| report.mismatched == 0 && report.ok > 0);
+    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

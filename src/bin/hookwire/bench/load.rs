@@ -1,0 +1,163 @@
+//! The tasks that call, and what became of their calls.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use hookwire::model::Object;
+use hookwire::{PluginContext, PluginHandle};
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use super::stamp::Stamps;
+use crate::failure::{Failure, note};
+use crate::tally::{Shared, Tally};
+use crate::text;
+
+/// What is called, and by how many tasks.
+#[derive(Debug)]
+pub(super) struct Load {
+    call: Arc<Call>,
+    callers: usize,
+}
+
+#[derive(Debug)]
+struct Call {
+    hook: String,
+    payload: Value,
+    verify: bool,
+    stamps: Stamps,
+}
+
+/// What became of some calls, and how long they took together.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) tally: Tally,
+    pub(super) elapsed: Duration,
+}
+
+impl Round {
+    pub(super) fn empty() -> Result<Self, Failure> {
+        Ok(Self { tally: Tally::new()?, elapsed: Duration::ZERO })
+    }
+
+    /// Results per second.
+    pub(super) fn per_second(&self) -> f64 {
+        self.tally.ok() as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.tally.add(&other.tally);
+        self.elapsed += other.elapsed;
+    }
+}
+
+/// One round, as its callers see it.
+struct Running {
+    call: Arc<Call>,
+    handle: PluginHandle,
+    /// Calls that nobody has begun yet.
+    left: AtomicU64,
+    /// The first failed call is the last.
+    stop_at_failure: bool,
+    stopped: AtomicBool,
+    results: Shared,
+}
+
+impl Load {
+    /// # Errors
+    /// A payload that has no room for a marker is wrong usage.
+    pub(super) fn new(
+        hook: &str,
+        payload: Object,
+        verify: bool,
+        callers: usize,
+    ) -> Result<Self, Failure> {
+        let mut payload = Value::Object(payload);
+        let stamps = Stamps::new();
+        if verify {
+            stamps.next().mark(&mut payload).map_err(Failure::usage)?;
+        }
+        let call = Call { hook: hook.to_owned(), payload, verify, stamps };
+        Ok(Self { call: Arc::new(call), callers })
+    }
+
+    /// Makes some calls that do not count, unless the first ones fail.
+    pub(super) async fn warm_up(&self, handle: &PluginHandle, calls: u64) -> Result<(), Failure> {
+        self.round(handle, calls, true).await.map(drop)
+    }
+
+    /// Makes this many calls.
+    pub(super) async fn run(&self, handle: &PluginHandle, calls: u64) -> Result<Round, Failure> {
+        self.round(handle, calls, false).await
+    }
+
+    async fn round(
+        &self,
+        handle: &PluginHandle,
+        calls: u64,
+        stop_at_failure: bool,
+    ) -> Result<Round, Failure> {
+        let running = Arc::new(Running {
+            call: Arc::clone(&self.call),
+            handle: handle.clone(),
+            left: AtomicU64::new(calls),
+            stop_at_failure,
+            stopped: AtomicBool::new(false),
+            results: Shared::new()?,
+        });
+        let started = Instant::now();
+        let mut callers = JoinSet::new();
+        for caller in 0..self.callers {
+            callers.spawn(run_caller(Arc::clone(&running), caller));
+        }
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        ticks.tick().await;
+        loop {
+            tokio::select! {
+                ended = callers.join_next() => if ended.is_none() { break },
+                _ = ticks.tick() => tell_progress(&running, calls, started),
+            }
+        }
+        let elapsed = started.elapsed();
+        Ok(Round { tally: running.results.sum()?, elapsed })
+    }
+}
+
+async fn run_caller(running: Arc<Running>, caller: usize) {
+    let Call { hook, payload, verify, stamps } = &*running.call;
+    let handle = running.handle.clone();
+    let mut payload = payload.clone();
+    while running.take() {
+        let stamp = stamps.next();
+        if *verify {
+            // The payload has room for it: the first stamp was tried at the start.
+            let _ = stamp.mark(&mut payload);
+        }
+        let mut context = PluginContext::new(stamp.as_str());
+        let started = Instant::now();
+        let outcome = handle.invoke_hook_json(hook, &payload, &mut context).await;
+        let took = started.elapsed();
+        let foreign =
+            *verify && outcome.as_ref().is_ok_and(|result| stamp.is_foreign_to(result, &context));
+        running.results.record(caller, took, &outcome, foreign);
+        if outcome.is_err() && running.stop_at_failure {
+            running.stopped.store(true, Relaxed);
+        }
+    }
+}
+
+impl Running {
+    /// Takes one of the calls that are left.
+    fn take(&self) -> bool {
+        !self.stopped.load(Relaxed)
+            && self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+}
+
+fn tell_progress(running: &Running, calls: u64, started: Instant) {
+    let (done, failed) = running.results.progress();
+    let per_second = (done as f64 / started.elapsed().as_secs_f64()) as u64;
+    let [done, calls, failed, per_second] = [done, calls, failed, per_second].map(text::count);
+    note(format_args!("bench: {done} of {calls} calls, {failed} failed, {per_second} calls/s"));
+}

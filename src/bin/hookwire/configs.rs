@@ -1,0 +1,49 @@
+//! `hookwire configs`: what a server says about its plugins.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::failure::{self, Failure};
+use crate::{input, target};
+
+/// Stands for the plugin where all are asked for; only errors show it.
+const ALL: &str = "*";
+
+/// Print the configuration of one plugin (an object) or of all (a list) as JSON.
+///
+/// This is the server's own configuration and may hold secrets.
+#[derive(Debug, Args)]
+pub(crate) struct Configs {
+    /// The plugin server's Unix socket, as an absolute path.
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// Only this plugin; servers ignore the case here.
+    #[arg(long, value_name = "NAME")]
+    plugin: Option<String>,
+    /// The time for the whole call, in seconds.
+    #[arg(long, value_name = "SECS", default_value = "30", value_parser = input::seconds)]
+    timeout: Duration,
+}
+
+impl Configs {
+    pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
+        let socket = target::socket(&self.socket).timeout(self.timeout).max_connections(1);
+        let handle = target::handle(self.plugin.as_deref().unwrap_or(ALL), socket, None)?;
+        match self.plugin {
+            None => failure::print_json(&handle.plugin_configs().await?)?,
+            Some(name) => match handle.plugin_config().await? {
+                Some(config) => failure::print_json(&config)?,
+                None => {
+                    let path = self.socket.display();
+                    return Err(Failure::not_found(format!(
+                        "the server at {path} knows no plugin `{name}`; `hookwire configs` without --plugin lists those it knows"
+                    )));
+                }
+            },
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,79 @@
+//! The second part: many tasks, one handle, every reply checked.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+use hookwire::{PluginContext, PluginError, PluginHandle, PluginResult};
+use tokio::task::JoinSet;
+
+use super::heading;
+use super::scene::Scene;
+use super::table::Part;
+use crate::failure::{Failure, print};
+use crate::plugins::ECHO;
+use crate::tally::Shared;
+use crate::text;
+
+const TASKS: usize = 1_000;
+const LASTS: Duration = Duration::from_secs(2);
+
+pub(super) async fn show(scene: &Scene) -> Result<Part, Failure> {
+    heading("2. 1,000 tasks sharing one handle")?;
+    print("Each task has a clone of one handle to Echo and calls without a pause for 2 s.")?;
+    print("Each call carries a marker of its own, which its reply must bring back.")?;
+    let handle = scene.connect(ECHO, |socket| socket).await?;
+    let results = Arc::new(Shared::new()?);
+    let started = Instant::now();
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let (handle, results) = (handle.clone(), Arc::clone(&results));
+        tasks.spawn(async move {
+            let mut number = 0;
+            while started.elapsed() < LASTS {
+                let marker = format!("crowd-{task}-{number}");
+                marked_call(&handle, &marker, 0).await.count(task, &results);
+                number += 1;
+            }
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+    let elapsed = started.elapsed();
+
+    let (tally, stats) = (results.sum()?, handle.stats());
+    let sockets = stats.connections.iter().filter(|connection| connection.connects > 0).count();
+    let [calls, checked] = [tally.calls(), tally.ok()].map(text::count);
+    print(format_args!("\n  {calls} calls over {sockets} sockets, {} failed", tally.failed()))?;
+    print(format_args!("  {checked} replies checked, {} were another call's", tally.mismatched))?;
+    Ok(Part { tally, elapsed: Some(elapsed), reconnects: stats.reconnects })
+}
+
+/// A call that ended.
+pub(super) struct Ended {
+    pub(super) outcome: Result<PluginResult<ToolPreInvokePayload>, PluginError>,
+    took: Duration,
+    foreign: bool,
+}
+
+impl Ended {
+    pub(super) fn count(&self, task: usize, results: &Shared) {
+        results.record(task, self.took, &self.outcome, self.foreign);
+    }
+}
+
+/// Calls Echo with a marker, and looks whether it comes back.
+pub(super) async fn marked_call(handle: &PluginHandle, marker: &str, delay_ms: u64) -> Ended {
+    let mut payload = ToolPreInvokePayload::new("search").with_arg("marker", marker);
+    if delay_ms > 0 {
+        payload = payload.with_arg("delay_ms", delay_ms);
+    }
+    let mut context = PluginContext::new(marker);
+    let started = Instant::now();
+    let outcome = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
+    let took = started.elapsed();
+    let foreign = outcome.as_ref().is_ok_and(|result| {
+        let args = result.modified_payload.as_ref().and_then(|payload| payload.args.as_ref());
+        args.and_then(|args| args.get("marker")?.as_str()) != Some(marker)
+    });
+    Ended { outcome, took, foreign }
+}

@@ -1,0 +1,121 @@
+//! The description of a server, before it serves.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::listener::{self, Run};
+use super::{Plugin, PluginInfo, PluginServer, PluginService, socket_file};
+use crate::config::BigIntegers;
+use crate::wire::frame::DEFAULT_MAX_FRAME_LEN;
+
+/// Describes a [`PluginServer`]: its plugins and its limits.
+///
+/// ```no_run
+/// use hookwire::server::{Handlers, PluginServer};
+/// use std::time::Duration;
+///
+/// # async fn run() -> std::io::Result<()> {
+/// let server = PluginServer::builder()
+///     .plugin("First", Handlers::new())
+///     .plugin("Second", Handlers::new())
+///     .idle_timeout(Duration::from_secs(60))
+///     .bind("/run/plugins/my.sock")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub struct PluginServerBuilder {
+    pub(super) plugins: Vec<(PluginInfo, Box<dyn Plugin>)>,
+    pub(super) max_frame_len: usize,
+    pub(super) idle_timeout: Duration,
+    pub(super) big_integers: BigIntegers,
+}
+
+impl Default for PluginServerBuilder {
+    fn default() -> Self {
+        Self {
+            plugins: Vec::new(),
+            max_frame_len: DEFAULT_MAX_FRAME_LEN,
+            idle_timeout: Duration::from_secs(300),
+            big_integers: BigIntegers::default(),
+        }
+    }
+}
+
+impl PluginServerBuilder {
+    /// Adds a plugin, under a name or with a whole [`PluginInfo`].
+    pub fn plugin(mut self, info: impl Into<PluginInfo>, plugin: impl Plugin) -> Self {
+        self.plugins.push((info.into(), Box::new(plugin)));
+        self
+    }
+
+    /// The largest message, in bytes, of requests and replies. Default: 16 MiB,
+    /// the protocol's limit; a client expects no more and no less.
+    pub fn max_frame_len(mut self, bytes: usize) -> Self {
+        self.max_frame_len = bytes;
+        self
+    }
+
+    /// How long a connection may be without a request before it is closed.
+    /// Default: 300 s, as the reference server.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// What happens to integers beyond ±2^53 in replies. Default: the call is
+    /// answered with an error. The reference server rounds them.
+    pub fn big_integers(mut self, choice: BigIntegers) -> Self {
+        self.big_integers = choice;
+        self
+    }
+
+    /// The plugins without a socket, to serve streams that are already connected.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a plugin's name is empty or
+    /// taken twice, or its info cannot be said on the wire.
+    pub fn build(self) -> io::Result<PluginService> {
+        PluginService::new(self)
+    }
+
+    /// Listens on `path` and serves in the background, on the current runtime.
+    ///
+    /// The socket has mode 0600 before anybody can connect to it. A socket file
+    /// that nobody listens on is replaced.
+    ///
+    /// # Errors
+    /// - As [`build`](Self::build).
+    /// - [`AddrInUse`](io::ErrorKind::AddrInUse) if somebody listens there.
+    /// - [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is something that
+    ///   is no socket; it is left alone.
+    /// - Whatever the system says, for example that the directory does not exist;
+    ///   every error names the path.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn bind(self, path: impl AsRef<Path>) -> io::Result<PluginServer> {
+        let service = self.build()?;
+        let (socket, file) = socket_file::listen(path.as_ref()).await?;
+        let (run, stop) = watch::channel(Run::Serve);
+        let listener = tokio::spawn(listener::run(socket, service.clone(), stop));
+        Ok(PluginServer { service, run, listener, file })
+    }
+}
+
+impl fmt::Debug for PluginServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.plugins.iter().map(|(info, _)| info.name.as_str()).collect();
+        f.debug_struct("PluginServerBuilder")
+            .field("plugins", &names)
+            .field("max_frame_len", &self.max_frame_len)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("big_integers", &self.big_integers)
+            .finish()
+    }
+}

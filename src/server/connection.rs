@@ -1,0 +1,120 @@
+//! One connection: requests in, replies out, one at a time and in order.
+//!
+//! Requests that came with one read are answered with one write, so a client that
+//! writes ahead costs few system calls. But no reply waits for a handler: before a
+//! handler that is not done at once is waited for, what is ready is on its way.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tokio_util::codec::{Decoder, LengthDelimitedCodec};
+
+use super::PluginService;
+use super::listener::Run;
+use crate::connection::outbox::Outbox;
+use crate::wire::frame::codec;
+
+/// How much is read at once, at least.
+const READ: usize = 16 * 1024;
+
+/// A buffer above this size was for one large request, and goes when it is empty.
+const KEEP: usize = 64 * 1024;
+
+pub(super) struct Connection<'s, S> {
+    service: &'s PluginService,
+    stream: S,
+    codec: LengthDelimitedCodec,
+    input: BytesMut,
+    outbox: Outbox,
+    run: watch::Receiver<Run>,
+}
+
+impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
+    pub(super) fn new(service: &'s PluginService, stream: S, run: watch::Receiver<Run>) -> Self {
+        let codec = codec(service.max_frame_len());
+        let (input, outbox) = (BytesMut::new(), Outbox::default());
+        Self { service, stream, codec, input, outbox, run }
+    }
+
+    /// Serves until the client leaves, is idle for too long, or breaks the
+    /// framing, or the server stops.
+    pub(super) async fn serve(mut self) -> io::Result<()> {
+        let mut run = self.run.clone();
+        let mut stopped = pin!(Run::Drain.reaches(&mut run));
+        let mut idle = pin!(sleep(self.service.idle_timeout()));
+        let mut waiting_since = None;
+        loop {
+            while let Some(message) = self.next_request()? {
+                waiting_since = None;
+                self.answer(&message).await?;
+            }
+            self.flush().await?;
+            if self.is_stopping() {
+                return Ok(());
+            }
+            // A request that trickles in does not count before it is complete.
+            let since = *waiting_since.get_or_insert_with(Instant::now);
+            self.make_room();
+            tokio::select! {
+                biased;
+                read = self.stream.read_buf(&mut self.input) => if read? == 0 {
+                    return Ok(());
+                },
+                () = &mut stopped => return Ok(()),
+                // Set once per period, not once per request: it may be early.
+                () = &mut idle => match self.service.idle_timeout().checked_sub(since.elapsed()) {
+                    Some(left) if !left.is_zero() => idle.set(sleep(left)),
+                    _ => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// The next complete request of those that were read, unless the server stops.
+    fn next_request(&mut self) -> io::Result<Option<BytesMut>> {
+        if self.is_stopping() { Ok(None) } else { self.codec.decode(&mut self.input) }
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.run.borrow() != Run::Serve
+    }
+
+    async fn answer(&mut self, message: &[u8]) -> io::Result<()> {
+        let mut answer = pin!(self.service.answer(message));
+        let at_once = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
+        let reply = match at_once {
+            Poll::Ready(reply) => reply,
+            Poll::Pending => {
+                let (flushed, reply) = futures::future::join(self.flush(), answer).await;
+                flushed?;
+                reply
+            }
+        };
+        let too_large = || io::Error::other("a reply did not fit into a frame");
+        self.outbox.push(reply.ok_or_else(too_large)?);
+        if self.outbox.is_full() { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        while !self.outbox.is_empty() {
+            poll_fn(|cx| self.outbox.poll_write(Pin::new(&mut self.stream), cx)).await?;
+        }
+        self.stream.flush().await
+    }
+
+    fn make_room(&mut self) {
+        self.input.reserve(READ);
+        if self.input.is_empty() && self.input.capacity() > KEEP {
+            self.input = BytesMut::with_capacity(READ);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Accepts connections, and owns their tasks.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::PluginService;
+
+/// How long not to accept after a failure such as too many open files: trying
+/// again at once would fail again, and keep a core busy.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How far the server is with its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Run {
+    Serve,
+    /// Finish the requests under way.
+    Drain,
+    /// Cancel them.
+    Stop,
+}
+
+impl Run {
+    /// Waits until the server is so far, or its handle is gone.
+    pub(super) async fn reaches(self, run: &mut watch::Receiver<Run>) {
+        drop(run.wait_for(|run| *run >= self).await);
+    }
+}
+
+/// Where connections come from; tests make their own.
+pub(super) trait Accept: Send + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept(&mut self) -> io::Result<UnixStream> {
+        Ok(UnixListener::accept(self).await?.0)
+    }
+}
+
+/// Serves until told otherwise. When it returns, every connection is closed.
+pub(super) async fn run<A: Accept>(
+    mut listener: A,
+    service: PluginService,
+    run: watch::Receiver<Run>,
+) {
+    let mut told = run.clone();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = Run::Drain.reaches(&mut told) => break,
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => {
+                    let (service, run) = (service.clone(), run.clone());
+                    connections.spawn(async move { service.serve_until(stream, run).await });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    tokio::select! {
+        () = Run::Stop.reaches(&mut told) => {}
+        () = async { while connections.join_next().await.is_some() {} } => {}
+    }
+    connections.shutdown().await;
+}

@@ -1,0 +1,109 @@
+//! The server's side of one connection: the steps that a script is made of.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use super::messages::{Reply, Request, answer, frame};
+use super::record::Record;
+
+/// Dropping it closes the connection.
+pub(crate) struct Connection {
+    /// How many connections the server had accepted before this one.
+    pub(crate) number: usize,
+    stream: UnixStream,
+    inbox: BytesMut,
+    record: Arc<Record>,
+}
+
+impl Connection {
+    pub(super) fn new(number: usize, stream: UnixStream, record: Arc<Record>) -> Self {
+        Self { number, stream, inbox: BytesMut::new(), record }
+    }
+
+    /// The next request; an `UnexpectedEof` once the client has closed.
+    pub(crate) async fn request(&mut self) -> io::Result<Request> {
+        self.fill(4).await?;
+        let size = self.inbox.get_u32() as usize;
+        self.fill(size).await?;
+        let request = Request::read(&self.inbox.split_to(size));
+        self.record.request(&request);
+        Ok(request)
+    }
+
+    /// The next hook call. Questions about the configuration are answered on the way.
+    pub(crate) async fn hook(&mut self) -> io::Result<Request> {
+        loop {
+            let request = self.request().await?;
+            if matches!(request, Request::Hook(_)) {
+                return Ok(request);
+            }
+            self.answer(&request).await?;
+        }
+    }
+
+    /// The next bytes, however little or much of a request they are.
+    pub(crate) async fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        self.fill(count).await?;
+        Ok(self.inbox.split_to(count).to_vec())
+    }
+
+    async fn fill(&mut self, size: usize) -> io::Result<()> {
+        while self.inbox.len() < size {
+            if self.stream.read_buf(&mut self.inbox).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers as a plugin would that allows everything and changes nothing.
+    pub(crate) async fn answer(&mut self, request: &Request) -> io::Result<()> {
+        self.raw(&frame(&answer(request))).await
+    }
+
+    /// Sends a reply to a hook call, fitting or not.
+    pub(crate) async fn reply(&mut self, reply: Reply) -> io::Result<()> {
+        self.raw(&reply.frame()).await
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Answers one request after the other until the client closes.
+    pub(crate) async fn serve(&mut self) -> io::Result<()> {
+        loop {
+            let request = self.request().await?;
+            self.answer(&request).await?;
+        }
+    }
+
+    /// Says that nothing more will come, and stays open for reading.
+    pub(crate) async fn half_close(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
+    }
+
+    /// Reads, and throws away, what comes until the client closes.
+    pub(crate) async fn client_closed(&mut self) -> io::Result<()> {
+        loop {
+            self.inbox.clear();
+            self.fill(1).await?;
+        }
+    }
+
+    /// Stays open, and neither reads nor writes any more.
+    pub(crate) async fn stall(self) -> io::Result<()> {
+        std::future::pending().await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.record.ended();
+    }
+}

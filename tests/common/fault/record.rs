@@ -1,0 +1,79 @@
+//! What a fault server saw, so that tests can count it and wait for it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::messages::Request;
+
+/// Far above what any step takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// When each connection was accepted.
+    pub(crate) accepted: Vec<Instant>,
+    /// Connections that are over, whoever ended them.
+    pub(crate) ended: usize,
+    /// Requests of any kind that were read in whole.
+    pub(crate) requests: usize,
+    /// Hook calls that were read in whole, by the payload's `args.marker`: how
+    /// often a server that is not faulty would have run the hook.
+    pub(crate) executions: BTreeMap<String, usize>,
+}
+
+impl Seen {
+    pub(crate) fn connections(&self) -> usize {
+        self.accepted.len()
+    }
+
+    pub(crate) fn executions_of(&self, marker: &str) -> usize {
+        self.executions.get(marker).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn hook_calls(&self) -> usize {
+        self.executions.values().sum()
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Record(watch::Sender<Seen>);
+
+impl Record {
+    /// As of now.
+    pub(crate) fn seen(&self) -> Seen {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until the server has seen what `enough` asks for.
+    pub(crate) async fn wait_for(&self, enough: impl FnMut(&Seen) -> bool) {
+        let mut seen = self.0.subscribe();
+        if tokio::time::timeout(LIMIT, seen.wait_for(enough)).await.is_err() {
+            panic!("the server has seen only this: {:?}", self.seen());
+        }
+    }
+
+    /// Counts a connection: its number, from 0.
+    pub(super) fn accepted(&self) -> usize {
+        let mut number = 0;
+        self.0.send_modify(|seen| {
+            number = seen.accepted.len();
+            seen.accepted.push(Instant::now());
+        });
+        number
+    }
+
+    pub(super) fn ended(&self) {
+        self.0.send_modify(|seen| seen.ended += 1);
+    }
+
+    pub(super) fn request(&self, request: &Request) {
+        self.0.send_modify(|seen| {
+            seen.requests += 1;
+            if matches!(request, Request::Hook(_)) {
+                *seen.executions.entry(request.marker().to_owned()).or_default() += 1;
+            }
+        });
+    }
+}

@@ -1,0 +1,57 @@
+//! hookwire as a client of the reference server: what most tests of that kind need.
+
+use std::future::Future;
+use std::time::Duration;
+
+use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+use hookwire::{PluginConfig, PluginContext, PluginError, PluginHandle, PluginResult};
+use serde_json::{Map, Value};
+
+use super::ReferenceServer;
+
+/// Above everything that a test waits for: a failure, not a pace.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A configuration that says no more than it must.
+pub(crate) fn config(server: &ReferenceServer, plugin: &str) -> PluginConfig {
+    PluginConfig::builder(plugin).socket(server.socket()).build().expect("a valid configuration")
+}
+
+/// A checked handle to one of the fixture plugins.
+pub(crate) async fn connect(server: &ReferenceServer, plugin: &str) -> PluginHandle {
+    PluginHandle::connect(config(server, plugin)).await.expect("the plugin is there")
+}
+
+/// The context of a request like any other.
+pub(crate) fn context() -> PluginContext {
+    PluginContext::new("request-1")
+}
+
+/// The map inside a JSON object.
+pub(crate) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("not an object: {other}"),
+    }
+}
+
+/// The payload of a tool call, which is how the fixture plugins take orders.
+pub(crate) fn tool(args: Value) -> ToolPreInvokePayload {
+    ToolPreInvokePayload::new("tool").with_args(object(args))
+}
+
+/// `tool_pre_invoke` with these arguments, in a context of its own.
+pub(crate) async fn call(
+    plugin: &PluginHandle,
+    args: Value,
+) -> Result<PluginResult<ToolPreInvokePayload>, PluginError> {
+    plugin.invoke_hook::<ToolPreInvoke>(&tool(args), &mut context()).await
+}
+
+/// The future's output, or a panic that says what did not happen.
+pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("not after {PATIENCE:?}: {what}"),
+    }
+}

@@ -1,0 +1,209 @@
+//! The reference server comes and goes while we call it. Each test has a server of its own.
+
+mod common;
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::reference::ReferenceServer;
+use common::reference::calls::{call, config, connect, soon};
+use futures::StreamExt;
+use futures::future::join_all;
+use hookwire::{
+    ConnectionState, ErrorKind, PluginConfig, PluginError, PluginHandle, RetryPolicy, Sent,
+    UnixSocketConfig,
+};
+use serde_json::json;
+
+/// Waits until the plugin is in this state.
+async fn reaches(plugin: &PluginHandle, wanted: ConnectionState) {
+    let mut states = plugin.watch_state();
+    let reached = async { while states.next().await.expect("not shut down") != wanted {} };
+    soon(wanted.as_str(), reached).await;
+}
+
+/// Waits until the plugin has begun to run the call with this marker.
+async fn runs(server: &ReferenceServer, marker: &str) {
+    let began = async {
+        while server.executions(marker) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("the hook runs", began).await;
+}
+
+/// How one marked call ended.
+type Outcome = (String, Result<(), PluginError>);
+
+/// Calls without a pause until told to stop; while the plugin is down, waits for it.
+async fn keep_calling(plugin: PluginHandle, caller: usize, stop: Arc<AtomicBool>) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    while !stop.load(SeqCst) {
+        let marker = format!("{caller}-{}", outcomes.len());
+        let outcome = call(&plugin, json!({"marker": &marker, "delay_ms": 2})).await.map(drop);
+        let failed = outcome.is_err();
+        outcomes.push((marker, outcome));
+        if failed {
+            reaches(&plugin, ConnectionState::Ready).await;
+        }
+    }
+    outcomes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_survive_a_server_that_is_killed_and_started_again() {
+    let Some(mut server) = ReferenceServer::start(&[]) else { return };
+    let plugin = connect(&server, "Counter").await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let callers: Vec<_> = (0..16)
+        .map(|caller| tokio::spawn(keep_calling(plugin.clone(), caller, Arc::clone(&stop))))
+        .collect();
+    let held = {
+        let plugin = plugin.clone();
+        let args = json!({"marker": "held", "delay_ms": 60_000});
+        tokio::spawn(async move { call(&plugin, args).await.map(drop) })
+    };
+    runs(&server, "held").await;
+    let before = plugin.stats().ok;
+
+    tokio::task::block_in_place(|| server.restart());
+    // The same handle, without help from us.
+    let back = async {
+        while plugin.stats().ok < before + 200 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    soon("200 calls after the restart", back).await;
+    stop.store(true, SeqCst);
+    let held = soon("the call in flight ends", held).await.unwrap();
+    let error = held.clone().unwrap_err();
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
+
+    let ended = soon("every caller ends", join_all(callers)).await;
+    let outcomes = ended.into_iter().flat_map(Result::unwrap).chain([("held".into(), held)]);
+    let executions = server.all_executions();
+    for (marker, outcome) in outcomes {
+        let ran = executions.get(&marker).copied().unwrap_or_default();
+        match outcome.map_err(|error| error.was_sent()) {
+            Ok(()) => assert_eq!(ran, 1, "{marker} succeeded"),
+            Err(Sent::No) => assert_eq!(ran, 0, "{marker} is said not to have run"),
+            Err(Sent::Maybe) => assert!(ran <= 1, "{marker} ran {ran} times"),
+        }
+    }
+    let stats = plugin.stats();
+    assert!(stats.reconnects > 0, "{stats:?}");
+    assert_eq!((stats.mismatches, stats.retries), (0, 0));
+}
+
+/// Fault H4 of the reference: its client runs such a hook four times.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_that_ends_its_server_runs_once() {
+    let Some(mut server) = ReferenceServer::start(&[]) else { return };
+    let plugin = connect(&server, "Counter").await;
+    let error = call(&plugin, json!({"marker": "last", "exit": true})).await.unwrap_err();
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    assert_eq!(server.executions("last"), 1);
+
+    // Its listener may outlive its connections for a moment: wait for the process.
+    server.kill();
+    let error = call(&plugin, json!({"marker": "later"})).await.unwrap_err();
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Unavailable, Sent::No));
+    assert!(error.is_retryable());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_sent_again_where_that_is_allowed() {
+    let Some(mut server) = ReferenceServer::start(&[]) else { return };
+    let socket = UnixSocketConfig::builder(server.socket())
+        .retry(RetryPolicy::Resend)
+        .reconnect_attempts(10_000)
+        .timeout(Duration::from_secs(60));
+    let config = PluginConfig::builder("Counter").unix_socket(socket).build().unwrap();
+    let plugin = PluginHandle::connect(config).await.unwrap();
+    let twice = {
+        let plugin = plugin.clone();
+        let args = json!({"marker": "twice", "delay_ms": 1000});
+        tokio::spawn(async move { call(&plugin, args).await })
+    };
+    runs(&server, "twice").await;
+    tokio::task::block_in_place(|| server.restart());
+    let result = soon("the call is answered", twice).await.unwrap().unwrap();
+    assert_eq!(result.metadata["count"], 1, "as the new server counts");
+    assert_eq!(server.executions("twice"), 2);
+    // More than once if the dying server still took a connection.
+    assert!(plugin.stats().retries >= 1);
+}
+
+/// Row H15. The reference server closes a connection that was idle for 300 s; here
+/// it is told to do so earlier.
+#[tokio::test]
+async fn a_connection_that_the_server_closes_when_idle_costs_no_call_an_error() {
+    let Some(server) = ReferenceServer::start(&[("HOOKWIRE_IDLE_SECONDS", "0.5")]) else { return };
+    let (_guard, warnings) = warnings();
+    let plugin = connect(&server, "Echo").await;
+    for reconnects in 0..3 {
+        reaches(&plugin, ConnectionState::Idle).await;
+        call(&plugin, json!({})).await.unwrap();
+        assert_eq!(plugin.stats().reconnects, reconnects + 1);
+    }
+    assert_eq!((plugin.stats().ok, plugin.stats().calls), (3, 3));
+    assert_eq!(warnings.text(), "", "an idle connection that ends is nothing to worry about");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_and_starts_between_two_calls_is_not_noticed() {
+    let Some(mut server) = ReferenceServer::start(&[]) else { return };
+    let (_guard, warnings) = warnings();
+    let plugin = connect(&server, "Echo").await;
+    call(&plugin, json!({})).await.unwrap();
+    assert_eq!(plugin.state(), ConnectionState::Ready);
+    server.stop();
+    reaches(&plugin, ConnectionState::Idle).await;
+
+    server.restart();
+    call(&plugin, json!({})).await.unwrap();
+    let stats = plugin.stats();
+    assert_eq!((stats.calls, stats.ok, stats.reconnects), (2, 2, 1));
+    assert_eq!(warnings.text(), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_starts_after_its_handle_is_reached_by_the_first_call() {
+    let Some(mut server) = ReferenceServer::start(&[]) else { return };
+    server.stop();
+    let plugin = PluginHandle::connect_lazy(config(&server, "Echo"));
+    assert_eq!(plugin.state(), ConnectionState::Idle);
+    tokio::task::block_in_place(|| server.restart());
+    call(&plugin, json!({})).await.unwrap();
+}
+
+/// What is logged at `warn` and above, in this thread.
+fn warnings() -> (tracing::subscriber::DefaultGuard, Log) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(move || writer.clone())
+        .finish();
+    (tracing::subscriber::set_default(subscriber), log)
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! Which plugins the reference server has, how they are configured, and several at once.
+
+mod common;
+
+use common::reference::ReferenceServer;
+use common::reference::calls::{call, config, connect};
+use hookwire::config::PluginMode;
+use hookwire::{
+    ConnectError, ConnectionManager, ErrorKind, HookRegistry, OnConnectFailure, PluginConfig,
+    PluginHandle, Sent, UnixSocketConfig,
+};
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_tells_the_configuration_of_a_plugin_and_of_all() {
+    let Some(server) = ReferenceServer::shared() else { return };
+    let plugin = connect(server, "Transform").await;
+    let own = plugin.plugin_config().await.unwrap().unwrap();
+    assert_eq!(own["name"], "Transform");
+    assert_eq!(own["kind"], "fixture_plugins.Transform");
+    assert_eq!(own["config"], json!({"greeting": "hello", "limit": 5}));
+    assert_eq!(own["hooks"].as_array().map(Vec::len), Some(23));
+    assert_eq!((&own["priority"], &own["max_content_size"]), (&json!(10), &json!(10_000_000)));
+
+    let all = plugin.plugin_configs().await.unwrap();
+    let names: Vec<_> = all.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let expected = [
+        "Transform",
+        "Deny",
+        "Annotate",
+        "ContextKeeper",
+        "Slow",
+        "Busy",
+        "Crash",
+        "Echo",
+        "Counter",
+        "Odd",
+    ];
+    assert_eq!(names, expected);
+    assert!(all[0] == own);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_fills_what_the_local_configuration_leaves_open() {
+    let Some(server) = ReferenceServer::shared() else { return };
+    let plugin = connect(server, "Transform").await;
+    let merged = plugin.config();
+    assert_eq!(merged.description(), Some("capitals on every hook"));
+    assert_eq!((merged.version(), merged.tags()), (Some("1.0"), &["fixture".to_owned()][..]));
+    assert_eq!((merged.mode(), merged.priority()), (PluginMode::Sequential, 10));
+    assert_eq!(plugin.hooks().len(), 23);
+    let config = merged.config().cloned().map(Value::Object);
+    assert_eq!(config, Some(json!({"greeting": "hello", "limit": 5})));
+    assert_eq!(merged.kind(), "external", "how it is reached is a local matter");
+    assert_eq!(merged.unix_socket().path(), server.socket());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_set_locally_wins() {
+    let Some(server) = ReferenceServer::shared() else { return };
+    let config = PluginConfig::builder("Transform")
+        .socket(server.socket())
+        .hook("tool_pre_invoke")
+        .mode(PluginMode::Audit)
+        .priority(7)
+        .build()
+        .unwrap();
+    let plugin = PluginHandle::connect(config).await.unwrap();
+    assert_eq!(plugin.hooks(), ["tool_pre_invoke"]);
+    assert_eq!((plugin.config().mode(), plugin.config().priority()), (PluginMode::Audit, 7));
+    assert_eq!(plugin.config().version(), Some("1.0"));
+}
+
+/// Fault H17 of the reference: its client starts with such a name, and every call fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_in_another_case_is_refused_with_both_spellings() {
+    let Some(server) = ReferenceServer::shared() else { return };
+    let error = PluginHandle::connect(config(server, "tRANSFORM")).await.unwrap_err();
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::NameMismatch, Sent::No));
+    let text = error.to_string();
+    assert!(text.contains("`Transform`") && text.contains("`tRANSFORM`"), "{text}");
+
+    // Why: the server finds its configuration all the same, and no hook of it.
+    let socket = UnixSocketConfig::builder(server.socket()).verify(false);
+    let config = PluginConfig::builder("tRANSFORM").unix_socket(socket).hook("tool_pre_invoke");
+    let unverified = PluginHandle::connect(config.build().unwrap()).await.unwrap();
+    assert!(unverified.plugin_config().await.unwrap().is_some());
+    assert_eq!(call(&unverified, json!({})).await.unwrap_err().kind(), ErrorKind::Plugin);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plugins_on_one_socket_are_called_side_by_side() {
+    let Some(server) = ReferenceServer::shared() else { return };
+    let configs = ["Echo", "Deny"].map(|name| config(server, name));
+    let (plugins, reports) =
+        ConnectionManager::connect(configs, HookRegistry::builtin(), OnConnectFailure::FailAll)
+            .await
+            .unwrap();
+    assert!(reports.iter().all(|report| report.outcome.is_ok()));
+    assert_eq!(plugins.names(), ["Deny", "Echo"]);
+
+    let (echo, deny) = (plugins.get("Echo").unwrap(), plugins.get("Deny").unwrap());
+    for i in 0..50 {
+        let args = json!({"i": i});
+        let (echoed, denied) = tokio::join!(call(&echo, args.clone()), call(&deny, args.clone()));
+        let echoed = echoed.unwrap().modified_payload.unwrap().args;
+        assert_eq!(echoed.map(Value::Object), Some(args));
+        assert!(!denied.unwrap().is_allowed());
+    }
+
+    let added = plugins.add(config(server, "Annotate")).await.unwrap();
+    assert_eq!(call(&added, json!({})).await.unwrap().retry_delay_ms, 250);
+    drop(plugins.remove("Deny"));
+    assert_eq!(plugins.names(), ["Annotate", "Echo"]);
+    call(&deny, json!({})).await.unwrap();
+
+    plugins.shutdown(std::time::Duration::from_secs(5)).await;
+    assert_eq!(call(&echo, json!({})).await.unwrap_err().kind(), ErrorKind::Shutdown);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_with_a_wrong_name_holds_up_no_other() {
+    let Some(server) = ReferenceServer::shared() else { return };
+    let configs = || ["Echo", "deny"].map(|name| config(server, name));
+    let registry = HookRegistry::builtin;
+
+    let all = ConnectionManager::connect(configs(), registry(), OnConnectFailure::FailAll).await;
+    let Err(ConnectError::Failed(reports)) = all else { panic!("one plugin cannot be used") };
+    assert_eq!(reports.iter().filter(|report| report.outcome.is_err()).count(), 1);
+
+    let (plugins, _) =
+        ConnectionManager::connect(configs(), registry(), OnConnectFailure::KeepRetrying)
+            .await
+            .unwrap();
+    call(&plugins.get("Echo").unwrap(), json!({})).await.unwrap();
+    let error = call(&plugins.get("deny").unwrap(), json!({})).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NameMismatch);
+}
