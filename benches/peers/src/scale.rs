@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::Args;
+use hookwire::hooks::PromptPreFetchPayload;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
@@ -27,18 +28,20 @@ const QUIET: Duration = Duration::from_millis(1_500);
 /// A load of typed calls on plugins that have one socket each.
 #[derive(Args, Clone)]
 pub struct Load {
+    /// The null server's socket; without one, it runs in this process as well.
     #[arg(long)]
-    socket: PathBuf,
-    #[arg(long)]
+    socket: Option<PathBuf>,
+    #[arg(long, default_value_t = 1)]
     plugins: usize,
-    #[arg(long)]
+    /// Sockets for each plugin.
+    #[arg(long, default_value_t = 1)]
     connections: usize,
-    #[arg(long)]
+    #[arg(long, default_value_t = 64)]
     callers: usize,
     /// Bytes of the payload; 0 is the sample of the other points.
-    #[arg(long)]
+    #[arg(long, default_value_t = 0)]
     payload: usize,
-    #[arg(long)]
+    #[arg(long, default_value_t = 5_000)]
     millis: u64,
 }
 
@@ -75,7 +78,7 @@ impl Outcome {
 impl Load {
     /// Every plugin is called once, and then none is.
     pub fn idle(socket: &Path, plugins: usize) -> Self {
-        let socket = socket.to_owned();
+        let socket = Some(socket.to_owned());
         Self { socket, plugins, connections: 1, callers: 0, payload: 0, millis: 0 }
     }
 
@@ -86,11 +89,14 @@ impl Load {
             0 => sample::payload(),
             size => sample::payload_of(size),
         };
+        let own = self.socket.is_none().then(|| null_server("load", payload.clone()));
+        let socket = self.socket.as_deref().or(own.as_ref().map(NullServer::path));
+        let socket = socket.expect("one or the other");
         let before = resident();
         let plugins: Vec<Typed> = (0..self.plugins)
             .map(|_| {
                 let _runtime = runtime.enter();
-                Typed::with(sample::handle(&self.socket, self.connections), payload.clone())
+                Typed::with(sample::handle(socket, self.connections), payload.clone())
             })
             .collect();
         use_each_once(&runtime, &plugins);
@@ -123,7 +129,7 @@ impl Load {
         let output = Command::new(this)
             .arg("load")
             .arg("--socket")
-            .arg(&self.socket)
+            .arg(self.socket.as_deref().expect("the server is in this process"))
             .args(["--plugins", &self.plugins.to_string()])
             .args(["--connections", &self.connections.to_string()])
             .args(["--callers", &self.callers.to_string()])
@@ -135,6 +141,11 @@ impl Load {
             .expect("this program starts once more");
         serde_json::from_slice(&output.stdout).expect("the load ends with an outcome")
     }
+}
+
+/// A server for all sockets, which gives the payload back.
+fn null_server(name: &str, payload: PromptPreFetchPayload) -> NullServer {
+    NullServer::event_loop(name, Answer::new(&sample::reply_frame(&payload)))
 }
 
 /// Opens the connections, one after the other.
@@ -165,11 +176,7 @@ const PAYLOADS: [usize; 5] = [100, 1_024, 10 * 1_024, 100 * 1_024, 1_024 * 1_024
 
 pub fn measure(workers: usize, quick: bool) -> Scale {
     let millis = if quick { 300 } else { 2_000 };
-    let server = |payload| {
-        let reply = sample::reply_frame(&payload);
-        NullServer::event_loop(&format!("scale-{}", reply.len()), Answer::new(&reply))
-    };
-    let small = server(sample::payload());
+    let small = null_server("scale", sample::payload());
     let base = Load { millis, ..Load::idle(small.path(), 1) };
 
     let machine = processor();
@@ -213,11 +220,11 @@ pub fn measure(workers: usize, quick: bool) -> Scale {
     let payload: Vec<Outcome> = PAYLOADS
         .iter()
         .map(|&size| {
-            let server = server(sample::payload_of(size));
+            let server = null_server("scale-payload", sample::payload_of(size));
             let load = Load {
                 callers: 64,
                 payload: size,
-                socket: server.path().to_owned(),
+                socket: Some(server.path().to_owned()),
                 ..base.clone()
             };
             let outcome = load.in_a_process(workers);

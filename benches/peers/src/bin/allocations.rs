@@ -9,6 +9,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::time::Duration;
 
 use hookwire::PluginHandle;
 use hookwire::hooks::PromptPreFetch;
@@ -17,6 +18,7 @@ use common::null_server::{Answer, NullServer};
 use common::sample;
 
 const CALLS: usize = 2_000;
+const IDLE: usize = 100;
 
 fn main() {
     let answer = Answer::new(&sample::reply_frame(&sample::payload()));
@@ -50,6 +52,25 @@ fn main() {
     let result = sample::payload();
     let info = allocation_counter::measure(|| drop(result.clone()));
     counts.insert("of these the payload in the result".to_owned(), info.count_total as f64);
+
+    // Long enough for connections to notice that they are idle and to give memory back.
+    let quiet = Duration::from_millis(1_500);
+    let mut idle = Vec::new();
+    let info = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            for _ in 0..IDLE {
+                let handle = sample::handle(server.path(), 1);
+                let (payload, mut context) = (sample::payload(), sample::context());
+                let call = handle.invoke_hook::<PromptPreFetch>(&payload, &mut context);
+                call.await.expect("the plugin answers");
+                idle.push(handle);
+            }
+            tokio::time::sleep(quiet).await;
+        });
+    });
+    let live = |count: i64| count as f64 / IDLE as f64;
+    counts.insert("idle plugin: live allocations".to_owned(), live(info.count_current));
+    counts.insert("idle plugin: live bytes".to_owned(), live(info.bytes_current));
     println!("{}", serde_json::to_string(&counts).expect("a map of numbers is JSON"));
 }
 

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hookwire::config::UnixSocketBuilder;
 
 use super::Bench;
 use super::codec::nanoseconds;
@@ -24,9 +25,12 @@ pub fn measure(bench: &Bench) -> Point {
     let run = &bench.runtime;
     let answer = Answer::new(&sample::reply_frame(&sample::payload()));
     let server = NullServer::event_loop("many", answer);
-    let plugins = |count: usize| -> Vec<Typed> {
+    let plugins = |count: usize, in_flight: usize| -> Vec<Typed> {
         let _runtime = run.enter();
-        (0..count).map(|_| Typed::new(sample::handle(server.path(), 1))).collect()
+        let one = |socket: UnixSocketBuilder| {
+            socket.max_connections(1).max_in_flight(in_flight).queue_capacity(CALLERS)
+        };
+        (0..count).map(|_| Typed::new(sample::handle_with(server.path(), one))).collect()
     };
     let message = Bytes::from(sample::request_frame(&sample::payload())).slice(4..);
     let raw = |count: usize| -> Vec<Raw> {
@@ -34,14 +38,18 @@ pub fn measure(bench: &Bench) -> Point {
         let connect = || run.block_on(connect()).expect("the server listens");
         (0..count).map(|_| connect()).collect()
     };
-    let (many, few) = (plugins(MANY), plugins(FEW));
-    crate::scale::use_each_once(run, many.iter().chain(&few));
+    // The default of `max_in_flight`, and room for all callers at once.
+    let (many, few, few_ahead) = (plugins(MANY, 16), plugins(FEW, 16), plugins(FEW, CALLERS));
+    crate::scale::use_each_once(run, many.iter().chain(&few).chain(&few_ahead));
     let (raw_many, raw_few) = (raw(MANY), raw(FEW));
     let mut rounds = bench.rounds;
     rounds.turn = rounds.turn * 3 / 2;
     let series = rounds.run(vec![
         Contender::new("1,000 plugins", |time| throughput_of(run, spread(&many), time)),
         Contender::new("8 plugins", |time| throughput_of(run, spread(&few), time)),
+        Contender::new("8 plugins, all calls written ahead", |time| {
+            throughput_of(run, spread(&few_ahead), time)
+        }),
         Contender::new("raw bytes, gathering, 1,000 sockets", |time| {
             throughput_of(run, spread(&raw_many), time)
         }),
@@ -52,7 +60,9 @@ pub fn measure(bench: &Bench) -> Point {
     for one in &series {
         point.figure(one.name, one.median(), "calls/s");
     }
-    point.figure("raw bytes, 1,000 / 8", series[2].ratio_to(&series[3]), "×");
+    let ahead = series[0].ratio_to(&series[2]);
+    point.figure("1,000 plugins / 8 plugins, all written ahead", ahead, "×");
+    point.figure("raw bytes, 1,000 / 8", series[3].ratio_to(&series[4]), "×");
     point.ratio("1,000 plugins / 8 plugins", series[0].ratio_to(&series[1]), Asked::AtLeast(0.8));
 
     let idle = Load::idle(server.path(), MANY).in_a_process(1);
