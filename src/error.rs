@@ -5,11 +5,15 @@
 //! request sent? [`Sent::No`] is a promise (none of its bytes reached the
 //! kernel, the hook did not run); [`Sent::Maybe`] means the hook may have run.
 //!
-//! Causes carry no payload and no secret, so an error can be logged as it is.
+//! Causes carry no payload and no secret, with one exception that is not ours to
+//! mend: a plugin's own message ([`PluginFault::message`], and so the `Display`
+//! of [`Cause::Plugin`]) is passed on in its words, and the reference server
+//! quotes parts of a payload that it refuses. `Debug` shows its size only.
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 use crate::config::ConfigError;
+use crate::model::Redacted;
 use crate::wire::EncodeError;
 
 /// Whether the plugin can have seen a failed request.
@@ -95,7 +99,8 @@ impl fmt::Display for ErrorKind {
 
 /// What a plugin said when it could not run a hook.
 ///
-/// Its `Debug` output leaves `details` out: it belongs to the payload.
+/// Its `Debug` output shows the size of `message` and leaves `details` out: both
+/// may quote the payload.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PluginFault {
@@ -114,7 +119,7 @@ pub struct PluginFault {
 impl fmt::Debug for PluginFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginFault")
-            .field("message", &self.message)
+            .field("message", &Redacted(&self.message))
             .field("plugin_name", &self.plugin_name)
             .field("code", &self.code)
             .field("mcp_error_code", &self.mcp_error_code)

@@ -105,6 +105,24 @@ async fn h1_a_connection_whose_oldest_reply_is_overdue_beyond_the_limit_is_close
     assert_eq!(server.record().seen().executions_of("next"), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h1_a_connection_with_an_overdue_reply_gets_no_new_calls_while_another_can_be_had() {
+    let server = FaultServer::start(|mut connection| async move {
+        if connection.number == 0 {
+            connection.hook().await?;
+            return connection.client_closed().await;
+        }
+        connection.serve().await
+    });
+    let handle = lazy(socket(server.path()).max_connections(2));
+    assert!(call_soon(&handle, "never").await.unwrap_err().is_timeout());
+    for i in 0..10 {
+        let marker = format!("served-{i}");
+        assert_eq!(in_time("a call", call(&handle, &marker)).await.unwrap(), marker);
+    }
+    assert_eq!(server.record().seen().connections(), 2);
+}
+
 #[tokio::test]
 async fn h2_a_call_dropped_at_any_await_point_never_shifts_a_reply() {
     let server = FaultServer::honest();

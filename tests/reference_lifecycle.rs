@@ -1,4 +1,6 @@
 //! The reference server comes and goes while we call it. Each test has a server of its own.
+// Helpers fail as tests do; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod common;
 
@@ -7,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::calls::{eventually, in_time};
 use common::reference::ReferenceServer;
-use common::reference::calls::{call, config, connect, soon};
+use common::reference::calls::{call, config, connect};
 use futures::StreamExt;
 use futures::future::join_all;
 use hookwire::{
@@ -21,17 +24,12 @@ use serde_json::json;
 async fn reaches(plugin: &PluginHandle, wanted: ConnectionState) {
     let mut states = plugin.watch_state();
     let reached = async { while states.next().await.expect("not shut down") != wanted {} };
-    soon(wanted.as_str(), reached).await;
+    in_time(wanted.as_str(), reached).await;
 }
 
 /// Waits until the plugin has begun to run the call with this marker.
 async fn runs(server: &ReferenceServer, marker: &str) {
-    let began = async {
-        while server.executions(marker) == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    soon("the hook runs", began).await;
+    eventually("the hook runs", || server.executions(marker) > 0).await;
 }
 
 /// How one marked call ended.
@@ -70,18 +68,13 @@ async fn calls_survive_a_server_that_is_killed_and_started_again() {
 
     tokio::task::block_in_place(|| server.restart());
     // The same handle, without help from us.
-    let back = async {
-        while plugin.stats().ok < before + 200 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    soon("200 calls after the restart", back).await;
+    eventually("200 calls after the restart", || plugin.stats().ok >= before + 200).await;
     stop.store(true, SeqCst);
-    let held = soon("the call in flight ends", held).await.unwrap();
+    let held = in_time("the call in flight ends", held).await.unwrap();
     let error = held.clone().unwrap_err();
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
 
-    let ended = soon("every caller ends", join_all(callers)).await;
+    let ended = in_time("every caller ends", join_all(callers)).await;
     let outcomes = ended.into_iter().flat_map(Result::unwrap).chain([("held".into(), held)]);
     let executions = server.all_executions();
     for (marker, outcome) in outcomes {
@@ -129,7 +122,7 @@ async fn a_call_is_sent_again_where_that_is_allowed() {
     };
     runs(&server, "twice").await;
     tokio::task::block_in_place(|| server.restart());
-    let result = soon("the call is answered", twice).await.unwrap().unwrap();
+    let result = in_time("the call is answered", twice).await.unwrap().unwrap();
     assert_eq!(result.metadata["count"], 1, "as the new server counts");
     assert_eq!(server.executions("twice"), 2);
     // More than once if the dying server still took a connection.

@@ -147,7 +147,8 @@ knobs! {
     /// Which calls are sent again after their connection broke. Default
     /// [`RetryPolicy::Unsent`].
     retry: RetryPolicy = RetryPolicy::default(), ();
-    /// Whether a reply must echo the plugin and the request that it answers. Default true.
+    /// Whether connecting asks the server about the plugin: its name is compared exactly,
+    /// its configuration merged. The checks on replies are always on. Default true.
     verify: bool = true, ();
     /// The largest message in either direction, in bytes. Default 16777216 (16 MiB, the
     /// limit of the reference server), from 1024 to 4294967295 (its length has 4 bytes).

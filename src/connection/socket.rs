@@ -6,6 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 use tokio_util::io::poll_read_buf;
 
+use super::gauge::Traffic;
 use super::in_flight::InFlight;
 use super::message::{Request, Responder};
 use super::outbox::Outbox;
@@ -53,6 +55,8 @@ pub(crate) struct Socket<T> {
     /// Bytes of the frame that has begun and is not whole. The codec takes the
     /// length out of the inbox early, so an empty inbox does not mean "none".
     begun: usize,
+    /// A reply came that was asked for.
+    pub(crate) answered: bool,
     room: usize,
 }
 
@@ -66,6 +70,7 @@ impl<T: Transport> Socket<T> {
             inbox: BytesMut::new(),
             codec: frame::codec(max_frame_len),
             begun: 0,
+            answered: false,
             room: LEAST_ROOM,
         }
     }
@@ -90,13 +95,14 @@ impl<T: Transport> Socket<T> {
     }
 
     /// Reads what is there and delivers each reply to the request that it
-    /// answers: how many bytes, `Pending` if nothing was there.
+    /// answers; `Pending` if nothing was there.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
+        traffic: &Traffic,
         mut deliver: impl FnMut(Delivery),
-    ) -> Poll<Result<usize, End>> {
-        let mut total = 0;
+    ) -> Poll<Result<(), End>> {
+        let mut any = false;
         for _ in 0..READS {
             // Replies that callers still hold pin the buffer, so a reserve may
             // allocate: once for many replies, not once for each.
@@ -105,13 +111,14 @@ impl<T: Transport> Socket<T> {
             }
             let spare = self.inbox.capacity() - self.inbox.len();
             match poll_read_buf(Pin::new(&mut self.transport), cx, &mut self.inbox) {
-                Poll::Pending if total > 0 => return Poll::Ready(Ok(total)),
+                Poll::Pending if any => return Poll::Ready(Ok(())),
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(End::Io(error))),
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.eof())),
                 Poll::Ready(Ok(count)) => {
-                    total += count;
+                    any = true;
                     self.begun += count;
+                    traffic.bytes_received.fetch_add(count as u64, Relaxed);
                     if count == spare {
                         self.room = (self.room * 2).min(MOST_ROOM);
                     }
@@ -122,13 +129,14 @@ impl<T: Transport> Socket<T> {
             }
         }
         cx.waker().wake_by_ref();
-        Poll::Ready(Ok(total))
+        Poll::Ready(Ok(()))
     }
 
     fn deliver_frames(&mut self, deliver: &mut impl FnMut(Delivery)) -> Result<(), End> {
         while let Some(message) = self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
             let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
             self.begun -= FRAME_HEADER + message.len();
+            self.answered = true;
             deliver((responder, message.freeze()));
         }
         // Left alone, it would pass for the beginning of the next reply.
@@ -146,21 +154,25 @@ impl<T: Transport> Socket<T> {
         End::Framing(io::Error::new(io::ErrorKind::UnexpectedEof, reason))
     }
 
-    /// Writes what is queued, as far as the kernel takes it: how many bytes.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut total = 0;
+    /// Writes what is queued, as far as the kernel takes it; `Pending` if it takes nothing.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        traffic: &Traffic,
+    ) -> Poll<io::Result<()>> {
+        let mut any = false;
         while !self.outbox.is_empty() {
             match self.outbox.poll_write(Pin::new(&mut self.transport), cx) {
                 Poll::Ready(Ok(count)) => {
                     self.in_flight.advance(count);
-                    total += count;
+                    any = true;
+                    traffic.bytes_sent.fetch_add(count as u64, Relaxed);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending if total > 0 => break,
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => break,
             }
         }
-        Poll::Ready(Ok(total))
+        if any { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     /// Gives back the memory of past bursts; for a socket that is quiet.

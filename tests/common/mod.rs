@@ -1,6 +1,6 @@
 //! What several test binaries share.
 // Every test binary compiles its own copy and uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 

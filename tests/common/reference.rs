@@ -21,6 +21,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) mod calls;
+#[cfg(feature = "server")]
+pub(crate) mod served;
 
 /// Downloading and unpacking some 50 packages, on a bad day.
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);

@@ -10,6 +10,11 @@
 //! Only tokio, bytes, prost and tempfile, and no other file of the tests: the
 //! chaos run includes this folder as well.
 
+// A chaos run or a test uses a part of what is here.
+#![allow(dead_code)]
+// As in all test code; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
 mod connection;
 mod gate;
 mod messages;
@@ -26,10 +31,14 @@ use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-pub(crate) use connection::Connection;
-pub(crate) use gate::Gate;
-pub(crate) use messages::{Reply, Request, argument, config_reply, frame, proto};
-pub(crate) use record::{Record, Seen};
+// Not every user of this folder needs all of it.
+#[allow(unused_imports)]
+pub(crate) use self::{
+    connection::Connection,
+    gate::Gate,
+    messages::{Reply, Request, argument, config_reply, frame, proto},
+    record::{Record, Seen},
+};
 
 /// As many connections as wait to be accepted by default: more than any test opens.
 const BACKLOG: u32 = 1024;

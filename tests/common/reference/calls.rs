@@ -1,16 +1,10 @@
 //! hookwire as a client of the reference server: what most tests of that kind need.
 
-use std::future::Future;
-use std::time::Duration;
-
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::{PluginConfig, PluginContext, PluginError, PluginHandle, PluginResult};
 use serde_json::{Map, Value};
 
 use super::ReferenceServer;
-
-/// Above everything that a test waits for: a failure, not a pace.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A configuration that says no more than it must.
 pub(crate) fn config(server: &ReferenceServer, plugin: &str) -> PluginConfig {
@@ -46,12 +40,4 @@ pub(crate) async fn call(
     args: Value,
 ) -> Result<PluginResult<ToolPreInvokePayload>, PluginError> {
     plugin.invoke_hook::<ToolPreInvoke>(&tool(args), &mut context()).await
-}
-
-/// The future's output, or a panic that says what did not happen.
-pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("not after {PATIENCE:?}: {what}"),
-    }
 }

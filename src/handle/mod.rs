@@ -1,5 +1,8 @@
 //! What callers clone.
 
+mod builder;
+mod verify;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock, Weak};
@@ -12,10 +15,12 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
+pub use builder::PluginHandleBuilder;
+
 use crate::client::Client;
 use crate::config::PluginConfig;
 use crate::connection::ConnectionState;
-use crate::error::{Cause, PluginError, Sent};
+use crate::error::{Cause, PluginError};
 use crate::hooks::{Hook, HookRegistry};
 use crate::model::{Object, PluginContext, PluginResult};
 use crate::options::CallOptions;
@@ -74,70 +79,6 @@ struct Inner {
     checked: OnceLock<Result<PluginConfig, Cause>>,
 }
 
-/// How a handle is made, where [`PluginHandle::connect`] is not enough.
-///
-/// ```no_run
-/// use hookwire::{HookRegistry, PluginConfig, PluginHandle};
-///
-/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut registry = HookRegistry::builtin();
-/// registry.register("billing_pre_charge");
-///
-/// let config = PluginConfig::builder("Billing").socket("/run/plugins/billing.sock").build()?;
-/// let billing = PluginHandle::builder(config).registry(registry).allow_no_hooks().connect().await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct PluginHandleBuilder {
-    config: PluginConfig,
-    registry: Arc<HookRegistry>,
-    allow_no_hooks: bool,
-}
-
-impl PluginHandleBuilder {
-    /// The hook types that may be called by name. Default: the built-in ones.
-    /// An `Arc` can be shared by many handles.
-    pub fn registry(mut self, registry: impl Into<Arc<HookRegistry>>) -> Self {
-        self.registry = registry.into();
-        self
-    }
-
-    /// Takes a plugin for which neither side names a hook. Default: an error.
-    pub fn allow_no_hooks(mut self) -> Self {
-        self.allow_no_hooks = true;
-        self
-    }
-
-    /// As [`PluginHandle::connect`].
-    ///
-    /// # Errors
-    /// As [`PluginHandle::connect`].
-    ///
-    /// # Cancel safety
-    /// A dropped connect leaves nothing behind.
-    pub async fn connect(self) -> Result<PluginHandle, PluginError> {
-        let handle = self.connect_lazy();
-        handle.check().await?;
-        Ok(handle)
-    }
-
-    /// As [`PluginHandle::connect_lazy`].
-    #[must_use]
-    pub fn connect_lazy(self) -> PluginHandle {
-        let client = Client::over_unix(self.config.name().into(), self.config.unix_socket());
-        self.over(client)
-    }
-
-    /// A handle over a client that was made elsewhere.
-    pub(crate) fn over(self, client: Client) -> PluginHandle {
-        let Self { config: local, registry, allow_no_hooks } = self;
-        let checked = OnceLock::new();
-        PluginHandle { inner: Arc::new(Inner { client, local, registry, allow_no_hooks, checked }) }
-    }
-}
-
 impl PluginHandle {
     /// Connects, asks the server about the plugin, and merges what it says into
     /// the configuration: the server fills what the local entry leaves open.
@@ -168,8 +109,7 @@ impl PluginHandle {
 
     /// A handle with a registry of its own, or without hooks.
     pub fn builder(config: PluginConfig) -> PluginHandleBuilder {
-        let registry = Arc::new(HookRegistry::builtin());
-        PluginHandleBuilder { config, registry, allow_no_hooks: false }
+        PluginHandleBuilder::new(config)
     }
 
     /// Runs a hook of the plugin. On success, what the plugin changed in the
@@ -392,53 +332,6 @@ impl PluginHandle {
 
     fn refused(&self, cause: Cause) -> PluginError {
         self.inner.client.refuse(cause)
-    }
-
-    /// Connects and asks the server about the plugin, unless `verify` is off.
-    pub(crate) async fn check(&self) -> Result<(), PluginError> {
-        let client = &self.inner.client;
-        client.connect().await?;
-        let outcome = self.verify().await;
-        let refused = outcome.as_ref().err().cloned();
-        // The first answer stays; a second check can only say the same.
-        let _ = self.inner.checked.set(outcome);
-        match refused {
-            Some(cause) => Err(client.error(Sent::No, cause)),
-            None => Ok(()),
-        }
-    }
-
-    async fn verify(&self) -> Result<PluginConfig, Cause> {
-        let local = &self.inner.local;
-        let plugin = local.name();
-        let socket = local.unix_socket().path().display();
-        let mut config = local.clone();
-        if local.unix_socket().verify() {
-            match self.plugin_config().await {
-                Ok(Some(remote)) => {
-                    let found = remote.get("name").and_then(Value::as_str).unwrap_or(plugin);
-                    if found != plugin {
-                        let (configured, found) = (plugin.to_owned(), found.to_owned());
-                        return Err(Cause::NameMismatch { configured, found });
-                    }
-                    let (merged, notes) = local.merged_with_remote(&remote);
-                    for note in notes {
-                        tracing::warn!(plugin, %socket, note, "a part of the server's configuration was left out");
-                    }
-                    config = merged;
-                }
-                Ok(None) => {
-                    tracing::warn!(plugin, %socket, "the server does not know the plugin; its hooks are likely to fail");
-                }
-                Err(error) => {
-                    tracing::warn!(plugin, %socket, kind = error.kind().as_str(), "the plugin's configuration could not be read from the server");
-                }
-            }
-        }
-        if config.hooks().is_empty() && !self.inner.allow_no_hooks {
-            return Err(Cause::NoHooks);
-        }
-        Ok(config)
     }
 }
 

@@ -1,0 +1,64 @@
+//! The end of a connection: everybody is answered, every place is given back.
+
+use tokio::time::Instant;
+
+use super::{Link, Task};
+use crate::connection::message::{Loss, Request};
+use crate::connection::state::Event;
+use crate::connection::transport::Connector;
+
+impl<C: Connector> Task<C> {
+    /// True once there is nothing left to do, ever.
+    pub(super) fn is_done(&self) -> bool {
+        let Some(stop_at) = self.shared.stop_at() else {
+            // The last handle is gone, and with it everybody who could wait.
+            return self.requests.is_closed() && self.requests.is_empty() && {
+                let waits = |request: &Request| !request.responder.is_abandoned();
+                !self.pending.iter().any(waits) && self.nobody_waits_in_flight()
+            };
+        };
+        let nothing_left =
+            self.pending.is_empty() && self.requests.is_empty() && self.nobody_waits_in_flight();
+        nothing_left || stop_at <= Instant::now()
+    }
+
+    pub(super) fn nobody_waits_in_flight(&self) -> bool {
+        match &self.link {
+            Link::Open(socket) => socket.in_flight.nobody(|responder| !responder.is_abandoned()),
+            _ => true,
+        }
+    }
+
+    /// Answers everybody, and refuses whoever comes later.
+    pub(super) fn finish(&mut self, loss: &Loss) {
+        self.requests.close();
+        while let Ok(request) = self.requests.try_recv() {
+            self.pending.push_back(request);
+        }
+        self.fail_pending(loss);
+        if let Link::Open(mut socket) = std::mem::replace(&mut self.link, Link::Down) {
+            self.released += socket.in_flight.len();
+            socket.in_flight.drain().for_each(|responder| {
+                responder.fail(loss.clone(), None);
+            });
+        }
+        self.event(Event::ShutDown);
+        self.give_back();
+    }
+
+    /// Gives back the places of what was answered in this turn.
+    pub(super) fn give_back(&mut self) {
+        if self.released > 0 {
+            self.shared.release(self.index, std::mem::take(&mut self.released));
+        }
+    }
+}
+
+/// A task whose runtime goes away ends without a last turn. Places that it kept
+/// would have callers wait for nothing.
+impl<C: Connector> Drop for Task<C> {
+    fn drop(&mut self) {
+        self.finish(&Loss::TaskGone);
+        self.gauge().set_in_flight(0);
+    }
+}

@@ -1,0 +1,170 @@
+//! The socket: how it is opened, what goes through it, how it ends.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use super::{Link, Task};
+use crate::connection::message::{Loss, Reply};
+use crate::connection::shared::Shared;
+use crate::connection::socket::{End, Socket};
+use crate::connection::state::Event;
+use crate::connection::transport::{Connector, is_busy};
+
+impl<C: Connector> Task<C> {
+    pub(super) fn poll_connect(&mut self, cx: &mut Context<'_>) -> bool {
+        let Link::Opening { attempt, .. } = &mut self.link else { return false };
+        match attempt.as_mut().poll(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(transport)) => {
+                self.sockets += 1;
+                self.gauge().traffic.connects.fetch_add(1, Relaxed);
+                let max_frame_len = self.shared.limits.max_frame_len;
+                self.link = Link::Open(Socket::new(transport, self.sockets, max_frame_len));
+                self.idle_since = Instant::now();
+                self.shrunk = true;
+                self.event(Event::Connected);
+                // While this one was being opened the others could not be: now
+                // what waits here may spread over them.
+                self.hand_back(1);
+            }
+            Poll::Ready(Err(error)) => self.connect_failed(error),
+        }
+        true
+    }
+
+    pub(super) fn connect_failed(&mut self, error: io::Error) {
+        let busy = is_busy(&error);
+        self.last_error = Arc::new(error);
+        self.link = Link::Down;
+        self.drop_abandoned();
+        self.event(Event::ConnectFailed { busy });
+    }
+
+    /// Reads and delivers; true if anything came.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
+        let Link::Open(socket) = &mut self.link else { return false };
+        let gauge = &self.shared.gauges[self.index];
+        let number = socket.number;
+        let (mut delivered, mut abandoned) = (0, 0);
+        let outcome = socket.poll_read(cx, &gauge.traffic, |(responder, message)| {
+            delivered += 1;
+            let reply = Reply { message, socket: number };
+            if !responder.is_some_and(|responder| responder.reply(reply)) {
+                abandoned += 1;
+            }
+        });
+        self.released += delivered;
+        self.delivered += delivered;
+        if abandoned > 0 {
+            gauge.traffic.abandoned.fetch_add(abandoned, Relaxed);
+        }
+        match outcome {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) => {
+                if delivered > 0 && self.stalled {
+                    self.look_at_head(Instant::now());
+                }
+                if delivered > 0 && self.pending.is_empty() && self.in_flight() == 0 {
+                    self.idle_since = Instant::now();
+                    self.shrunk = false;
+                }
+            }
+            Poll::Ready(Err(End::Eof)) => {
+                let reason = "the server closed the connection";
+                self.lost(&disconnected(io::ErrorKind::UnexpectedEof, reason));
+            }
+            Poll::Ready(Err(End::Io(error))) => self.lost(&Loss::Disconnected(Arc::new(error))),
+            Poll::Ready(Err(End::Framing(error))) => self.lost(&Loss::Framing(Arc::new(error))),
+            Poll::Ready(Err(End::Unasked)) => {
+                let reason = "the server sent a reply that nobody had asked for";
+                self.lost(&Loss::Framing(Arc::new(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    reason,
+                ))));
+            }
+        }
+        true
+    }
+
+    /// Writes what is queued; true if the kernel took any.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> bool {
+        let Link::Open(socket) = &mut self.link else { return false };
+        match socket.poll_write(cx, &self.shared.gauges[self.index].traffic) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(error)) => {
+                // Replies that came before the break are there to be read.
+                while self.poll_read(cx) {}
+                self.lost(&Loss::Disconnected(Arc::new(error)));
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// The socket, if there is one; an attempt to connect is left alone.
+    pub(super) fn take_socket(&mut self) -> Option<Socket<C::Transport>> {
+        match std::mem::replace(&mut self.link, Link::Down) {
+            Link::Open(socket) => Some(socket),
+            other => {
+                self.link = other;
+                None
+            }
+        }
+    }
+
+    /// Ends the socket. What the kernel has seen nothing of goes back to the
+    /// queue, the rest is answered; the socket itself is never used again.
+    pub(super) fn lost(&mut self, loss: &Loss) {
+        let Some(mut socket) = self.take_socket() else { return };
+        while let Some(request) = socket.take_back() {
+            match request {
+                Some(request) => self.pending.push_front(request),
+                None => self.released += 1,
+            }
+        }
+        let in_flight = socket.in_flight.len();
+        self.released += in_flight;
+        socket.in_flight.drain().for_each(|responder| {
+            responder.fail(loss.clone(), None);
+        });
+        if let Loss::Disconnected(error) | Loss::Framing(error) = loss {
+            self.last_error = Arc::clone(error);
+        } else {
+            self.last_error = Arc::new(io::Error::other("the last connection was given up"));
+        }
+        self.set_stalled(false);
+        self.drop_abandoned();
+        self.credit(&socket);
+        let Shared { plugin, socket: path, .. } = &*self.shared;
+        tracing::debug!(%plugin, socket = %path.display(), connection = self.index, in_flight, ?loss, "connection lost");
+        self.event(Event::Lost { demand: !self.pending.is_empty() });
+    }
+
+    /// Forgets earlier failures if `socket`, which is at its end, had a good reply.
+    /// One that its caller has not looked into yet is taken for good: the end often
+    /// comes right behind it.
+    pub(super) fn credit(&mut self, socket: &Socket<C::Transport>) {
+        let (gauge, number) = (self.gauge(), socket.number);
+        let unread = socket.answered && gauge.suspicion(number).is_none();
+        if unread || gauge.is_confirmed(number) {
+            self.event(Event::GoodReply);
+        }
+    }
+
+    /// Closes the socket if a caller found a reply on it that was not its own.
+    pub(super) fn check_suspicion(&mut self) {
+        if let Link::Open(socket) = &self.link
+            && let Some(suspicion) = self.gauge().suspicion(socket.number)
+        {
+            self.lost(&Loss::Faulted(suspicion.as_str()));
+        }
+    }
+}
+
+pub(super) fn disconnected(kind: io::ErrorKind, reason: &'static str) -> Loss {
+    Loss::Disconnected(Arc::new(io::Error::new(kind, reason)))
+}

@@ -1,0 +1,219 @@
+//! The task that owns a connection: the thin part around the pure ones.
+//!
+//! It alone touches the socket. In every turn it reads first, takes what is
+//! queued, writes a batch, and looks at its timer; then it sleeps until any of
+//! them wakes it. It moves bytes and never looks into a message. All its state
+//! is in the struct, so nothing is lost between two turns.
+//!
+//! `queue` is what is not on a socket yet, `link` the socket, `clock` what is due
+//! when, `end` how it all ends; this file holds them together.
+
+mod clock;
+mod end;
+mod link;
+mod queue;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::backoff::Backoff;
+use super::gauge::Gauge;
+use super::message::{Loss, Request};
+use super::shared::Shared;
+use super::socket::Socket;
+use super::state::{Action, ConnectionState, Event, Machine};
+use super::transport::{Connecting, Connector};
+
+/// Far enough away to mean "no timer".
+const NEVER: Duration = Duration::from_secs(86_400 * 365);
+
+/// What the connection has instead of, or as, a socket.
+enum Link<C: Connector> {
+    Down,
+    Opening { attempt: Connecting<C::Transport>, until: Instant },
+    Open(Socket<C::Transport>),
+}
+
+/// One connection of a plugin.
+pub(crate) struct Task<C: Connector> {
+    shared: Arc<Shared>,
+    /// Which of the plugin's connections this is.
+    index: usize,
+    connector: C,
+    requests: mpsc::Receiver<Request>,
+    /// Empty between two turns; keeps its memory.
+    taken: Vec<Request>,
+    /// Taken from the queue, not yet in flight.
+    pending: VecDeque<Request>,
+    link: Link<C>,
+    machine: Machine,
+    last_error: Arc<io::Error>,
+    sockets: u64,
+    /// No deadline of a pending or written request is earlier.
+    deadlines_from: Option<Instant>,
+    /// When the wait of `TransientFailure` is over.
+    retry_at: Option<Instant>,
+    /// Since when nothing is pending or in flight.
+    idle_since: Instant,
+    shrunk: bool,
+    /// The first request in flight is beyond its deadline.
+    stalled: bool,
+    /// Replies delivered in the last turn: their callers are likely to call again.
+    delivered: usize,
+    /// The last turn waited for company.
+    waited: bool,
+    /// Places to give back at the end of the turn.
+    released: usize,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<C: Connector> Task<C> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        index: usize,
+        connector: C,
+        requests: mpsc::Receiver<Request>,
+    ) -> Self {
+        let limits = &shared.limits;
+        let backoff = Backoff::new(limits.reconnect_delay, limits.max_backoff);
+        let machine = Machine::new(backoff, limits.reconnect_attempts);
+        let now = Instant::now();
+        Self {
+            index,
+            connector,
+            requests,
+            taken: Vec::new(),
+            pending: VecDeque::new(),
+            link: Link::Down,
+            machine,
+            last_error: Arc::new(io::ErrorKind::NotConnected.into()),
+            sockets: 0,
+            deadlines_from: None,
+            retry_at: None,
+            idle_since: now,
+            shrunk: true,
+            stalled: false,
+            delivered: 0,
+            waited: false,
+            released: 0,
+            timer: Box::pin(sleep_until(now + NEVER)),
+            shared,
+        }
+    }
+
+    fn gauge(&self) -> &Gauge {
+        &self.shared.gauges[self.index]
+    }
+
+    fn in_flight(&self) -> usize {
+        match &self.link {
+            Link::Open(socket) => socket.in_flight.len(),
+            _ => 0,
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        let before = (self.machine.state(), self.machine.is_failing_fast());
+        let action = self.machine.on(event, fastrand::f64());
+        self.tell_state(before);
+        match action {
+            Action::Nothing => {}
+            Action::Connect => {
+                self.retry_at = None;
+                let until = Instant::now() + self.shared.limits.connect_timeout;
+                self.link = Link::Opening { attempt: self.connector.connect(), until };
+            }
+            Action::Wait { delay, give_up } => {
+                self.retry_at = Some(Instant::now() + delay);
+                if give_up {
+                    self.fail_pending(&self.unavailable());
+                } else {
+                    self.hand_back(0);
+                }
+            }
+            Action::Close => self.link = Link::Down,
+        }
+    }
+
+    /// One line for each change that a person wants to know of; the to and fro
+    /// of the retries in between is for debugging.
+    fn tell_state(&self, (before, was_failing): (ConnectionState, bool)) {
+        let (state, failing) = (self.machine.state(), self.machine.is_failing_fast());
+        if (state, failing) == (before, was_failing) {
+            return;
+        }
+        self.gauge().set_state(state);
+        self.shared.publish_state();
+        let Shared { plugin, socket, .. } = &*self.shared;
+        let (socket, connection) = (socket.display(), self.index);
+        let failures = self.machine.failures();
+        if failing && !was_failing {
+            let error = &self.last_error;
+            tracing::info!(%plugin, %socket, connection, failures, %error, "plugin is down: calls fail at once until it is back");
+        } else if state == ConnectionState::Connecting || (failing && was_failing) || failures > 1 {
+            tracing::debug!(%plugin, %socket, connection, failures, from = before.as_str(), to = state.as_str(), "connection state");
+        } else {
+            tracing::info!(%plugin, %socket, connection, from = before.as_str(), to = state.as_str(), "connection state");
+        }
+    }
+
+    /// After a burst of replies their callers are about to call again. One round
+    /// of the scheduler lets them queue up, so that they share a write.
+    fn waits_for_company(&mut self, cx: &mut Context<'_>) -> bool {
+        let expected = std::mem::take(&mut self.delivered);
+        // Never twice in a row: what is queued already must not wait for ever.
+        self.waited = !self.waited && expected >= 2 && self.pending.len() < expected;
+        if self.waited {
+            cx.waker().wake_by_ref();
+        }
+        self.waited
+    }
+}
+
+impl<C: Connector> Future for Task<C>
+where
+    Self: Unpin,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.gauge().register(cx.waker());
+        loop {
+            this.check_suspicion();
+            let mut progress = this.poll_read(cx);
+            progress |= this.poll_requests(cx);
+            progress |= this.poll_connect(cx);
+            // Again: the caller who found out may have queued its next call since.
+            this.check_suspicion();
+            if this.waits_for_company(cx) {
+                break;
+            }
+            this.send_pending();
+            progress |= this.poll_write(cx);
+            progress |= this.poll_timer(cx);
+            if !progress || this.is_done() {
+                break;
+            }
+        }
+        let done = this.is_done();
+        if done {
+            this.finish(&Loss::Shutdown);
+        }
+        let in_flight = this.in_flight();
+        this.gauge().set_in_flight(in_flight);
+        this.give_back();
+        if done { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod write_error_tests;

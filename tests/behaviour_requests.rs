@@ -1,0 +1,206 @@
+//! What is refused before a byte is sent, and what reaches the server as it is: rows
+//! H9, H10, H12, H14 and H17 of docs/reliability.md.
+
+mod common;
+
+use common::calls::{PLUGIN, config, lazy, socket};
+use common::fault::{FaultServer, Reply, Request, config_reply, frame};
+use hookwire::config::BigIntegers;
+use hookwire::hooks::{
+    IdentityResolve, IdentityResolvePayload, TokenDelegate, TokenDelegatePayload,
+};
+use hookwire::{ErrorKind, Hook, PluginContext, PluginError, PluginHandle, Sent};
+use prost_types::Struct;
+use prost_types::value::Kind;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+/// An honest server, and the payload of each call that reaches it.
+fn recording_server() -> (FaultServer, mpsc::UnboundedReceiver<Struct>) {
+    let (payloads, received) = mpsc::unbounded_channel();
+    let server = FaultServer::start(move |mut connection| {
+        let payloads = payloads.clone();
+        async move {
+            loop {
+                let call = connection.hook().await?;
+                let _ = payloads.send(call.payload());
+                connection.answer(&call).await?;
+            }
+        }
+    });
+    (server, received)
+}
+
+fn assert_refused(server: &FaultServer, error: &PluginError) {
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::InvalidRequest, Sent::No), "{error}");
+    assert_eq!(server.record().seen().requests, 0, "{error}");
+}
+
+// --- H9 ---
+
+enum Measured {}
+
+#[derive(Serialize)]
+struct Measurement {
+    value: f64,
+}
+
+impl Hook for Measured {
+    const NAME: &'static str = "measured";
+    type Payload = Measurement;
+    type Result = Value;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h9_a_number_that_is_not_finite_is_refused_before_sending() {
+    let server = FaultServer::honest();
+    let handle = lazy(socket(server.path()));
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut context = PluginContext::new("r");
+        let payload = Measurement { value };
+        let error = handle.invoke_hook::<Measured>(&payload, &mut context).await.unwrap_err();
+        assert_refused(&server, &error);
+    }
+}
+
+async fn send_integer(handle: &PluginHandle, integer: i64) -> Result<Value, PluginError> {
+    let mut context = PluginContext::new("r");
+    let payload = json!({"name": "t", "args": {"integer": integer}});
+    let result = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await?;
+    Ok(result.modified_payload.unwrap_or_default()["args"]["integer"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h9_an_integer_beyond_2_to_the_53_is_refused_before_sending() {
+    let server = FaultServer::honest();
+    let handle = lazy(socket(server.path()));
+    for integer in [(1 << 53) + 1, -(1 << 53) - 1, i64::MAX, i64::MIN] {
+        let error = send_integer(&handle, integer).await.unwrap_err();
+        assert_refused(&server, &error);
+    }
+    for integer in [1 << 53, -(1 << 53), 5, 0] {
+        assert_eq!(send_integer(&handle, integer).await.unwrap(), json!(integer));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h9_an_integer_beyond_2_to_the_53_is_rounded_where_that_is_allowed() {
+    let server = FaultServer::honest();
+    let handle = lazy(socket(server.path()).big_integers(BigIntegers::Round));
+    let rounded = send_integer(&handle, (1 << 53) + 1).await.unwrap();
+    assert_eq!(rounded.as_f64(), Some(9_007_199_254_740_992.0));
+}
+
+// --- H10 ---
+
+fn text<'a>(payload: &'a Struct, key: &str) -> &'a str {
+    match payload.fields.get(key).and_then(|value| value.kind.as_ref()) {
+        Some(Kind::StringValue(text)) => text,
+        other => panic!("{key} is {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h10_identity_resolve_is_sent_with_its_token() {
+    let (server, mut received) = recording_server();
+    let handle = lazy(socket(server.path()));
+    let payload = IdentityResolvePayload::new("the-token");
+    let mut context = PluginContext::new("r");
+    handle.invoke_hook::<IdentityResolve>(&payload, &mut context).await.unwrap();
+    let sent = received.recv().await.unwrap();
+    assert_eq!((text(&sent, "raw_token"), text(&sent, "source")), ("the-token", "bearer"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h10_token_delegate_is_sent_with_its_token() {
+    let (server, mut received) = recording_server();
+    let handle = lazy(socket(server.path()));
+    let payload = TokenDelegatePayload::new("payroll").with_bearer_token("the-token");
+    let mut context = PluginContext::new("r");
+    handle.invoke_hook::<TokenDelegate>(&payload, &mut context).await.unwrap();
+    let sent = received.recv().await.unwrap();
+    assert_eq!((text(&sent, "bearer_token"), text(&sent, "target_name")), ("the-token", "payroll"));
+}
+
+// --- H12 ---
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h12_a_plugin_can_change_the_global_state_and_cannot_clear_it() {
+    let server = FaultServer::start(|mut connection| async move {
+        let call = connection.hook().await?;
+        connection.reply(Reply::to(&call).with_state("r", "key", "new")).await?;
+        let call = connection.hook().await?;
+        let mut cleared = Reply::to(&call).with_state("r", "key", "unused");
+        let context = cleared.0.context.get_or_insert_default();
+        context.state = None;
+        context.global_context.get_or_insert_default().state = None;
+        connection.reply(cleared).await?;
+        connection.serve().await
+    });
+    let handle = lazy(socket(server.path()));
+    let mut context = PluginContext::new("r");
+    context.global_context.state.insert("key".into(), json!("old"));
+    let payload = json!({"name": "t"});
+
+    handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await.unwrap();
+    assert_eq!(context.global_context.state["key"], "new");
+    assert_eq!(context.state["key"], "new");
+
+    handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await.unwrap();
+    assert_eq!(context.global_context.state["key"], "new", "the wire cannot say `cleared`");
+    assert!(context.state.is_empty(), "the plugin's own state can be");
+}
+
+// --- H14 ---
+
+/// `depth` objects, one in the other.
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!(1), |inner, _| json!({"k": inner}))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h14_objects_nested_deeper_than_the_server_understands_are_refused_before_sending() {
+    let (server, mut received) = recording_server();
+    let handle = lazy(socket(server.path()));
+    let mut context = PluginContext::new("r");
+    for depth in [32, 33, 60, 1000] {
+        let payload = json!({"name": "t", "args": {"deep": nested(depth)}});
+        let error =
+            handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await.unwrap_err();
+        assert_refused(&server, &error);
+        let said = error.to_string();
+        assert!(said.contains("32 deep") && said.contains("takes 100 nested"), "{said}");
+    }
+    let payload = json!({"name": "t", "args": {"deep": nested(31)}});
+    // The reply is read whether or not it is as deep; that it was sent is the point.
+    let _ = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await;
+    assert_eq!(text(&received.recv().await.unwrap(), "name"), "t");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h14_a_state_nested_too_deep_is_refused_before_sending() {
+    let server = FaultServer::honest();
+    let handle = lazy(socket(server.path()));
+    let payload = json!({"name": "t"});
+    let mut context = PluginContext::new("r");
+    context.state.insert("deep".into(), nested(40));
+    let error =
+        handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await.unwrap_err();
+    assert_refused(&server, &error);
+}
+
+// --- H17 ---
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h17_a_wrongly_cased_name_is_refused_at_the_start_with_both_spellings() {
+    let server = FaultServer::start(|mut connection| async move {
+        let Request::Config(_) = connection.request().await? else { return Ok(()) };
+        connection.raw(&frame(&config_reply("GUARD", &["tool_pre_invoke"]))).await?;
+        connection.serve().await
+    });
+    let error = PluginHandle::connect(config(socket(server.path()))).await.unwrap_err();
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::NameMismatch, Sent::No), "{error}");
+    let said = error.to_string();
+    assert!(said.contains("GUARD") && said.contains(PLUGIN), "{said}");
+}

@@ -1,0 +1,206 @@
+//! Traps that other clients of this kind paid for: what is left behind. See the second
+//! table of docs/reliability.md.
+//!
+//! A process of its own, and one test at a time: they count the process's sockets and
+//! memory, and each has a runtime of its own to count the tasks of.
+
+mod common;
+
+use std::fs;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use common::calls::{
+    SOON, call, call_of_size, call_soon, call_with, eventually, lazy, poll_times, socket,
+    spawn_call_with,
+};
+use common::fault::FaultServer;
+use hookwire::{CallOptions, ConnectionState, Overload, PluginHandle, RetryPolicy};
+use tokio::runtime::{Handle, Runtime};
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Runs a test alone in the process. The runtime has files open too, so it is made
+/// when the test's turn has come.
+fn alone(runtime: fn() -> Runtime, test: impl Future<Output = ()>) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    runtime().block_on(test);
+}
+
+fn threads() -> Runtime {
+    Runtime::new().unwrap()
+}
+
+fn one_thread() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// The sockets, files and pipes that this process has open.
+fn open_files() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// The memory that this process has in use, in KiB.
+fn resident_kib() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn tasks() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+fn is_empty(handle: &PluginHandle) -> bool {
+    let stats = handle.stats();
+    (stats.in_flight, stats.queued, stats.waiting) == (0, 0, 0)
+}
+
+/// Calls that are dropped on their way, each after another number of turns.
+async fn drop_calls(handle: &PluginHandle, count: usize) {
+    let refuse = CallOptions::new().overload(Overload::Refuse);
+    for i in 0..count {
+        // 4 KiB each, so that what leaks shows.
+        let _ = poll_times(call_of_size(handle, "leaves", 4096, refuse), i % 12).await;
+    }
+    eventually("nothing is left of them", || is_empty(handle)).await;
+}
+
+#[test]
+fn trap_10_000_dropped_calls_leave_nothing_behind() {
+    alone(one_thread, async {
+        let server = FaultServer::honest();
+        let handle = lazy(socket(server.path()).max_in_flight(64));
+        drop_calls(&handle, 2_000).await;
+        let before = resident_kib();
+        drop_calls(&handle, 10_000).await;
+        let growth = resident_kib().saturating_sub(before);
+        assert!(growth < 10 * 1024, "{growth} KiB more, of 40 MiB that were sent");
+        assert!(handle.stats().abandoned > 1_000, "{:?}", handle.stats());
+        assert_eq!(server.record().seen().connections(), 1);
+
+        // Every one of the 64 places is free again.
+        let refuse = CallOptions::new().overload(Overload::Refuse);
+        let calls = (0..64).map(|i| spawn_call_with(&handle, i.to_string(), refuse));
+        for (i, call) in calls.collect::<Vec<_>>().into_iter().enumerate() {
+            assert_eq!(call.await.unwrap().unwrap(), i.to_string());
+        }
+    });
+}
+
+#[test]
+fn trap_calls_dropped_while_the_server_hangs_leave_nothing_behind_either() {
+    alone(one_thread, async {
+        let server = FaultServer::start(|mut connection| async move {
+            if connection.number == 0 { connection.stall().await } else { connection.serve().await }
+        });
+        let brief = socket(server.path()).max_in_flight(64).timeout(SOON).stall_limit(SOON);
+        let handle = lazy(brief);
+        let refuse = CallOptions::new().overload(Overload::Refuse);
+        for i in 0..2_000 {
+            let _ = poll_times(call_with(&handle, "leaves", refuse), i % 12).await;
+        }
+        eventually("nothing is left of them", || is_empty(&handle)).await;
+        let calls: Vec<_> =
+            (0..64).map(|i| spawn_call_with(&handle, i.to_string(), refuse)).collect();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn trap_when_the_last_handle_is_dropped_the_task_and_the_socket_are_gone() {
+    alone(threads, async {
+        let server = FaultServer::honest();
+        let (files, idle_tasks) = (open_files(), tasks());
+        for connections in [1, 4] {
+            let handle = lazy(socket(server.path()).max_connections(connections));
+            let clones: Vec<_> = (0..10).map(|_| handle.clone()).collect();
+            let markers = ["a", "b", "c", "d"];
+            let calls = clones.iter().zip(markers).map(|(clone, marker)| call(clone, marker));
+            futures::future::join_all(calls).await;
+            assert!(tasks() > idle_tasks && open_files() > files);
+            drop((handle, clones));
+            eventually("the tasks are gone", || tasks() == idle_tasks).await;
+            eventually("the sockets are closed", || open_files() == files).await;
+        }
+    });
+}
+
+#[test]
+fn trap_dropped_and_shut_down_handles_of_absent_servers_leave_nothing_behind() {
+    alone(threads, async {
+        let server = FaultServer::absent(|mut connection| async move { connection.serve().await });
+        let (files, idle_tasks) = (open_files(), tasks());
+        for i in 0..200 {
+            let handle = lazy(socket(server.path()).reconnect_attempts(1));
+            call_soon(&handle, "m").await.unwrap_err();
+            if i % 2 == 0 {
+                handle.shutdown(Duration::ZERO).await;
+            }
+        }
+        eventually("the tasks are gone", || tasks() == idle_tasks).await;
+        eventually("nothing is open", || open_files() == files).await;
+    });
+}
+
+#[test]
+fn trap_1_000_reconnects_leave_nothing_behind() {
+    alone(threads, async {
+        let server = FaultServer::start(|mut connection| async move {
+            let call = connection.hook().await?;
+            // And closes.
+            connection.answer(&call).await
+        });
+        let handle = lazy(socket(server.path()));
+        call(&handle, "first").await.unwrap();
+        eventually("it is closed", || handle.state() == ConnectionState::Idle).await;
+        let (files, memory) = (open_files(), resident_kib());
+        let resend = CallOptions::new().retry(RetryPolicy::Resend);
+        for i in 0..1_000 {
+            // A call may meet the end of the connection before; that is H4's matter.
+            assert_eq!(call_with(&handle, &i.to_string(), resend).await.unwrap(), i.to_string());
+        }
+        assert!(server.record().seen().connections() >= 1_000);
+        eventually("nothing is open", || open_files() <= files).await;
+        let growth = resident_kib().saturating_sub(memory);
+        assert!(growth < 8 * 1024, "{growth} KiB more");
+        assert!(is_empty(&handle));
+    });
+}
+
+/// Time is moved by hand: what wakes the thread is counted, not how long it took.
+#[test]
+fn trap_an_idle_connection_wakes_nobody() {
+    alone(one_thread, async {
+        let server = FaultServer::honest();
+        let handle = lazy(socket(server.path()).max_connections(4));
+        let calls = ["a", "b", "c", "d"].map(|marker| call(&handle, marker));
+        futures::future::join_all(calls).await;
+
+        tokio::time::pause();
+        // Past the deadlines of those calls, and past giving memory back.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(handle.state(), ConnectionState::Ready);
+        let parks = || Handle::current().metrics().worker_park_count(0);
+        let before = parks();
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        let woken = parks() - before;
+        // The sleep itself, and the steps of the clock's timer wheel.
+        assert!(woken <= 10, "woken {woken} times in two idle minutes");
+        assert_eq!(handle.state(), ConnectionState::Ready);
+    });
+}
+
+#[test]
+fn trap_a_handle_that_was_never_called_costs_no_task_and_no_socket() {
+    alone(one_thread, async {
+        let server = FaultServer::honest();
+        let (files, idle_tasks) = (open_files(), tasks());
+        let handles: Vec<_> = (0..1_000).map(|_| lazy(socket(server.path()))).collect();
+        assert_eq!((open_files(), tasks()), (files, idle_tasks));
+        drop(handles);
+    });
+}
