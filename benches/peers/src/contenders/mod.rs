@@ -1,0 +1,8 @@
+//! Those who make the same call.
+
+pub mod ours;
+pub mod ping_pong;
+pub mod raw;
+pub mod reference;
+pub mod tarpc;
+pub mod tonic;

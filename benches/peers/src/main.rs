@@ -1,0 +1,146 @@
+//! hookwire beside other ways to make the same call, in one process, taking turns.
+//!
+//! Without arguments it measures every point of what is asked and prints it
+//! beside what was found. `scale` shows what more plugins, callers and bytes do.
+//! The contenders are in `contenders/`, one file for each point in `points/`.
+
+mod chart;
+#[path = "../../common/mod.rs"]
+mod common;
+mod contenders;
+mod load;
+mod points;
+mod process;
+mod report;
+mod scale;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use crate::load::Rounds;
+use crate::points::Bench;
+use crate::report::Report;
+
+/// Measures hookwire beside its peers, in turns; ratios within one run are what counts.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    common: Common,
+    /// Only these points.
+    #[arg(long, value_enum)]
+    only: Vec<Subject>,
+}
+
+#[derive(Args, Clone)]
+struct Common {
+    /// Worker threads of the clients' runtime.
+    #[arg(long, default_value_t = 1, global = true)]
+    workers: usize,
+    /// Fewer and shorter turns: to see that it works, not to compare.
+    #[arg(long, global = true)]
+    quick: bool,
+    /// Writes everything that was measured to this file.
+    #[arg(long, value_name = "FILE", global = true)]
+    json: Option<PathBuf>,
+    /// Draws a chart into this file.
+    #[arg(long, value_name = "FILE", global = true)]
+    svg: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Throughput and memory against the number of plugins and callers, and the payload's size.
+    Scale,
+    /// One load in a process of its own, so that its memory can be told.
+    #[command(hide = true)]
+    Load(scale::Load),
+}
+
+/// The points, by name.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Calls,
+    Latency,
+    Codec,
+    Large,
+    Waiting,
+    Reference,
+    Many,
+    Allocations,
+}
+
+impl Subject {
+    fn measure(self, bench: &Bench) -> report::Point {
+        match self {
+            Self::Calls => points::calls::measure(bench),
+            Self::Latency => points::latency::measure(bench),
+            Self::Codec => points::codec::measure(bench),
+            Self::Large => points::large::measure(bench),
+            Self::Waiting => points::waiting::measure(bench),
+            Self::Reference => points::reference::measure(bench),
+            Self::Many => points::many::measure(bench),
+            Self::Allocations => points::allocations::measure(bench),
+        }
+    }
+}
+
+fn main() -> std::io::Result<()> {
+    let Arguments { command, common, only } = Arguments::parse();
+    process::raise_open_files();
+    match command {
+        Some(Command::Load(load)) => {
+            load.run(common.workers);
+            Ok(())
+        }
+        Some(Command::Scale) => {
+            let scale = scale::measure(common.workers, common.quick);
+            write_json(common.json.as_deref(), &scale)?;
+            write_svg(common.svg.as_deref(), || scale.chart())
+        }
+        None => {
+            let report = run(&common, &only);
+            write_json(common.json.as_deref(), &report)?;
+            write_svg(common.svg.as_deref(), || report.chart())
+        }
+    }
+}
+
+fn run(common: &Common, only: &[Subject]) -> Report {
+    let rounds = match common.quick {
+        true => Rounds { count: 3, turn: Duration::from_millis(150) },
+        false => Rounds { count: 9, turn: Duration::from_millis(800) },
+    };
+    let bench = Bench::new(common.workers, rounds);
+    let machine = process::processor();
+    println!("{machine}, {} worker thread(s) for the clients", common.workers);
+    println!(
+        "{} turns of {:?} each; the median of the ratios in each round",
+        rounds.count, rounds.turn
+    );
+    let subjects = Subject::value_variants().iter().copied();
+    let points = subjects
+        .filter(|subject| only.is_empty() || only.contains(subject))
+        .map(|subject| {
+            let point = subject.measure(&bench);
+            point.print();
+            point
+        })
+        .collect();
+    Report { machine, workers: common.workers, points }
+}
+
+fn write_json(path: Option<&Path>, value: &impl Serialize) -> std::io::Result<()> {
+    match path {
+        Some(path) => std::fs::write(path, serde_json::to_string_pretty(value)?),
+        None => Ok(()),
+    }
+}
+
+fn write_svg(path: Option<&Path>, chart: impl FnOnce() -> String) -> std::io::Result<()> {
+    path.map_or(Ok(()), |path| std::fs::write(path, chart()))
+}

@@ -1,0 +1,33 @@
+//! Allocations of a typed call, from the binary beside this one: it counts in the
+//! allocator, which the other points are not to pay for.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use super::Bench;
+use crate::report::Point;
+
+pub fn measure(_: &Bench) -> Point {
+    let mut point = Point::new(8, "allocations of a call");
+    match count() {
+        Ok(counts) => {
+            for (name, count) in counts {
+                point.figure(name, count, "per call");
+            }
+        }
+        Err(why) => point.note(format!("not counted: {why}")),
+    }
+    point
+}
+
+fn count() -> Result<BTreeMap<String, f64>, String> {
+    let cargo = std::env::var_os("CARGO")
+        .ok_or("this needs cargo; run the binary `allocations` by hand")?;
+    let output = Command::new(cargo)
+        .args(["run", "--release", "--quiet", "--bin", "allocations", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|error| error.to_string())?;
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+}
