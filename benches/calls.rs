@@ -5,6 +5,8 @@
 //! one state of the code with another on one machine; `benches/peers` compares
 //! with others.
 
+#![allow(missing_docs, clippy::unwrap_used)]
+
 mod common;
 
 use std::sync::Arc;
