@@ -47,6 +47,9 @@ struct Common {
     /// Writes everything that was measured to this file.
     #[arg(long, value_name = "FILE", global = true)]
     json: Option<PathBuf>,
+    /// Puts the tables into this Markdown page, between its `<!-- NAME -->` marks.
+    #[arg(long, value_name = "FILE", global = true)]
+    page: Option<PathBuf>,
     /// Draws a chart into this file.
     #[arg(long, value_name = "FILE", global = true)]
     svg: Option<PathBuf>,
@@ -100,11 +103,13 @@ fn main() -> std::io::Result<()> {
         Some(Command::Scale) => {
             let scale = scale::measure(common.workers, common.quick);
             write_json(common.json.as_deref(), &scale)?;
+            write_page(common.page.as_deref(), "scale", || scale.markdown())?;
             write_svg(common.svg.as_deref(), || scale.chart())
         }
         None => {
             let report = run(&common, &only);
             write_json(common.json.as_deref(), &report)?;
+            write_page(common.page.as_deref(), "points", || report.markdown())?;
             write_svg(common.svg.as_deref(), || report.chart())
         }
     }
@@ -143,4 +148,23 @@ fn write_json(path: Option<&Path>, value: &impl Serialize) -> std::io::Result<()
 
 fn write_svg(path: Option<&Path>, chart: impl FnOnce() -> String) -> std::io::Result<()> {
     path.map_or(Ok(()), |path| std::fs::write(path, chart()))
+}
+
+/// Replaces what stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+fn write_page(
+    path: Option<&Path>,
+    name: &str,
+    text: impl FnOnce() -> String,
+) -> std::io::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let page = std::fs::read_to_string(path)?;
+    let (begin, end) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
+    let parts = page.split_once(&begin).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&end)?;
+        Some((before, after))
+    });
+    let Some((before, after)) = parts else {
+        return Err(std::io::Error::other(format!("the page has no marks for `{name}`")));
+    };
+    std::fs::write(path, format!("{before}{begin}\n{}\n{end}{after}", text()))
 }

@@ -1,5 +1,7 @@
 //! What was asked and what was measured: on the terminal and as JSON.
 
+use std::fmt::{self, Write as _};
+
 use serde::Serialize;
 
 use crate::chart::Chart;
@@ -17,6 +19,15 @@ impl Asked {
         match self {
             Self::AtLeast(bound) => measured >= bound,
             Self::AtMost(bound) => measured <= bound,
+        }
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(bound) => write!(f, "≥ {bound}"),
+            Self::AtMost(bound) => write!(f, "≤ {bound}"),
         }
     }
 }
@@ -79,19 +90,32 @@ impl Point {
         self.notes.push(note.into());
     }
 
+    /// One row for each check, then one for each figure.
+    fn markdown(&self) -> String {
+        let mut text = format!("\n**{}. {}**\n\n", self.number, self.title);
+        text.push_str("| what | measured | asked |\n|---|---:|---|\n");
+        for check in &self.checks {
+            let (measured, unit, asked) = (number(check.measured), check.unit, check.asked);
+            let verdict = if check.met { "met" } else { "**missed**" };
+            // A String takes whatever it is given.
+            let _ = writeln!(text, "| {} | {measured} {unit} | {asked}: {verdict} |", check.what);
+        }
+        for Figure { name, value, unit } in &self.figures {
+            let _ = writeln!(text, "| {name} | {} {unit} | |", number(*value));
+        }
+        text
+    }
+
     pub fn print(&self) {
         println!("\n{}. {}", self.number, self.title);
         for Figure { name, value, unit } in &self.figures {
             println!("     {name:<52} {:>12} {unit}", number(*value));
         }
         for check in &self.checks {
-            let (sign, bound) = match check.asked {
-                Asked::AtLeast(bound) => ('≥', bound),
-                Asked::AtMost(bound) => ('≤', bound),
-            };
+            let asked = check.asked;
             let verdict = if check.met { "met" } else { "MISSED" };
             let measured = format!("{} {}", number(check.measured), check.unit);
-            println!("   → {:<52} {measured:>14}   asked {sign} {bound}   {verdict}", check.what);
+            println!("   → {:<52} {measured:>14}   asked {asked}   {verdict}", check.what);
         }
         for note in &self.notes {
             println!("     ({note})");
@@ -129,9 +153,16 @@ pub struct Report {
 }
 
 impl Report {
+    /// All points, as the text of a Markdown page.
+    pub fn markdown(&self) -> String {
+        let workers = self.workers;
+        let head = format!("\nOn {}, {workers} worker thread(s) for the clients.\n", self.machine);
+        head + &self.points.iter().map(Point::markdown).collect::<String>()
+    }
+
     /// Throughput and latency beside the peers.
     pub fn chart(&self) -> String {
-        let subtitle = format!("{}; request 129 bytes, reply 273 bytes", self.machine);
+        let subtitle = format!("{}; request 123 bytes, reply 285 bytes", self.machine);
         let mut chart = Chart::new("The same plugin call, over a Unix socket", &subtitle);
         for (point, title, unit) in [
             (1, "64 callers on one connection: calls per second (more is better)", "calls/s"),

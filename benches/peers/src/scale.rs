@@ -242,21 +242,55 @@ pub fn measure(workers: usize, quick: bool) -> Scale {
     Scale { machine, workers, load, payload, idle }
 }
 
+fn plugins_of(count: usize) -> String {
+    if count == 1 { "1 plugin".to_owned() } else { format!("{} plugins", number(count as f64)) }
+}
+
 /// Payload bytes there and back.
 fn megabytes_per_second(outcome: &Outcome) -> f64 {
     outcome.calls_per_second * 2.0 * outcome.payload as f64 / 1e6
 }
 
 impl Scale {
+    /// The tables, as the text of a Markdown page.
+    pub fn markdown(&self) -> String {
+        let mut text = format!("\nOn {}.\n", self.machine);
+        let mut by_plugins = |title: &str, value: &dyn Fn(&Outcome) -> String| {
+            let heads: Vec<_> = PLUGINS.iter().map(|&plugins| plugins_of(plugins)).collect();
+            text += &format!("\n{title}:\n\n| callers | {} |\n|---:|", heads.join(" | "));
+            text += &"---:|".repeat(PLUGINS.len());
+            for (index, callers) in CALLERS.iter().enumerate() {
+                let row: Vec<_> = self.load.iter().map(|row| value(&row[index])).collect();
+                text += &format!("\n| {} | {} |", number(*callers as f64), row.join(" | "));
+            }
+            text.push('\n');
+        };
+        by_plugins("Calls per second (mean latency)", &|outcome| {
+            let (calls, latency) = (outcome.calls_per_second, outcome.mean_latency_us());
+            format!("{} ({} µs)", number(calls), number(latency))
+        });
+        by_plugins("Memory under load, in MiB", &|outcome| number(outcome.peak_mib()));
+        text += "\n64 callers on one connection, by payload (there and back):\n\n";
+        text += "| payload, bytes | calls/s | MB/s | memory, MiB |\n|---:|---:|---:|---:|\n";
+        for outcome in &self.payload {
+            let (size, calls) = (number(outcome.payload as f64), number(outcome.calls_per_second));
+            let (bytes, memory) =
+                (number(megabytes_per_second(outcome)), number(outcome.peak_mib()));
+            text += &format!("| {size} | {calls} | {bytes} | {memory} |\n");
+        }
+        text += "\nA plugin that was used once and went quiet: ";
+        let idle = self.idle.iter().map(|outcome| {
+            let kib = number(outcome.quiet_per_plugin() / 1024.0);
+            format!("{kib} KiB each with {}", plugins_of(outcome.plugins))
+        });
+        text + &idle.collect::<Vec<_>>().join(", ") + ".\n"
+    }
+
     pub fn chart(&self) -> String {
         let mut chart = Chart::new("How a load scales", &self.machine);
         let by_plugins = |value: fn(&Outcome) -> f64| -> Vec<Line> {
-            let name = |plugins: usize| match plugins {
-                1 => "1 plugin".to_owned(),
-                more => format!("{} plugins", number(more as f64)),
-            };
             let line = |(row, plugins): (&Vec<Outcome>, usize)| Line {
-                name: name(plugins),
+                name: plugins_of(plugins),
                 values: row.iter().map(value).collect(),
             };
             self.load.iter().zip(PLUGINS).map(line).collect()
