@@ -53,7 +53,7 @@ pub enum ErrorKind {
     Shutdown,
     /// The server broke the framing rules.
     Framing,
-    /// The reply belongs to another request.
+    /// The reply belongs to another request, or cannot be proven not to.
     Mismatch,
     /// The reply could not be understood.
     Undecodable,
@@ -210,6 +210,12 @@ pub enum Cause {
         /// The field that gave it away.
         field: &'static str,
     },
+    /// The plugin is called with stamps and the reply brought none back, so it may
+    /// belong to another request, and the connection was closed.
+    #[error(
+        "the reply does not bring back the stamp of this request, so it was discarded and the connection closed; the plugin must leave `hookwire.stamp` in its context's metadata, or be called without `stamp`"
+    )]
+    Unproven,
     /// The reply could not be understood, so the connection was closed.
     #[error("the reply could not be decoded: {0}")]
     Undecodable(String),
@@ -310,7 +316,7 @@ impl PluginError {
             Cause::Timeout { .. } => ErrorKind::Timeout,
             Cause::Shutdown => ErrorKind::Shutdown,
             Cause::Framing(_) => ErrorKind::Framing,
-            Cause::Mismatch { .. } => ErrorKind::Mismatch,
+            Cause::Mismatch { .. } | Cause::Unproven => ErrorKind::Mismatch,
             Cause::Undecodable(_) => ErrorKind::Undecodable,
             Cause::EmptyReply => ErrorKind::EmptyReply,
             Cause::Plugin(_) => ErrorKind::Plugin,

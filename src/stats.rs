@@ -108,7 +108,8 @@ pub struct PluginStats {
     /// Calls that were refused without being sent: no place, plugin down,
     /// invalid request, shut down.
     pub refused: u64,
-    /// Replies that belonged to another request.
+    /// Replies that belonged to another request, or brought no stamp back where one
+    /// was sent.
     pub mismatches: u64,
     /// Calls that failed otherwise: connection lost, reply not understood.
     pub other_failures: u64,

@@ -150,6 +150,11 @@ knobs! {
     /// Whether connecting asks the server about the plugin: its name is compared exactly,
     /// its configuration merged. The checks on replies are always on. Default true.
     verify: bool = true, ();
+    /// Whether each call carries a stamp in its context's metadata, under
+    /// [`STAMP_KEY`](crate::model::STAMP_KEY), that its reply must bring back: a result
+    /// is then proven to belong to its call, whatever the server does. The plugin must
+    /// leave the key where it is. Default false.
+    stamp: bool = false, ();
     /// The largest message in either direction, in bytes. Default 16777216 (16 MiB, the
     /// limit of the reference server), from 1024 to 4294967295 (its length has 4 bytes).
     max_frame_len: usize = DEFAULT_MAX_FRAME_LEN, 1024..=u32::MAX as usize;

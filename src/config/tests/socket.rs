@@ -36,6 +36,7 @@ fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
     assert_eq!(socket.stall_limit(), Duration::from_secs(2));
     assert_eq!(socket.retry(), RetryPolicy::Unsent);
     assert!(socket.verify());
+    assert!(!socket.stamp());
     assert_eq!(socket.max_frame_len(), 16_777_216);
     assert_eq!(socket.big_integers(), BigIntegers::Refuse);
 }
@@ -46,7 +47,7 @@ fn every_knob_can_be_set_in_a_file() {
         "path": "/p", "reconnect_attempts": 0, "reconnect_delay": 0.25, "timeout": 2,
         "max_connections": 2, "max_in_flight": 1, "queue_capacity": 0, "connect_timeout": 0.5,
         "max_backoff": 3, "idle_timeout": 299, "stall_limit": 4, "retry": "resend",
-        "verify": "off", "max_frame_len": 1024, "big_integers": "round",
+        "verify": "off", "stamp": "on", "max_frame_len": 1024, "big_integers": "round",
     });
     let built = UnixSocketConfig::builder("/p")
         .reconnect_attempts(0)
@@ -61,6 +62,7 @@ fn every_knob_can_be_set_in_a_file() {
         .stall_limit(Duration::from_secs(4))
         .retry(RetryPolicy::Resend)
         .verify(false)
+        .stamp(true)
         .max_frame_len(1024)
         .big_integers(BigIntegers::Round)
         .build()
@@ -262,7 +264,7 @@ proptest! {
         in_flight in 1..=65_536_usize,
         capacity in 0..=1_048_576_usize,
         frame in 1024..=u32::MAX as usize,
-        [resend, verify, round] in any::<[bool; 3]>(),
+        [resend, verify, stamp, round] in any::<[bool; 4]>(),
     ) {
         let built = UnixSocketConfig::builder("/run/p.sock")
             .reconnect_attempts(attempts)
@@ -277,6 +279,7 @@ proptest! {
             .max_frame_len(frame)
             .retry(if resend { RetryPolicy::Resend } else { RetryPolicy::Unsent })
             .verify(verify)
+            .stamp(stamp)
             .big_integers(if round { BigIntegers::Round } else { BigIntegers::Refuse })
             .build()
             .unwrap();
