@@ -1,5 +1,7 @@
 //! What a call allocates, counted and held: it is on the way of every request of
 //! a gateway. Counted on the thread that runs both the caller and the connection.
+// Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
+#![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
