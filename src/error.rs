@@ -45,6 +45,8 @@ pub enum ErrorKind {
     Overloaded,
     /// The plugin cannot be reached.
     Unavailable,
+    /// The other side of the socket is not the one that the configuration trusts.
+    Untrusted,
     /// The connection was lost while the call was on its way.
     Disconnected,
     /// The deadline passed.
@@ -78,6 +80,7 @@ impl ErrorKind {
             Self::RequestTooLarge => "request_too_large",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
+            Self::Untrusted => "untrusted",
             Self::Disconnected => "disconnected",
             Self::Timeout => "timeout",
             Self::Shutdown => "shutdown",
@@ -179,6 +182,16 @@ pub enum Cause {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
         /// The last attempt's error.
+        #[source]
+        error: Arc<io::Error>,
+    },
+    /// Who listens there is refused by `peer_uids`, `peer_gids` or `trust_path`. No byte
+    /// was sent to it. It is tried again in the background, as a plugin that is down.
+    #[error("the plugin's server is not trusted ({attempts} attempts in a row failed): {error}")]
+    Untrusted {
+        /// Consecutive failed attempts, at the time of the answer.
+        attempts: u32,
+        /// What was found and what was expected, of the last attempt.
         #[source]
         error: Arc<io::Error>,
     },
@@ -312,6 +325,7 @@ impl PluginError {
             Cause::RequestTooLarge { .. } => ErrorKind::RequestTooLarge,
             Cause::Overloaded { .. } => ErrorKind::Overloaded,
             Cause::Unavailable { .. } => ErrorKind::Unavailable,
+            Cause::Untrusted { .. } => ErrorKind::Untrusted,
             Cause::Disconnected(_) | Cause::ClosedAfterFault(_) => ErrorKind::Disconnected,
             Cause::Timeout { .. } => ErrorKind::Timeout,
             Cause::Shutdown => ErrorKind::Shutdown,
@@ -345,6 +359,7 @@ impl PluginError {
                 self.kind(),
                 ErrorKind::Overloaded
                     | ErrorKind::Unavailable
+                    | ErrorKind::Untrusted
                     | ErrorKind::Disconnected
                     | ErrorKind::Timeout
             )

@@ -63,7 +63,7 @@ impl Client {
     /// A client that connects to the plugin's Unix socket.
     pub(crate) fn over_unix(plugin: Arc<str>, config: &UnixSocketConfig) -> Self {
         let path: Arc<Path> = config.path().into();
-        let connector = UnixConnector::new(Arc::clone(&path));
+        let connector = UnixConnector::new(Arc::clone(&path), config.into());
         Self::new(plugin, path, config, move || connector.clone())
     }
 
