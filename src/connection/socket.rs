@@ -22,10 +22,9 @@ use super::outbox::Outbox;
 use super::transport::Transport;
 use crate::wire::{FRAME_HEADER, frame};
 
-/// Room for a read: so much for each reply on its way, and at least that for two. It
-/// is doubled while reads fill it, up to [`MOST_ROOM`].
-const ROOM_FOR_A_REPLY: usize = 512;
-const LEAST_ROOM: usize = 2 * ROOM_FOR_A_REPLY;
+/// Room for a read: so much for each reply on its way. It is doubled while reads
+/// fill it, up to [`MOST_ROOM`].
+const LEAST_ROOM: usize = 512;
 const MOST_ROOM: usize = 256 * 1024;
 
 /// Reads in one turn, after which other tasks get theirs.
@@ -129,16 +128,16 @@ impl<T: Transport> Socket<T> {
     /// Reads once into the inbox: how many bytes.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let transport = Pin::new(&mut self.transport);
-        if self.in_flight.is_empty() && self.inbox.capacity() == 0 {
-            // A quiet socket has no inbox and needs none: what comes now is its end,
-            // or nothing that was asked for.
+        if self.in_flight.is_empty() {
+            // What comes now is the socket's end, or nothing that was asked for: no
+            // reason for an inbox, or to make another while callers hold its bytes.
             let mut unasked = [0; 64];
             let mut unasked = ReadBuf::new(&mut unasked);
             ready!(transport.poll_read(cx, &mut unasked))?;
             self.inbox.extend_from_slice(unasked.filled());
             return Poll::Ready(Ok(unasked.filled().len()));
         }
-        let room = (self.in_flight.len() * ROOM_FOR_A_REPLY).clamp(self.room, MOST_ROOM);
+        let room = (self.in_flight.len() * LEAST_ROOM).clamp(self.room, MOST_ROOM);
         // Replies that callers still hold pin the buffer, so a reserve may
         // allocate: once for many replies, not once for each.
         if self.inbox.capacity() - self.inbox.len() < room / 2 {
