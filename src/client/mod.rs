@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::config::{BigIntegers, RetryPolicy, UnixSocketConfig};
 use crate::connection::ConnectionState;
+use crate::connection::circuit::Trial;
 use crate::connection::gauge::Suspicion;
 use crate::connection::message::{Failure, Freedom, Loss, Place, Reply, Request, Responder};
 use crate::connection::shared::Shared;
@@ -254,8 +255,14 @@ impl Client {
         mut frame: Frame,
         options: CallOptions,
     ) -> Result<Received, (Sent, Cause)> {
+        let _trial = self.admit().map_err(|loss| (Sent::No, loss.into_cause(self.timeout)))?;
         let timeout = options.timeout.unwrap_or(self.timeout);
-        let deadline = Instant::now() + timeout;
+        let now = Instant::now();
+        let terms = Terms {
+            deadline: now + timeout,
+            hasty: timeout < self.timeout,
+            may_wait: options.overload == Overload::Wait,
+        };
         let may_resend = options.retry.unwrap_or(self.retry) == RetryPolicy::Resend;
         let mut resends = if may_resend { self.reconnect_attempts } else { 0 };
         let mut freedom = self.shared.limits.freedom;
@@ -264,8 +271,7 @@ impl Client {
         let mut place = None;
         loop {
             let copy = (resends > 0).then(|| frame.clone());
-            let may_wait = options.overload == Overload::Wait;
-            let failure = match self.hand_over(frame, deadline, may_wait, freedom, place).await {
+            let failure = match self.hand_over(frame, terms, freedom, place).await {
                 Ok(received) => return Ok(received),
                 Err(failure) => failure,
             };
@@ -284,7 +290,7 @@ impl Client {
                     freedom = moved.freedom;
                     (moved.frame, Some(moved.place))
                 }
-                (None, Some(copy)) if loss.is_disconnect() => {
+                (None, Some(copy)) if loss.is_disconnect() && self.shared.circuit.is_closed() => {
                     resends -= 1;
                     attempt += 1;
                     Counters::add(&self.counters.retries);
@@ -297,11 +303,18 @@ impl Client {
         }
     }
 
+    /// Asks the breaker; what it gives is held until the call ends.
+    fn admit(&self) -> Result<Option<Trial<'_>>, Loss> {
+        self.shared.circuit.admit().map_err(|loss| match self.shared.stop_at() {
+            Some(_) => Loss::Shutdown,
+            None => loss,
+        })
+    }
+
     async fn hand_over(
         &self,
         frame: Frame,
-        deadline: Instant,
-        may_wait: bool,
+        Terms { deadline, hasty, may_wait }: Terms,
         freedom: Freedom,
         place: Option<Place>,
     ) -> Result<Received, Attempt> {
@@ -309,7 +322,10 @@ impl Client {
             Some(place) => place.pass_on(),
             None => self.pool.enter(deadline, may_wait).await.map_err(Attempt::Refused)?,
         }
-        let (responder, answer) = Responder::new();
+        let (mut responder, answer) = Responder::new();
+        if hasty {
+            responder.mark_hasty();
+        }
         let request = Request { frame, deadline, freedom, responder };
         let connection = self.pool.hand_over(request).map_err(Attempt::lost)?;
         match answer.await {
@@ -319,6 +335,15 @@ impl Client {
             Err(_) => Err(Attempt::lost(Loss::TaskGone)),
         }
     }
+}
+
+/// What holds for every attempt of a call.
+#[derive(Clone, Copy)]
+struct Terms {
+    deadline: Instant,
+    /// It gives the plugin less time than that is configured to have.
+    hasty: bool,
+    may_wait: bool,
 }
 
 /// How one attempt ended without a reply.

@@ -19,7 +19,7 @@ use super::in_flight::InFlight;
 use super::message::{Freedom, Request, Responder};
 use super::outbox::Outbox;
 use super::transport::Transport;
-use crate::wire::{FRAME_HEADER, frame};
+use crate::wire::{FRAME_HEADER, frame, request::Frame};
 
 /// Room for a read at least; doubled while reads fill it, up to [`MOST_ROOM`].
 const LEAST_ROOM: usize = 8 * 1024;
@@ -80,6 +80,13 @@ impl<T: Transport> Socket<T> {
         let Request { frame, deadline, mut responder, .. } = request;
         responder.mark_sent();
         self.in_flight.push(responder, deadline, frame.len());
+        self.outbox.push(frame);
+    }
+
+    /// Queues a request of the connection's own, which nobody waits for and which is
+    /// overdue from `now` on.
+    pub(crate) fn send_unasked(&mut self, frame: Frame, now: Instant) {
+        self.in_flight.push_tombstone(now, frame.len());
         self.outbox.push(frame);
     }
 
