@@ -197,6 +197,10 @@ pub enum Cause {
     /// The connection ended while the call was on its way.
     #[error("the connection was lost: {0}")]
     Disconnected(#[source] Arc<io::Error>),
+    /// The call's connection was lost; it was allowed to be sent again, but too many were
+    /// in the last seconds. See `retry_budget` in the configuration.
+    #[error("{0}; not sent again, the retry budget is spent")]
+    RetryBudgetSpent(#[source] Box<Cause>),
     /// The connection was closed because of another call's reply.
     #[error("the connection was closed because {0}")]
     ClosedAfterFault(&'static str),
@@ -241,6 +245,7 @@ pub enum Cause {
 impl Cause {
     fn kind(&self) -> ErrorKind {
         match self {
+            Self::RetryBudgetSpent(cause) => cause.kind(),
             Self::Config(_) => ErrorKind::Config,
             Self::NameMismatch { .. } => ErrorKind::NameMismatch,
             Self::NoHooks => ErrorKind::NoHooks,

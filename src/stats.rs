@@ -16,6 +16,7 @@ pub(crate) struct Counters {
     pub(crate) timeouts: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) retries: AtomicU64,
+    pub(crate) retries_refused: AtomicU64,
     pub(crate) mismatches: AtomicU64,
     pub(crate) other_failures: AtomicU64,
 }
@@ -67,6 +68,7 @@ impl Counters {
             mismatches: self.mismatches.load(Relaxed),
             other_failures: self.other_failures.load(Relaxed),
             retries: self.retries.load(Relaxed),
+            retries_refused: self.retries_refused.load(Relaxed),
             breaker: shared.circuit.state(),
             breaker_opened: shared.circuit.opened(),
             abandoned: sum(|connection| connection.abandoned),
@@ -116,6 +118,8 @@ pub struct PluginStats {
     pub other_failures: u64,
     /// Requests sent again under [`RetryPolicy::Resend`](crate::RetryPolicy::Resend).
     pub retries: u64,
+    /// Requests not sent again because the retry budget was spent.
+    pub retries_refused: u64,
     /// Whether calls are let through now.
     pub breaker: BreakerState,
     /// How often the breaker opened: outages, as this handle saw them.

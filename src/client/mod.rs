@@ -31,6 +31,9 @@ use crate::wire::reply::{
 use crate::wire::request::{self, Frame};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
+use budget::RetryBudget;
+
+mod budget;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +46,7 @@ pub(crate) struct Client {
     timeout: Duration,
     retry: RetryPolicy,
     reconnect_attempts: u32,
+    budget: RetryBudget,
     big_integers: BigIntegers,
     max_frame_len: usize,
     /// The size of the last request: a good first guess for the next one's buffer.
@@ -82,6 +86,7 @@ impl Client {
             timeout: config.timeout(),
             retry: config.retry(),
             reconnect_attempts: config.reconnect_attempts(),
+            budget: RetryBudget::new(config.retry_budget()),
             big_integers: config.big_integers(),
             max_frame_len: config.max_frame_len(),
             last_size: AtomicUsize::new(0),
@@ -264,6 +269,9 @@ impl Client {
             may_wait: options.overload == Overload::Wait,
         };
         let may_resend = options.retry.unwrap_or(self.retry) == RetryPolicy::Resend;
+        if may_resend {
+            self.budget.observe(now, self.counters.calls.load(Relaxed));
+        }
         let mut resends = if may_resend { self.reconnect_attempts } else { 0 };
         let mut freedom = self.shared.limits.freedom;
         let mut sent_before = Sent::No;
@@ -291,6 +299,11 @@ impl Client {
                     (moved.frame, Some(moved.place))
                 }
                 (None, Some(copy)) if loss.is_disconnect() && self.shared.circuit.is_closed() => {
+                    if !self.budget.take(Instant::now(), self.counters.calls.load(Relaxed)) {
+                        Counters::add(&self.counters.retries_refused);
+                        let cause = Box::new(loss.into_cause(timeout));
+                        return Err((sent_before, Cause::RetryBudgetSpent(cause)));
+                    }
                     resends -= 1;
                     attempt += 1;
                     Counters::add(&self.counters.retries);

@@ -161,6 +161,9 @@ knobs! {
     /// Which calls are sent again after their connection broke. Default
     /// [`RetryPolicy::Unsent`].
     retry: RetryPolicy = RetryPolicy::default(), ();
+    /// How many calls may be sent again: this percentage of the calls of the last 10 s,
+    /// plus 10 for each second. Default 20, at most 100.
+    retry_budget: u32 = 20, 0..=100;
     /// Whether connecting asks the server about the plugin: its name is compared exactly,
     /// its configuration merged. The checks on replies are always on. Default true.
     verify: bool = true, ();
