@@ -45,6 +45,8 @@ pub enum ErrorKind {
     Overloaded,
     /// The plugin is down: it cannot be reached, or does not answer.
     Unavailable,
+    /// The other side of the socket is not the one that the configuration trusts.
+    Untrusted,
     /// The connection was lost while the call was on its way.
     Disconnected,
     /// The deadline passed.
@@ -53,7 +55,7 @@ pub enum ErrorKind {
     Shutdown,
     /// The server broke the framing rules.
     Framing,
-    /// The reply belongs to another request.
+    /// The reply belongs to another request, or cannot be proven not to.
     Mismatch,
     /// The reply could not be understood.
     Undecodable,
@@ -78,6 +80,7 @@ impl ErrorKind {
             Self::RequestTooLarge => "request_too_large",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
+            Self::Untrusted => "untrusted",
             Self::Disconnected => "disconnected",
             Self::Timeout => "timeout",
             Self::Shutdown => "shutdown",
@@ -194,6 +197,18 @@ pub enum Cause {
         /// answer; `None` while one is under way.
         retry_after: Option<Duration>,
     },
+    /// Who listens there is refused by `peer_uids`, `peer_gids` or `trust_path`. No byte
+    /// was sent to it. It is tried again in the background, as a plugin that is down.
+    #[error("the plugin's server is not trusted ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
+    Untrusted {
+        /// Consecutive failed attempts, at the time of the answer.
+        attempts: u32,
+        /// What was found and what was expected, of the last attempt.
+        #[source]
+        error: Arc<io::Error>,
+        /// As of [`Unavailable`](Self::Unavailable).
+        retry_after: Option<Duration>,
+    },
     /// The connection ended while the call was on its way.
     #[error("the connection was lost: {0}")]
     Disconnected(#[source] Arc<io::Error>),
@@ -226,6 +241,12 @@ pub enum Cause {
         /// The field that gave it away.
         field: &'static str,
     },
+    /// The plugin is called with stamps and the reply brought none back, so it may
+    /// belong to another request, and the connection was closed.
+    #[error(
+        "the reply does not bring back the stamp of this request, so it was discarded and the connection closed; the plugin must leave `hookwire.stamp` in its context's metadata, or be called without `stamp`"
+    )]
+    Unproven,
     /// The reply could not be understood, so the connection was closed.
     #[error("the reply could not be decoded: {0}")]
     Undecodable(String),
@@ -254,11 +275,12 @@ impl Cause {
             Self::RequestTooLarge { .. } => ErrorKind::RequestTooLarge,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Unavailable { .. } | Self::Unresponsive { .. } => ErrorKind::Unavailable,
+            Self::Untrusted { .. } => ErrorKind::Untrusted,
             Self::Disconnected(_) | Self::ClosedAfterFault(_) => ErrorKind::Disconnected,
             Self::Timeout { .. } => ErrorKind::Timeout,
             Self::Shutdown => ErrorKind::Shutdown,
             Self::Framing(_) => ErrorKind::Framing,
-            Self::Mismatch { .. } => ErrorKind::Mismatch,
+            Self::Mismatch { .. } | Self::Unproven => ErrorKind::Mismatch,
             Self::Undecodable(_) => ErrorKind::Undecodable,
             Self::EmptyReply => ErrorKind::EmptyReply,
             Self::Plugin(_) => ErrorKind::Plugin,
@@ -354,9 +376,9 @@ impl PluginError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.0.cause {
-            Cause::Unavailable { retry_after, .. } | Cause::Unresponsive { retry_after, .. } => {
-                retry_after
-            }
+            Cause::Unavailable { retry_after, .. }
+            | Cause::Untrusted { retry_after, .. }
+            | Cause::Unresponsive { retry_after, .. } => retry_after,
             _ => None,
         }
     }
@@ -382,6 +404,7 @@ impl PluginError {
                 self.kind(),
                 ErrorKind::Overloaded
                     | ErrorKind::Unavailable
+                    | ErrorKind::Untrusted
                     | ErrorKind::Disconnected
                     | ErrorKind::Timeout
             )

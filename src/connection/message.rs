@@ -11,6 +11,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::shared::Shared;
 use crate::error::{Cause, Sent, Stage};
+use crate::trust::is_refusal;
 use crate::wire::request::Frame;
 
 /// A call, encoded by its caller.
@@ -122,6 +123,9 @@ impl Loss {
     pub(crate) fn into_cause(self, timeout: Duration) -> Cause {
         match self {
             Self::Expired(stage) => Cause::Timeout { timeout, stage },
+            Self::Unavailable { attempts, error, retry_after } if is_refusal(&error) => {
+                Cause::Untrusted { attempts, error, retry_after }
+            }
             Self::Unavailable { attempts, error, retry_after } => {
                 Cause::Unavailable { attempts, error, retry_after }
             }

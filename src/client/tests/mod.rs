@@ -11,3 +11,4 @@ mod pipe;
 mod pooling;
 mod reconnects;
 mod resending;
+mod stamps;
