@@ -62,7 +62,7 @@ mod wire;
 pub mod internals;
 
 pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
-pub use connection::ConnectionState;
+pub use connection::{BreakerState, ConnectionState};
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{PluginHandle, PluginHandleBuilder};
 pub use hooks::{Hook, HookRegistry};

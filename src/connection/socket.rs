@@ -20,7 +20,7 @@ use super::in_flight::InFlight;
 use super::message::{Freedom, Request, Responder};
 use super::outbox::Outbox;
 use super::transport::Transport;
-use crate::wire::{FRAME_HEADER, frame};
+use crate::wire::{FRAME_HEADER, frame, request::Frame};
 
 /// Room for a read: so much for each reply on its way. It is doubled while reads
 /// fill it, up to [`MOST_ROOM`].
@@ -82,6 +82,13 @@ impl<T: Transport> Socket<T> {
         let Request { frame, deadline, mut responder, .. } = request;
         responder.mark_sent();
         self.in_flight.push(responder, deadline, frame.len());
+        self.outbox.push(frame);
+    }
+
+    /// Queues a request of the connection's own, which nobody waits for and which is
+    /// overdue from `now` on.
+    pub(crate) fn send_unasked(&mut self, frame: Frame, now: Instant) {
+        self.in_flight.push_tombstone(now, frame.len());
         self.outbox.push(frame);
     }
 

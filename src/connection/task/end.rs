@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::{Link, Task};
+use crate::connection::breaker::Signal;
 use crate::connection::message::{Loss, Request};
 use crate::connection::state::Event;
 use crate::connection::transport::Connector;
@@ -60,5 +61,7 @@ impl<C: Connector> Drop for Task<C> {
     fn drop(&mut self) {
         self.finish(&Loss::TaskGone);
         self.gauge().set_in_flight(0);
+        // Otherwise it could stay open: nobody is left to find the plugin again.
+        self.shared.circuit.signal(Signal::Reset);
     }
 }
