@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
-use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 use tokio_util::io::poll_read_buf;
 
 use super::gauge::Traffic;
@@ -19,7 +18,7 @@ use super::in_flight::InFlight;
 use super::message::{Freedom, Request, Responder};
 use super::outbox::Outbox;
 use super::transport::Transport;
-use crate::wire::{FRAME_HEADER, frame};
+use crate::wire::frame::Frames;
 
 /// Room for a read at least; doubled while reads fill it, up to [`MOST_ROOM`].
 const LEAST_ROOM: usize = 8 * 1024;
@@ -50,11 +49,9 @@ pub(crate) struct Socket<T> {
     pub(crate) number: u64,
     pub(crate) in_flight: InFlight<Responder, Instant>,
     pub(crate) outbox: Outbox,
+    /// Between two reads: the beginning of a frame that is not whole.
     inbox: BytesMut,
-    codec: LengthDelimitedCodec,
-    /// Bytes of the frame that has begun and is not whole. The codec takes the
-    /// length out of the inbox early, so an empty inbox does not mean "none".
-    begun: usize,
+    frames: Frames,
     /// A reply came that was asked for.
     pub(crate) answered: bool,
     room: usize,
@@ -68,8 +65,7 @@ impl<T: Transport> Socket<T> {
             in_flight: InFlight::new(),
             outbox: Outbox::default(),
             inbox: BytesMut::new(),
-            codec: frame::codec(max_frame_len),
-            begun: 0,
+            frames: Frames::new(max_frame_len),
             answered: false,
             room: LEAST_ROOM,
         }
@@ -117,7 +113,6 @@ impl<T: Transport> Socket<T> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.eof())),
                 Poll::Ready(Ok(count)) => {
                     any = true;
-                    self.begun += count;
                     traffic.bytes_received.fetch_add(count as u64, Relaxed);
                     if count == spare {
                         self.room = (self.room * 2).min(MOST_ROOM);
@@ -133,21 +128,20 @@ impl<T: Transport> Socket<T> {
     }
 
     fn deliver_frames(&mut self, deliver: &mut impl FnMut(Delivery)) -> Result<(), End> {
-        while let Some(message) = self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
+        while let Some(message) = self.frames.next(&mut self.inbox).map_err(End::Framing)? {
             let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
-            self.begun -= FRAME_HEADER + message.len();
             self.answered = true;
             deliver((responder, message.freeze()));
         }
         // Left alone, it would pass for the beginning of the next reply.
-        if self.begun > 0 && self.in_flight.is_empty() {
+        if !self.inbox.is_empty() && self.in_flight.is_empty() {
             return Err(End::Unasked);
         }
         Ok(())
     }
 
     fn eof(&self) -> End {
-        if self.begun == 0 {
+        if self.inbox.is_empty() {
             return End::Eof;
         }
         let reason = "the connection ended within a frame";
