@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::BigIntegers;
-use crate::model::{PluginContext, PluginResult};
-use crate::wire::reply::{Expected, HookReply, hook_reply};
-use crate::wire::{self, request};
+use crate::model::{Object, PluginContext, PluginResult};
+use crate::wire::reply::{Expected, HookReply, configs_reply, hook_reply};
+use crate::wire::{self, request, weight};
 
 /// The message of an `InvokeHookRequest` in its frame.
 #[must_use]
@@ -43,4 +43,15 @@ pub fn encode_struct<T: Serialize + ?Sized>(object: &T) -> Option<Vec<u8>> {
 /// Reads a Struct.
 pub fn decode_struct<T: DeserializeOwned>(message: &[u8]) -> Option<T> {
     wire::decode_struct(message)
+}
+
+/// Reads a `GetPluginConfigsResponse` as the client does.
+pub fn decode_configs(message: &[u8]) -> Result<Vec<Object>, String> {
+    configs_reply(message).map_err(|error| error.to_string())
+}
+
+/// What an `InvokeHookResponse` is taken to cost in memory once it is read.
+#[must_use]
+pub fn reply_weight(message: &[u8]) -> Option<usize> {
+    weight::weigh(message, weight::Part::HookReply).ok()
 }
