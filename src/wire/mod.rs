@@ -94,7 +94,7 @@ fn laid_out_anew<M: prost::Message + Default>(message: &[u8]) -> Result<Vec<u8>,
 pub(crate) fn encode_struct<T: serde::Serialize + ?Sized>(object: &T) -> Option<Vec<u8>> {
     let mut writer = writer::Writer::with_capacity(256);
     ser::write_struct(&mut writer, object).ok()?;
-    writer.into_frame().ok()
+    writer.take_frame().ok()
 }
 
 /// Reads a Struct by itself, for benchmarks and fuzz targets.
