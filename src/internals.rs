@@ -3,11 +3,15 @@
 
 #![allow(missing_docs)]
 
+pub mod socket;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::BigIntegers;
+use crate::config::{BigIntegers, PluginConfig};
 use crate::model::{Object, PluginContext, PluginResult};
+#[cfg(feature = "server")]
+use crate::wire::incoming::Incoming;
 use crate::wire::reply::{Expected, HookReply, configs_reply, hook_reply};
 use crate::wire::{self, request, weight};
 
@@ -48,6 +52,44 @@ pub fn decode_struct<T: DeserializeOwned>(message: &[u8]) -> Option<T> {
 /// Reads a `GetPluginConfigsResponse` as the client does.
 pub fn decode_configs(message: &[u8]) -> Result<Vec<Object>, String> {
     configs_reply(message).map_err(|error| error.to_string())
+}
+
+/// A configuration, filled from what the plugin's server reported.
+#[must_use]
+pub fn merge_remote(local: &PluginConfig, remote: &Object) -> PluginConfig {
+    local.merged_with_remote(remote).0
+}
+
+/// A request as the embedded server reads it.
+#[cfg(feature = "server")]
+#[derive(Debug, PartialEq)]
+pub enum ReadRequest<'a> {
+    Hook {
+        hook_type: &'a str,
+        plugin: &'a str,
+        payload: Option<Object>,
+        context: Option<PluginContext>,
+    },
+    Config(&'a str),
+    Configs,
+    Unknown,
+}
+
+/// Reads a request as the embedded server does.
+#[cfg(feature = "server")]
+#[must_use]
+pub fn read_request(message: &[u8]) -> ReadRequest<'_> {
+    match Incoming::read(message) {
+        Incoming::Hook(request) => ReadRequest::Hook {
+            hook_type: request.hook_type,
+            plugin: request.plugin,
+            payload: request.read_payload().ok(),
+            context: request.read_context().ok(),
+        },
+        Incoming::Config(name) => ReadRequest::Config(name),
+        Incoming::Configs => ReadRequest::Configs,
+        Incoming::Unknown => ReadRequest::Unknown,
+    }
 }
 
 /// What an `InvokeHookResponse` is taken to cost in memory once it is read.

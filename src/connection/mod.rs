@@ -10,7 +10,7 @@ pub(crate) mod in_flight;
 pub(crate) mod message;
 pub(crate) mod outbox;
 pub(crate) mod shared;
-mod socket;
+pub(crate) mod socket;
 pub(crate) mod state;
 pub(crate) mod task;
 pub(crate) mod transport;
