@@ -60,35 +60,28 @@ pub fn merge_remote(local: &PluginConfig, remote: &Object) -> PluginConfig {
     local.merged_with_remote(remote).0
 }
 
-/// A request as the embedded server reads it.
+/// A hook call as the embedded server reads it.
 #[cfg(feature = "server")]
-#[derive(Debug, PartialEq)]
-pub enum ReadRequest<'a> {
-    Hook {
-        hook_type: &'a str,
-        plugin: &'a str,
-        payload: Option<Object>,
-        context: Option<PluginContext>,
-    },
-    Config(&'a str),
-    Configs,
-    Unknown,
+#[derive(Debug)]
+pub struct ReadCall<'a> {
+    pub hook_type: &'a str,
+    pub plugin: &'a str,
+    pub payload: Option<Object>,
+    pub context: Option<PluginContext>,
 }
 
-/// Reads a request as the embedded server does.
+/// Reads a request as the embedded server does; `None` for anything but a hook call.
 #[cfg(feature = "server")]
 #[must_use]
-pub fn read_request(message: &[u8]) -> ReadRequest<'_> {
+pub fn read_call(message: &[u8]) -> Option<ReadCall<'_>> {
     match Incoming::read(message) {
-        Incoming::Hook(request) => ReadRequest::Hook {
+        Incoming::Hook(request) => Some(ReadCall {
             hook_type: request.hook_type,
             plugin: request.plugin,
             payload: request.read_payload().ok(),
             context: request.read_context().ok(),
-        },
-        Incoming::Config(name) => ReadRequest::Config(name),
-        Incoming::Configs => ReadRequest::Configs,
-        Incoming::Unknown => ReadRequest::Unknown,
+        }),
+        Incoming::Config(_) | Incoming::Configs | Incoming::Unknown => None,
     }
 }
 

@@ -212,3 +212,7 @@ impl Drop for Leave<'_> {
         self.0.waiting.fetch_sub(1, Relaxed);
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

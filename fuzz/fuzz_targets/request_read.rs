@@ -2,7 +2,7 @@
 //! a hook call is the one that prost sees.
 #![no_main]
 
-use hookwire::internals::{ReadRequest, read_request};
+use hookwire::internals::{ReadCall, read_call};
 use hookwire_fuzz::json::to_json;
 use hookwire_fuzz::messages::Request;
 use libfuzzer_sys::fuzz_target;
@@ -10,9 +10,7 @@ use prost::Message;
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {
-    let ReadRequest::Hook { hook_type, plugin, payload, context } = read_request(bytes) else {
-        return;
-    };
+    let Some(ReadCall { hook_type, plugin, payload, context }) = read_call(bytes) else { return };
     let Ok(theirs) = Request::decode(bytes) else { return };
     assert_eq!((hook_type, plugin), (&*theirs.hook_type, &*theirs.plugin_name));
     if let Some(payload) = payload {
