@@ -28,7 +28,8 @@ fn reply(value: &[u8]) -> Vec<u8> {
 }
 
 fn read(message: &[u8]) -> Result<(), ReplyFault> {
-    hook_reply::<Value>(message, Expected { plugin: "Guard", request_id: "1" }).map(drop)
+    hook_reply::<Value>(message, Expected { plugin: "Guard", request_id: "1", stamp: None })
+        .map(drop)
 }
 
 /// Keys of one length that differ in the middle: for the filter of repeated keys

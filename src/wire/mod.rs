@@ -16,6 +16,7 @@
 //! | `varint`, `reader`, `writer` | protobuf's primitives |
 //! | `ser`, `key`, `de`, `duplicates` | serde to and from Struct |
 //! | `context`, `request`, `reply` | the messages of a call |
+//! | `stamp` | what ties a reply to its call |
 //! | `weight` | what a message may cost the one who reads it |
 //! | `frame` | the codec around them |
 //! | `check`, `incoming`, `outgoing` | the same messages seen from the server |
@@ -38,6 +39,7 @@ mod reader;
 pub(crate) mod reply;
 pub(crate) mod request;
 mod ser;
+pub(crate) mod stamp;
 #[cfg(test)]
 mod tests;
 mod varint;

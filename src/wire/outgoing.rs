@@ -40,7 +40,7 @@ pub(crate) fn result<R: Serialize>(
     match context {
         Returned::Nothing => {}
         Returned::Unchanged(context) => writer.string(0x1a, context),
-        Returned::Changed(context) => write_context(&mut writer, 0x1a, context)?,
+        Returned::Changed(context) => write_context(&mut writer, 0x1a, context, None)?,
     }
     if let Some(metrics) = &result.denial_metadata {
         write_denial_metadata(&mut writer, metrics)?;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::EncodeError;
 use super::context::{write_context, write_object};
+use super::stamp::Stamp;
 use super::writer::Writer;
 use crate::config::BigIntegers;
 use crate::model::PluginContext;
@@ -17,6 +18,7 @@ pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
     plugin: &str,
     payload: &T,
     context: &PluginContext,
+    stamp: Option<&Stamp>,
     big_integers: BigIntegers,
     capacity: usize,
 ) -> Result<Frame, EncodeError> {
@@ -25,7 +27,7 @@ pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
     writer.string(0x0a, hook_type.as_bytes());
     writer.string(0x12, plugin.as_bytes());
     write_object(&mut writer, 0x1a, payload)?;
-    write_context(&mut writer, 0x22, context)?;
+    write_context(&mut writer, 0x22, context, stamp)?;
     writer.take_frame()
 }
 
