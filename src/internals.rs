@@ -13,6 +13,7 @@ use crate::model::{Object, PluginContext, PluginResult};
 #[cfg(feature = "server")]
 use crate::wire::incoming::Incoming;
 use crate::wire::reply::{Expected, HookReply, configs_reply, hook_reply};
+use crate::wire::stamp::Stamp;
 use crate::wire::{self, request, weight};
 
 /// The message of an `InvokeHookRequest` in its frame.
@@ -32,7 +33,25 @@ pub fn decode_reply<P: DeserializeOwned>(
     plugin: &str,
     request_id: &str,
 ) -> Result<Option<PluginResult<P>>, String> {
-    match hook_reply(message, Expected { plugin, request_id, stamp: None }) {
+    decode(message, Expected { plugin, request_id, stamp: None })
+}
+
+/// The same of a call with the stamp of this number and hash, each in 16 digits.
+pub fn decode_stamped_reply<P: DeserializeOwned>(
+    message: &[u8],
+    plugin: &str,
+    request_id: &str,
+    (number, hash): (u64, u64),
+) -> Result<Option<PluginResult<P>>, String> {
+    let stamp = Some(&Stamp::new(number, hash));
+    decode(message, Expected { plugin, request_id, stamp })
+}
+
+fn decode<P: DeserializeOwned>(
+    message: &[u8],
+    expected: Expected<'_>,
+) -> Result<Option<PluginResult<P>>, String> {
+    match hook_reply(message, expected) {
         Ok(HookReply::Result(result, _)) => Ok(Some(result)),
         Ok(HookReply::Fault(_)) => Ok(None),
         Err(fault) => Err(format!("{fault:?}")),

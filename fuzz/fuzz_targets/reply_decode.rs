@@ -3,7 +3,8 @@
 #![no_main]
 
 use hookwire::hooks::{MessagePayload, ToolPreInvokePayload};
-use hookwire::internals::{decode_configs, decode_reply, reply_weight};
+use hookwire::internals::{decode_configs, decode_reply, decode_stamped_reply, reply_weight};
+use hookwire::model::STAMP_KEY;
 use hookwire_fuzz::json::to_json;
 use hookwire_fuzz::messages::Reply;
 use libfuzzer_sys::fuzz_target;
@@ -25,6 +26,12 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(ours.is_none(), error, "an error wins, and nothing else is one");
     let Some(ours) = ours else { return };
     assert_eq!(theirs.plugin_name, "Guard");
+    if let Ok(Some(proven)) = decode_stamped_reply::<Value>(bytes, "Guard", "1", (1, 0xa5)) {
+        assert_eq!(proven.continue_processing, ours.continue_processing);
+        let metadata = theirs.context.as_ref().and_then(|context| context.metadata.clone());
+        let metadata = to_json(metadata.expect("a stamp comes in a context's metadata"));
+        assert_eq!(metadata[STAMP_KEY], "000000000000000100000000000000a5");
+    }
     if let Some(context) = theirs.context {
         assert_eq!(context.global_context.unwrap_or_default().request_id, "1");
     }

@@ -2,6 +2,7 @@
 
 use hookwire::PluginContext;
 use hookwire::internals::{encode_request, encode_struct};
+use hookwire::model::STAMP_KEY;
 use hookwire_fuzz::messages::{Context, Error, GlobalContext, Reply, Request};
 use prost::Message;
 use prost_types::Struct;
@@ -107,11 +108,14 @@ pub(super) fn replies() -> Seeds {
     });
     let configs = [1, 2].map(|n| message(&json!({"name": format!("Guard{n}"), "hooks": []})));
     let configs = configs.map(|config| [&[0x0a, config.len() as u8][..], &config].concat());
+    let stamp = json!({STAMP_KEY: "000000000000000100000000000000a5", "took": 1});
+    let stamped = Context { metadata: Some(structure(stamp)), ..context() };
     let encoded = allow().encode_to_vec();
     for (name, bytes) in [
         ("a_denial", reply(Some(denied)).encode_to_vec()),
         ("an_error", Reply { error: Some(error), ..reply(None) }.encode_to_vec()),
         ("with_a_context", Reply { context: Some(context()), ..allow() }.encode_to_vec()),
+        ("with_a_stamp", Reply { context: Some(stamped), ..allow() }.encode_to_vec()),
         ("with_metrics", [&encoded[..], &metrics].concat()),
         ("twice_in_one", [&encoded[..], &encoded].concat()),
         ("without_a_verdict", reply(Some(json!({"metadata": {}}))).encode_to_vec()),
