@@ -92,7 +92,7 @@ fuzz_target!(|ops: Vec<Op>| {
         assert_eq!(queue.head_deadline(), list.first().map(|entry| entry.deadline));
         let waiting = || list.iter().filter(|entry| entry.there);
         assert_eq!(queue.earliest_deadline(), waiting().map(|entry| entry.deadline).min());
-        let even = |number: &u32| number % 2 == 0;
+        let even = |number: &u32| number.is_multiple_of(2);
         assert_eq!(queue.nobody(even), !waiting().any(|entry| even(&entry.number)));
     }
 });

@@ -15,4 +15,7 @@ pub(crate) mod state;
 pub(crate) mod task;
 pub(crate) mod transport;
 
+#[cfg(all(test, hookwire_loom))]
+mod handover_tests;
+
 pub use state::ConnectionState;
