@@ -131,7 +131,7 @@ impl PluginHandle {
         payload: &H::Payload,
         context: &mut PluginContext,
     ) -> Result<PluginResult<H::Result>, PluginError> {
-        self.invoke_hook_with::<H>(payload, context, CallOptions::new()).await
+        self.invoke(H::NAME, payload, context, CallOptions::new()).await
     }
 
     /// [`invoke_hook`](Self::invoke_hook) with options of its own.

@@ -334,6 +334,21 @@ fn a_long_key_at_any_depth_is_read_back() {
     }
 }
 
+/// The last entry of a key wins, also over one that would not fit.
+#[test]
+fn of_two_entries_with_one_key_the_last_counts_whatever_the_first_was() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Counted {
+        count: u32,
+        name: String,
+    }
+    let misfit = encode(&json!({"count": "many", "name": "x"})).unwrap();
+    let fits = encode(&json!({"name": "y", "count": 3})).unwrap();
+    let both = [misfit.clone(), fits].concat();
+    assert_eq!(decode::<Counted>(&both), Ok(Counted { count: 3, name: "y".into() }));
+    assert!(matches!(decode::<Counted>(&misfit), Err(DecodeError::Shape(_))));
+}
+
 /// The last member of a oneof wins, also over a null before it.
 #[test]
 fn an_option_is_none_only_where_prost_says_null() {
