@@ -54,6 +54,7 @@ mod pool;
 #[cfg(feature = "server")]
 pub mod server;
 mod stats;
+mod sync;
 mod trust;
 mod wire;
 

@@ -12,10 +12,13 @@ pub(crate) mod in_flight;
 pub(crate) mod message;
 pub(crate) mod outbox;
 pub(crate) mod shared;
-mod socket;
+pub(crate) mod socket;
 pub(crate) mod state;
 pub(crate) mod task;
 pub(crate) mod transport;
+
+#[cfg(all(test, hookwire_loom))]
+mod handover_tests;
 
 pub use breaker::BreakerState;
 pub use state::ConnectionState;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -14,6 +13,7 @@ use super::gauge::Gauge;
 use super::message::Freedom;
 use super::state::ConnectionState;
 use crate::config::UnixSocketConfig;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 
 /// The bounds that a connection task keeps.
 #[derive(Debug, Clone)]

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
-use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 use tokio_util::io::poll_read_buf;
 
 use super::gauge::Traffic;
@@ -20,7 +19,7 @@ use super::in_flight::InFlight;
 use super::message::{Freedom, Request, Responder};
 use super::outbox::Outbox;
 use super::transport::Transport;
-use crate::wire::{FRAME_HEADER, frame, request::Frame};
+use crate::wire::{frame::Frames, request::Frame};
 
 /// Room for a read: so much for each reply on its way. It is doubled while reads
 /// fill it, up to [`MOST_ROOM`].
@@ -52,11 +51,9 @@ pub(crate) struct Socket<T> {
     pub(crate) number: u64,
     pub(crate) in_flight: InFlight<Responder, Instant>,
     pub(crate) outbox: Outbox,
+    /// Between two reads: the beginning of a frame that is not whole.
     inbox: BytesMut,
-    codec: LengthDelimitedCodec,
-    /// Bytes of the frame that has begun and is not whole. The codec takes the
-    /// length out of the inbox early, so an empty inbox does not mean "none".
-    begun: usize,
+    frames: Frames,
     /// A reply came that was asked for.
     pub(crate) answered: bool,
     room: usize,
@@ -70,8 +67,7 @@ impl<T: Transport> Socket<T> {
             in_flight: InFlight::new(),
             outbox: Outbox::default(),
             inbox: BytesMut::new(),
-            codec: frame::codec(max_frame_len),
-            begun: 0,
+            frames: Frames::new(max_frame_len),
             answered: false,
             room: LEAST_ROOM,
         }
@@ -120,7 +116,6 @@ impl<T: Transport> Socket<T> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.eof())),
                 Poll::Ready(Ok(count)) => {
                     any = true;
-                    self.begun += count;
                     traffic.bytes_received.fetch_add(count as u64, Relaxed);
                     if let Err(end) = self.deliver_frames(&mut deliver) {
                         return Poll::Ready(Err(end));
@@ -159,21 +154,20 @@ impl<T: Transport> Socket<T> {
     }
 
     fn deliver_frames(&mut self, deliver: &mut impl FnMut(Delivery)) -> Result<(), End> {
-        while let Some(message) = self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
+        while let Some(message) = self.frames.next(&mut self.inbox).map_err(End::Framing)? {
             let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
-            self.begun -= FRAME_HEADER + message.len();
             self.answered = true;
             deliver((responder, message.freeze()));
         }
         // Left alone, it would pass for the beginning of the next reply.
-        if self.begun > 0 && self.in_flight.is_empty() {
+        if !self.inbox.is_empty() && self.in_flight.is_empty() {
             return Err(End::Unasked);
         }
         Ok(())
     }
 
     fn eof(&self) -> End {
-        if self.begun == 0 {
+        if self.inbox.is_empty() {
             return End::Eof;
         }
         let reason = "the connection ended within a frame";

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::de::read_struct;
 use super::ser::write_struct;
+use super::weight::Part;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, read_any_layout};
 use crate::config::BigIntegers;
@@ -39,7 +40,8 @@ fn encode_raw(value: &Value) -> Vec<u8> {
 }
 
 fn decode<T: serde::de::DeserializeOwned>(message: &[u8]) -> Result<T, DecodeError> {
-    read_any_layout::<prost_types::Struct, _>(message, |message| read_struct(message))
+    let read = |message: &[u8]| read_struct(message);
+    read_any_layout::<prost_types::Struct, _, _>(message, Part::Object, read)
 }
 
 fn to_prost(value: &Value) -> prost_types::Value {

@@ -224,14 +224,7 @@ where
         }
         let in_flight = this.in_flight();
         this.gauge().set_in_flight(in_flight);
-        if !done {
-            return Poll::Pending;
-        }
-        if this.gauge().load() > 0 {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(())
+        if done { this.poll_late(cx, &Loss::Shutdown) } else { Poll::Pending }
     }
 }
 
