@@ -10,6 +10,9 @@ use tokio::net::UnixStream;
 use super::messages::{Reply, Request, answer, frame};
 use super::record::Record;
 
+/// The length in front of a message.
+const HEADER: usize = 4;
+
 /// Dropping it closes the connection.
 pub(crate) struct Connection {
     /// How many connections the server had accepted before this one.
@@ -24,11 +27,13 @@ impl Connection {
         Self { number, stream, inbox: BytesMut::new(), record }
     }
 
-    /// The next request; an `UnexpectedEof` once the client has closed.
+    /// The next request; an `UnexpectedEof` once the client has closed. Dropped
+    /// half-way it loses nothing: the next one goes on from there.
     pub(crate) async fn request(&mut self) -> io::Result<Request> {
-        self.fill(4).await?;
-        let size = self.inbox.get_u32() as usize;
-        self.fill(size).await?;
+        self.fill(HEADER).await?;
+        let size = (&self.inbox[..HEADER]).get_u32() as usize;
+        self.fill(HEADER + size).await?;
+        self.inbox.advance(HEADER);
         let request = Request::read(&self.inbox.split_to(size));
         self.record.request(&request);
         Ok(request)
@@ -49,6 +54,16 @@ impl Connection {
     pub(crate) async fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
         self.fill(count).await?;
         Ok(self.inbox.split_to(count).to_vec())
+    }
+
+    /// Takes at most `most` bytes from the socket, which the next requests are read
+    /// from: a reader that is slower than its client writes.
+    pub(crate) async fn sip(&mut self, most: usize) -> io::Result<()> {
+        let mut limited = (&mut self.stream).take(most as u64);
+        match limited.read_buf(&mut self.inbox).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
     }
 
     async fn fill(&mut self, size: usize) -> io::Result<()> {
