@@ -1,0 +1,165 @@
+//! What a run came to, for people and for programs, and which promises it broke.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::process::Holdings;
+use crate::run::Outcome;
+use crate::soak::{Drift, FLAT};
+
+/// What the allocator may have lent out more than before without it being a leak:
+/// runtimes keep a queue here and a buffer there.
+const BYTES_ALLOWED: usize = 256 * 1024;
+
+/// The share of seekers that must have an answer within a second.
+const FOUND: f64 = 0.99;
+
+/// As the last line of `--json` has it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) calls: u64,
+    pub(crate) faults: BTreeMap<String, u64>,
+    pub(crate) mismatched: u64,
+    pub(crate) executed_twice: u64,
+    pub(crate) hung: u64,
+    pub(crate) leaked_tasks: usize,
+    pub(crate) leaked_fds: usize,
+    pub(crate) recovered_within_1s: f64,
+    pub(crate) seconds: f64,
+
+    pub(crate) leaked_bytes: usize,
+    pub(crate) wrong_state: usize,
+    pub(crate) outcomes: BTreeMap<&'static str, u64>,
+    pub(crate) worst_hung_ms: f64,
+    pub(crate) hooks_run: u64,
+    /// Calls that allowed it.
+    pub(crate) repeated: u64,
+    pub(crate) answered_without_run: u64,
+    pub(crate) run_though_unsent: u64,
+    pub(crate) too_late_to_judge: u64,
+    /// Beyond deadline + 50 ms, by no more than the machine.
+    pub(crate) late_as_the_machine: u64,
+    pub(crate) worst_late_ms: f64,
+    pub(crate) worst_machine_ms: f64,
+    pub(crate) outages: u64,
+    pub(crate) recovery_p50_ms: f64,
+    pub(crate) recovery_p99_ms: f64,
+    pub(crate) recovery_max_ms: f64,
+    /// The promises that were broken, in words.
+    pub(crate) broken: Vec<String>,
+}
+
+impl Report {
+    pub(crate) fn new(outcome: &Outcome, leaked: Holdings, drifts: &[Drift]) -> Self {
+        let Outcome { tally, executions, faults, late, recovery, wrong_state, took } = outcome;
+        let mut report = Self {
+            calls: tally.calls,
+            faults: faults.clone(),
+            mismatched: tally.mismatched,
+            executed_twice: executions.twice,
+            hung: late.hung + tally.never_ended,
+            leaked_tasks: leaked.tasks,
+            leaked_fds: leaked.fds,
+            recovered_within_1s: recovery.within_a_second,
+            seconds: took.as_secs_f64(),
+            leaked_bytes: leaked.bytes,
+            wrong_state: wrong_state.len(),
+            outcomes: tally.outcomes.clone(),
+            worst_hung_ms: millis(late.worst_hung),
+            hooks_run: executions.all,
+            repeated: executions.repeated,
+            answered_without_run: tally.never_ran,
+            run_though_unsent: executions.false_unsent,
+            too_late_to_judge: executions.too_late,
+            late_as_the_machine: late.explained,
+            worst_late_ms: millis(late.worst_explained),
+            worst_machine_ms: millis(late.worst_machine),
+            outages: recovery.outages,
+            recovery_p50_ms: millis(recovery.p50),
+            recovery_p99_ms: millis(recovery.p99),
+            recovery_max_ms: millis(recovery.max),
+            broken: Vec::new(),
+        };
+        report.broken = report.broken_promises();
+        let unsteady = drifts.iter().filter(|drift| drift.worst > FLAT);
+        report.broken.extend(unsteady.map(|drift| format!("{} not flat", drift.what)));
+        report
+    }
+
+    fn broken_promises(&self) -> Vec<String> {
+        let counts = [
+            ("replies mismatched", self.mismatched),
+            ("answers without a run of the hook", self.answered_without_run),
+            ("hooks run twice", self.executed_twice),
+            ("hooks run though the call was not sent", self.run_though_unsent),
+            ("hooks run too late to be judged", self.too_late_to_judge),
+            ("calls hung", self.hung),
+            ("wrong states", self.wrong_state as u64),
+            ("tasks leaked", self.leaked_tasks as u64),
+            ("files leaked", self.leaked_fds as u64),
+        ];
+        let broken = counts.into_iter().filter(|(_, count)| *count > 0);
+        let mut broken: Vec<_> = broken.map(|(what, count)| format!("{count} {what}")).collect();
+        if self.leaked_bytes > BYTES_ALLOWED {
+            broken.push(format!("{} bytes leaked", self.leaked_bytes));
+        }
+        if self.outages > 0 && self.recovered_within_1s < FOUND {
+            let found = self.recovered_within_1s * 100.0;
+            broken.push(format!("only {found:.2} % answered within 1 s of a return"));
+        }
+        broken
+    }
+
+    pub(crate) fn print(&self) {
+        let Self { seconds, calls, hooks_run, .. } = self;
+        let rate = *calls as f64 / seconds;
+        println!(
+            "calls                {calls} in {seconds:.1} s ({rate:.0}/s), {hooks_run} hooks run"
+        );
+        list("how they ended", &self.outcomes);
+        let faults: u64 = self.faults.values().sum();
+        println!("faults               {faults}");
+        list("by kind", &self.faults);
+        println!("mismatched           {}", self.mismatched);
+        println!(
+            "executed twice       {} (of calls that allow it: {})",
+            self.executed_twice, self.repeated
+        );
+        println!("answered, not run    {}", self.answered_without_run);
+        println!("run, though unsent   {}", self.run_though_unsent);
+        println!("run too late to tell {}", self.too_late_to_judge);
+        println!(
+            "hung                 {} past deadline + 50 ms, at most {:.0} ms",
+            self.hung, self.worst_hung_ms
+        );
+        println!(
+            "                     {} more were late, at most {:.0} ms, and so was the machine (at most {:.0} ms)",
+            self.late_as_the_machine, self.worst_late_ms, self.worst_machine_ms
+        );
+        println!("wrong state          {}", self.wrong_state);
+        println!(
+            "leaked               {} tasks, {} fds, {} bytes (up to {BYTES_ALLOWED} is what runtimes keep)",
+            self.leaked_tasks, self.leaked_fds, self.leaked_bytes
+        );
+        println!(
+            "recovery             {} outages; answers after p50 {:.1} ms, p99 {:.1} ms, at most {:.1} ms; {:.2} % within 1 s",
+            self.outages,
+            self.recovery_p50_ms,
+            self.recovery_p99_ms,
+            self.recovery_max_ms,
+            self.recovered_within_1s * 100.0
+        );
+    }
+}
+
+fn list<K: AsRef<str>>(title: &str, counts: &BTreeMap<K, u64>) {
+    let counts: Vec<_> =
+        counts.iter().map(|(name, count)| format!("{} {count}", name.as_ref())).collect();
+    println!("  {title}: {}", counts.join(", "));
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e5).round() / 100.0
+}
