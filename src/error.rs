@@ -45,6 +45,8 @@ pub enum ErrorKind {
     Overloaded,
     /// The plugin cannot be reached.
     Unavailable,
+    /// The other side of the socket is not the one that the configuration trusts.
+    Untrusted,
     /// The connection was lost while the call was on its way.
     Disconnected,
     /// The deadline passed.
@@ -53,7 +55,7 @@ pub enum ErrorKind {
     Shutdown,
     /// The server broke the framing rules.
     Framing,
-    /// The reply belongs to another request.
+    /// The reply belongs to another request, or cannot be proven not to.
     Mismatch,
     /// The reply could not be understood.
     Undecodable,
@@ -78,6 +80,7 @@ impl ErrorKind {
             Self::RequestTooLarge => "request_too_large",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
+            Self::Untrusted => "untrusted",
             Self::Disconnected => "disconnected",
             Self::Timeout => "timeout",
             Self::Shutdown => "shutdown",
@@ -182,6 +185,16 @@ pub enum Cause {
         #[source]
         error: Arc<io::Error>,
     },
+    /// Who listens there is refused by `peer_uids`, `peer_gids` or `trust_path`. No byte
+    /// was sent to it. It is tried again in the background, as a plugin that is down.
+    #[error("the plugin's server is not trusted ({attempts} attempts in a row failed): {error}")]
+    Untrusted {
+        /// Consecutive failed attempts, at the time of the answer.
+        attempts: u32,
+        /// What was found and what was expected, of the last attempt.
+        #[source]
+        error: Arc<io::Error>,
+    },
     /// The connection ended while the call was on its way.
     #[error("the connection was lost: {0}")]
     Disconnected(#[source] Arc<io::Error>),
@@ -210,6 +223,12 @@ pub enum Cause {
         /// The field that gave it away.
         field: &'static str,
     },
+    /// The plugin is called with stamps and the reply brought none back, so it may
+    /// belong to another request, and the connection was closed.
+    #[error(
+        "the reply does not bring back the stamp of this request, so it was discarded and the connection closed; the plugin must leave `hookwire.stamp` in its context's metadata, or be called without `stamp`"
+    )]
+    Unproven,
     /// The reply could not be understood, so the connection was closed.
     #[error("the reply could not be decoded: {0}")]
     Undecodable(String),
@@ -306,11 +325,12 @@ impl PluginError {
             Cause::RequestTooLarge { .. } => ErrorKind::RequestTooLarge,
             Cause::Overloaded { .. } => ErrorKind::Overloaded,
             Cause::Unavailable { .. } => ErrorKind::Unavailable,
+            Cause::Untrusted { .. } => ErrorKind::Untrusted,
             Cause::Disconnected(_) | Cause::ClosedAfterFault(_) => ErrorKind::Disconnected,
             Cause::Timeout { .. } => ErrorKind::Timeout,
             Cause::Shutdown => ErrorKind::Shutdown,
             Cause::Framing(_) => ErrorKind::Framing,
-            Cause::Mismatch { .. } => ErrorKind::Mismatch,
+            Cause::Mismatch { .. } | Cause::Unproven => ErrorKind::Mismatch,
             Cause::Undecodable(_) => ErrorKind::Undecodable,
             Cause::EmptyReply => ErrorKind::EmptyReply,
             Cause::Plugin(_) => ErrorKind::Plugin,
@@ -339,6 +359,7 @@ impl PluginError {
                 self.kind(),
                 ErrorKind::Overloaded
                     | ErrorKind::Unavailable
+                    | ErrorKind::Untrusted
                     | ErrorKind::Disconnected
                     | ErrorKind::Timeout
             )

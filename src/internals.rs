@@ -19,7 +19,7 @@ pub fn encode_request<T: Serialize + ?Sized>(
     payload: &T,
     context: &PluginContext,
 ) -> Option<Vec<u8>> {
-    request::invoke_hook(hook_type, plugin, payload, context, BigIntegers::Refuse, 256).ok()
+    request::invoke_hook(hook_type, plugin, payload, context, None, BigIntegers::Refuse, 256).ok()
 }
 
 /// Reads an `InvokeHookResponse` as the client does.
@@ -28,7 +28,7 @@ pub fn decode_reply<P: DeserializeOwned>(
     plugin: &str,
     request_id: &str,
 ) -> Result<Option<PluginResult<P>>, String> {
-    match hook_reply(message, Expected { plugin, request_id }) {
+    match hook_reply(message, Expected { plugin, request_id, stamp: None }) {
         Ok(HookReply::Result(result, _)) => Ok(Some(result)),
         Ok(HookReply::Fault(_)) => Ok(None),
         Err(fault) => Err(format!("{fault:?}")),

@@ -54,6 +54,7 @@ mod pool;
 #[cfg(feature = "server")]
 pub mod server;
 mod stats;
+mod trust;
 mod wire;
 
 #[cfg(feature = "internals")]

@@ -33,6 +33,7 @@ impl Counters {
             ErrorKind::Mismatch => &self.mismatches,
             ErrorKind::Overloaded
             | ErrorKind::Unavailable
+            | ErrorKind::Untrusted
             | ErrorKind::UnregisteredHook
             | ErrorKind::InvalidRequest
             | ErrorKind::RequestTooLarge
@@ -105,10 +106,11 @@ pub struct PluginStats {
     pub plugin_errors: u64,
     /// Calls that ran out of time.
     pub timeouts: u64,
-    /// Calls that were refused without being sent: no place, plugin down,
-    /// invalid request, shut down.
+    /// Calls that were refused without being sent: no place, plugin down
+    /// or not trusted, invalid request, shut down.
     pub refused: u64,
-    /// Replies that belonged to another request.
+    /// Replies that belonged to another request, or brought no stamp back where one
+    /// was sent.
     pub mismatches: u64,
     /// Calls that failed otherwise: connection lost, reply not understood.
     pub other_failures: u64,

@@ -1,4 +1,5 @@
-//! docs/reliability.md tells the truth: the tests that it names exist, and none is left out.
+//! docs/reliability.md and SECURITY.md tell the truth: the tests that they name exist,
+//! and no fault test is left out.
 
 // Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
@@ -11,16 +12,25 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The tests that each row of the tables names.
+/// The tests that each row of the table of promises names.
 fn table() -> BTreeMap<String, Vec<String>> {
-    let text = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
-    let rows = text.lines().filter_map(|line| {
+    rows_of("docs/reliability.md", "row")
+}
+
+/// The tests in the third column of a page's tables whose first column has this head.
+fn rows_of(page: &str, head: &str) -> BTreeMap<String, Vec<String>> {
+    let text = fs::read_to_string(root().join(page)).unwrap();
+    let in_table = |lines: &str| lines.starts_with(&format!("| {head} |"));
+    let tables = text.split("\n\n").filter(|lines| in_table(lines));
+    let rows = tables.flat_map(str::lines).filter_map(|line| {
         let cells: Vec<_> = line.strip_prefix("| ")?.split(" | ").collect();
         let [row, _, tests] = cells[..] else { return None };
         let tests: Vec<_> = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        (row != "row").then(|| (row.to_owned(), tests))
+        (row != head).then(|| (row.to_owned(), tests))
     });
-    rows.collect()
+    let rows: BTreeMap<_, _> = rows.collect();
+    assert!(!rows.is_empty(), "{page} has no table of {head}s");
+    rows
 }
 
 fn rust_files(below: &Path) -> Vec<PathBuf> {
@@ -52,7 +62,7 @@ fn tests_in(file: &Path) -> Vec<String> {
 fn every_test_that_the_table_names_exists() {
     let files = [rust_files(&root().join("tests")), rust_files(&root().join("src"))].concat();
     let tests: BTreeSet<_> = files.iter().flat_map(|file| tests_in(file)).collect();
-    for (row, named) in table() {
+    for (row, named) in table().into_iter().chain(rows_of("SECURITY.md", "limit")) {
         assert!(!named.is_empty(), "{row} has no test");
         for name in named {
             assert!(tests.contains(&name), "{row}: there is no test {name}");

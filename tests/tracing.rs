@@ -13,6 +13,7 @@ use hookwire::hooks::{
 use hookwire::server::{HandlerError, Handlers, PluginServer};
 use hookwire::{
     ErrorKind, PluginConfig, PluginContext, PluginHandle, PluginResult, PluginViolation,
+    UnixSocketConfig,
 };
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -138,6 +139,33 @@ fn no_payload_no_context_and_no_secret_is_ever_traced() {
     for line in lines.iter().map(String::as_str).chain(debug.lines()) {
         assert!(!line.contains(SECRET), "{line}");
     }
+}
+
+#[test]
+fn a_refused_peer_is_told_to_the_log_with_what_was_found_and_expected() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("plugin.sock");
+    let uid = rustix::process::geteuid().as_raw();
+    let lines = traced(async {
+        let builder = PluginServer::builder().plugin("Guard", plugin()).peer_uids([uid + 1]);
+        let server = builder.bind(&socket).await.unwrap();
+        for trusted in [uid, uid + 2] {
+            let socket = UnixSocketConfig::builder(&socket).peer_uids([trusted]);
+            let config = PluginConfig::builder("Guard").unix_socket(socket).build().unwrap();
+            let mut context = PluginContext::new("request-1");
+            let payload = ToolPreInvokePayload::new(SECRET);
+            let guard = PluginHandle::connect_lazy(config);
+            guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap_err();
+        }
+        server.shutdown(Duration::from_secs(1)).await;
+    });
+    let told = |what: &str, of: u32| {
+        let refusal = format!("the other side is user {uid}, expected {of} (`peer_uids`)");
+        lines.iter().any(|line| line.contains(what) && line.contains(&refusal))
+    };
+    assert!(told("WARN hookwire::server::listener: a client was refused", uid + 1), "{lines:#?}");
+    assert!(told("plugin is down", uid + 2), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains(SECRET)), "{lines:#?}");
 }
 
 #[test]

@@ -53,7 +53,16 @@ pub fn handle_with(
     socket: &Path,
     set: impl FnOnce(UnixSocketBuilder) -> UnixSocketBuilder,
 ) -> PluginHandle {
+    handle_to(PLUGIN, socket, set)
+}
+
+/// A handle to a plugin of another name.
+pub fn handle_to(
+    plugin: &str,
+    socket: &Path,
+    set: impl FnOnce(UnixSocketBuilder) -> UnixSocketBuilder,
+) -> PluginHandle {
     let socket = set(hookwire::UnixSocketConfig::builder(socket));
-    let config = PluginConfig::builder(PLUGIN).unix_socket(socket).hook(HOOK).build();
+    let config = PluginConfig::builder(plugin).unix_socket(socket).hook(HOOK).build();
     PluginHandle::connect_lazy(config.expect("a valid configuration"))
 }

@@ -28,6 +28,7 @@ use crate::wire::reply::{
     Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
 };
 use crate::wire::request::{self, Frame};
+use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub(crate) struct Client {
     retry: RetryPolicy,
     reconnect_attempts: u32,
     big_integers: BigIntegers,
+    stamps: Option<Stamps>,
     max_frame_len: usize,
     /// The size of the last request: a good first guess for the next one's buffer.
     last_size: AtomicUsize,
@@ -61,7 +63,7 @@ impl Client {
     /// A client that connects to the plugin's Unix socket.
     pub(crate) fn over_unix(plugin: Arc<str>, config: &UnixSocketConfig) -> Self {
         let path: Arc<Path> = config.path().into();
-        let connector = UnixConnector::new(Arc::clone(&path));
+        let connector = UnixConnector::new(Arc::clone(&path), config.into());
         Self::new(plugin, path, config, move || connector.clone())
     }
 
@@ -82,6 +84,7 @@ impl Client {
             retry: config.retry(),
             reconnect_attempts: config.reconnect_attempts(),
             big_integers: config.big_integers(),
+            stamps: config.stamp().then(Stamps::default),
             max_frame_len: config.max_frame_len(),
             last_size: AtomicUsize::new(0),
         }
@@ -100,11 +103,14 @@ impl Client {
         R: DeserializeOwned,
     {
         Counters::add(&self.counters.calls);
-        let outcome = match self.encode(hook_type, payload, context) {
+        let stamp = self.stamps.as_ref().map(Stamps::next);
+        let stamp = stamp.as_ref();
+        let outcome = match self.encode(hook_type, payload, context, stamp) {
             Ok(frame) => {
                 self.exchange(frame, options, |message| {
                     let request_id = &context.global_context.request_id;
-                    hook_reply(message, Expected { plugin: &self.shared.plugin, request_id })
+                    let plugin = &self.shared.plugin;
+                    hook_reply(message, Expected { plugin, request_id, stamp })
                 })
                 .await
             }
@@ -199,12 +205,21 @@ impl Client {
         hook_type: &str,
         payload: &P,
         context: &PluginContext,
+        stamp: Option<&Stamp>,
     ) -> Result<Frame, Cause> {
         let capacity = self.last_size.load(Relaxed).next_multiple_of(64).max(256);
         let plugin = &self.shared.plugin;
-        let frame =
-            request::invoke_hook(hook_type, plugin, payload, context, self.big_integers, capacity)
-                .map_err(Cause::InvalidRequest)?;
+        let big_integers = self.big_integers;
+        let frame = request::invoke_hook(
+            hook_type,
+            plugin,
+            payload,
+            context,
+            stamp,
+            big_integers,
+            capacity,
+        )
+        .map_err(Cause::InvalidRequest)?;
         let size = frame.len() - FRAME_HEADER;
         if size > self.max_frame_len {
             return Err(Cause::RequestTooLarge { size, limit: self.max_frame_len });
@@ -233,6 +248,7 @@ impl Client {
                     ReplyFault::Mismatch { field } => {
                         (Suspicion::Mismatch, Cause::Mismatch { field })
                     }
+                    ReplyFault::Unproven => (Suspicion::Unproven, Cause::Unproven),
                     ReplyFault::Empty => (Suspicion::Empty, Cause::EmptyReply),
                     ReplyFault::Undecodable(error) => {
                         (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))

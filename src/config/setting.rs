@@ -142,6 +142,27 @@ impl Setting for Vec<String> {
     }
 }
 
+/// User or group ids.
+impl Setting for Vec<u32> {
+    type Bounds = ();
+
+    fn read(value: &Value, (): &()) -> Option<Self> {
+        // The largest number is the system's "no id".
+        let id = |item| u32::read(item, &(0..=u32::MAX - 1));
+        value.as_array()?.iter().map(id).collect()
+    }
+
+    fn rule((): &()) -> String {
+        "a list of ids, whole numbers from 0 to 4294967294".into()
+    }
+}
+
+impl Knob for Vec<u32> {
+    fn write(&self) -> Value {
+        self.as_slice().into()
+    }
+}
+
 impl Setting for Vec<Object> {
     type Bounds = ();
 

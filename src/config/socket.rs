@@ -38,7 +38,10 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const MAX_IDLE: Duration = Duration::from_secs(299);
 
 macro_rules! knobs {
-    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $bounds:expr;)+) => {
+    (
+        $($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $bounds:expr;)+
+        @ids $($(#[$ids_doc:meta])* $ids:ident;)+
+    ) => {
         /// Where a plugin listens, and how it may be called.
         ///
         /// Only `path` is needed, everything else has a default. In a file, durations
@@ -64,9 +67,10 @@ macro_rules! knobs {
         pub struct UnixSocketConfig {
             path: PathBuf,
             $($name: $type,)+
+            $($ids: Vec<u32>,)+
         }
 
-        const KEYS: &[&str] = &["path", $(stringify!($name),)+];
+        const KEYS: &[&str] = &["path", $(stringify!($name),)+ $(stringify!($ids),)+];
 
         impl UnixSocketConfig {
             /// Starts a configuration of the socket at `path`, which must be absolute
@@ -85,11 +89,16 @@ macro_rules! knobs {
                 self.$name
             })+
 
+            $($(#[$ids_doc])* #[must_use] pub fn $ids(&self) -> &[u32] {
+                &self.$ids
+            })+
+
             /// Everything, as a file would hold it.
             fn entry(&self) -> Object {
                 let mut entry = Object::new();
                 entry.insert("path".into(), path_value(&self.path));
                 $(entry.insert(stringify!($name).into(), self.$name.write());)+
+                $(entry.insert(stringify!($ids).into(), self.$ids.write());)+
                 entry
             }
 
@@ -99,6 +108,7 @@ macro_rules! knobs {
                 let mut config = Self {
                     path: read_path(&mut section),
                     $($name: section.read(stringify!($name), &$bounds).unwrap_or($default),)+
+                    $($ids: section.read(stringify!($ids), &()).unwrap_or_default(),)+
                 };
                 config.settle_backoff(&mut section);
                 refuse_unknown_keys(&mut section);
@@ -109,6 +119,10 @@ macro_rules! knobs {
         impl UnixSocketBuilder {
             $($(#[$doc])* pub fn $name(self, $name: $type) -> Self {
                 self.set(stringify!($name), $name.write())
+            })+
+
+            $($(#[$ids_doc])* pub fn $ids(self, $ids: impl IntoIterator<Item = u32>) -> Self {
+                self.set(stringify!($ids), Vec::from_iter($ids).write())
             })+
         }
     };
@@ -150,12 +164,30 @@ knobs! {
     /// Whether connecting asks the server about the plugin: its name is compared exactly,
     /// its configuration merged. The checks on replies are always on. Default true.
     verify: bool = true, ();
+    /// Whether each call carries a stamp in its context's metadata, under
+    /// [`STAMP_KEY`](crate::model::STAMP_KEY), that its reply must bring back: a result
+    /// is then proven to belong to its call, whatever the server does. The plugin must
+    /// leave the key where it is. Default false.
+    stamp: bool = false, ();
     /// The largest message in either direction, in bytes. Default 16777216 (16 MiB, the
     /// limit of the reference server), from 1024 to 4294967295 (its length has 4 bytes).
     max_frame_len: usize = DEFAULT_MAX_FRAME_LEN, 1024..=u32::MAX as usize;
     /// What happens to integers that the wire cannot carry exactly. Default
     /// [`BigIntegers::Refuse`].
     big_integers: BigIntegers = BigIntegers::default(), ();
+    /// Whether the socket's path is looked at before connecting: there must be a socket
+    /// and no symbolic link on the way to it; it and every directory above it must belong
+    /// to root, to this process's user or to one of `peer_uids`; and nobody else may be
+    /// able to put something in its place. Default false.
+    trust_path: bool = false, ();
+
+    @ids
+    /// The users that the plugin's server may run as, looked at after connecting and
+    /// before anything is sent: the kernel says who began to listen. Default empty: any.
+    peer_uids;
+    /// The groups that the plugin's server may run as: its effective group, not its
+    /// supplementary ones. With `peer_uids`, both must fit. Default empty: any.
+    peer_gids;
 }
 
 impl UnixSocketConfig {

@@ -44,6 +44,7 @@ pub(crate) enum Suspicion {
     Mismatch,
     Undecodable,
     Empty,
+    Unproven,
 }
 
 impl Suspicion {
@@ -52,6 +53,7 @@ impl Suspicion {
             Self::Mismatch => "a reply on it belonged to another request",
             Self::Undecodable => "a reply on it could not be decoded",
             Self::Empty => "a reply on it held neither a result nor an error",
+            Self::Unproven => "a reply on it did not bring back the stamp of its request",
         }
     }
 }
@@ -145,7 +147,8 @@ impl Gauge {
         Some(match self.suspect_reason.load(SeqCst) {
             0 => Suspicion::Mismatch,
             1 => Suspicion::Undecodable,
-            _ => Suspicion::Empty,
+            2 => Suspicion::Empty,
+            _ => Suspicion::Unproven,
         })
     }
 

@@ -11,6 +11,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::shared::Shared;
 use crate::error::{Cause, Sent, Stage};
+use crate::trust::is_refusal;
 use crate::wire::request::Frame;
 
 /// A call, encoded by its caller.
@@ -115,6 +116,9 @@ impl Loss {
     pub(crate) fn into_cause(self, timeout: Duration) -> Cause {
         match self {
             Self::Expired(stage) => Cause::Timeout { timeout, stage },
+            Self::Unavailable { attempts, error } if is_refusal(&error) => {
+                Cause::Untrusted { attempts, error }
+            }
             Self::Unavailable { attempts, error } => Cause::Unavailable { attempts, error },
             Self::Disconnected(error) => Cause::Disconnected(error),
             Self::Faulted(reason) => Cause::ClosedAfterFault(reason),

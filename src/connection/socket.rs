@@ -7,9 +7,10 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use tokio::io::ReadBuf;
 use tokio::time::Instant;
 use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 use tokio_util::io::poll_read_buf;
@@ -21,8 +22,10 @@ use super::outbox::Outbox;
 use super::transport::Transport;
 use crate::wire::{FRAME_HEADER, frame};
 
-/// Room for a read at least; doubled while reads fill it, up to [`MOST_ROOM`].
-const LEAST_ROOM: usize = 8 * 1024;
+/// Room for a read: so much for each reply on its way, and at least that for two. It
+/// is doubled while reads fill it, up to [`MOST_ROOM`].
+const ROOM_FOR_A_REPLY: usize = 512;
+const LEAST_ROOM: usize = 2 * ROOM_FOR_A_REPLY;
 const MOST_ROOM: usize = 256 * 1024;
 
 /// Reads in one turn, after which other tasks get theirs.
@@ -104,13 +107,7 @@ impl<T: Transport> Socket<T> {
     ) -> Poll<Result<(), End>> {
         let mut any = false;
         for _ in 0..READS {
-            // Replies that callers still hold pin the buffer, so a reserve may
-            // allocate: once for many replies, not once for each.
-            if self.inbox.capacity() - self.inbox.len() < self.room / 2 {
-                self.inbox.reserve(self.room);
-            }
-            let spare = self.inbox.capacity() - self.inbox.len();
-            match poll_read_buf(Pin::new(&mut self.transport), cx, &mut self.inbox) {
+            match self.poll_fill(cx) {
                 Poll::Pending if any => return Poll::Ready(Ok(())),
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(End::Io(error))),
@@ -119,9 +116,6 @@ impl<T: Transport> Socket<T> {
                     any = true;
                     self.begun += count;
                     traffic.bytes_received.fetch_add(count as u64, Relaxed);
-                    if count == spare {
-                        self.room = (self.room * 2).min(MOST_ROOM);
-                    }
                     if let Err(end) = self.deliver_frames(&mut deliver) {
                         return Poll::Ready(Err(end));
                     }
@@ -130,6 +124,32 @@ impl<T: Transport> Socket<T> {
         }
         cx.waker().wake_by_ref();
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads once into the inbox: how many bytes.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let transport = Pin::new(&mut self.transport);
+        if self.in_flight.is_empty() && self.inbox.capacity() == 0 {
+            // A quiet socket has no inbox and needs none: what comes now is its end,
+            // or nothing that was asked for.
+            let mut unasked = [0; 64];
+            let mut unasked = ReadBuf::new(&mut unasked);
+            ready!(transport.poll_read(cx, &mut unasked))?;
+            self.inbox.extend_from_slice(unasked.filled());
+            return Poll::Ready(Ok(unasked.filled().len()));
+        }
+        let room = (self.in_flight.len() * ROOM_FOR_A_REPLY).clamp(self.room, MOST_ROOM);
+        // Replies that callers still hold pin the buffer, so a reserve may
+        // allocate: once for many replies, not once for each.
+        if self.inbox.capacity() - self.inbox.len() < room / 2 {
+            self.inbox.reserve(room);
+        }
+        let spare = self.inbox.capacity() - self.inbox.len();
+        let count = ready!(poll_read_buf(transport, cx, &mut self.inbox))?;
+        if count == spare {
+            self.room = (2 * room).min(MOST_ROOM);
+        }
+        Poll::Ready(Ok(count))
     }
 
     fn deliver_frames(&mut self, deliver: &mut impl FnMut(Delivery)) -> Result<(), End> {

@@ -5,6 +5,8 @@ use std::{io, path::Path, pin::Pin, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
+use crate::trust::Trust;
+
 /// What a connection task reads from and writes to.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
@@ -21,15 +23,16 @@ pub(crate) trait Connector: Send + 'static {
     fn connect(&mut self) -> Connecting<Self::Transport>;
 }
 
-/// Connects to a plugin's Unix socket.
+/// Connects to a plugin's Unix socket, if who listens there is to be trusted.
 #[derive(Debug, Clone)]
 pub(crate) struct UnixConnector {
     path: Arc<Path>,
+    trust: Arc<Trust>,
 }
 
 impl UnixConnector {
-    pub(crate) fn new(path: Arc<Path>) -> Self {
-        Self { path }
+    pub(crate) fn new(path: Arc<Path>, trust: Trust) -> Self {
+        Self { path, trust: Arc::new(trust) }
     }
 }
 
@@ -37,8 +40,13 @@ impl Connector for UnixConnector {
     type Transport = UnixStream;
 
     fn connect(&mut self) -> Connecting<UnixStream> {
-        let path = Arc::clone(&self.path);
-        Box::pin(async move { UnixStream::connect(path).await })
+        let Self { path, trust } = self.clone();
+        Box::pin(async move {
+            trust.check_path(&path)?;
+            let stream = UnixStream::connect(&path).await?;
+            trust.check_peer(&stream)?;
+            Ok(stream)
+        })
     }
 }
 

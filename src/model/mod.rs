@@ -23,7 +23,7 @@ pub(crate) use context::ReplyContext;
 pub(crate) use redact::{Redacted, Size, redacted_debug};
 pub(crate) use setters::setters;
 
-pub use context::{GlobalContext, PluginContext, User};
+pub use context::{GlobalContext, PluginContext, STAMP_KEY, User};
 pub use denial::{DenialMetadata, DenialMetric};
 pub use result::PluginResult;
 pub use secret::Secret;

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::listener::{self, Run};
+use super::listener::{self, Guarded, Run};
 use super::{Plugin, PluginInfo, PluginServer, PluginService, socket_file};
 use crate::config::BigIntegers;
+use crate::trust::Peers;
 use crate::wire::frame::DEFAULT_MAX_FRAME_LEN;
 
 /// Describes a [`PluginServer`]: its plugins and its limits.
@@ -34,6 +35,9 @@ pub struct PluginServerBuilder {
     pub(super) max_frame_len: usize,
     pub(super) idle_timeout: Duration,
     pub(super) big_integers: BigIntegers,
+    peer_uids: Vec<u32>,
+    peer_gids: Vec<u32>,
+    socket_mode: u32,
 }
 
 impl Default for PluginServerBuilder {
@@ -43,6 +47,9 @@ impl Default for PluginServerBuilder {
             max_frame_len: DEFAULT_MAX_FRAME_LEN,
             idle_timeout: Duration::from_secs(300),
             big_integers: BigIntegers::default(),
+            peer_uids: Vec::new(),
+            peer_gids: Vec::new(),
+            socket_mode: 0o600,
         }
     }
 }
@@ -75,6 +82,36 @@ impl PluginServerBuilder {
         self
     }
 
+    /// The users that may call, as the kernel says after they connected. Any other is
+    /// closed before a byte is read, with a warning in the log. Default empty: whoever
+    /// the [mode](Self::socket_mode) of the socket lets connect.
+    pub fn peer_uids(mut self, uids: impl IntoIterator<Item = u32>) -> Self {
+        self.peer_uids = uids.into_iter().collect();
+        self
+    }
+
+    /// The groups that may call: the effective group of a client, not its
+    /// supplementary ones. With [`peer_uids`](Self::peer_uids), both must fit.
+    /// Default empty: any.
+    pub fn peer_gids(mut self, gids: impl IntoIterator<Item = u32>) -> Self {
+        self.peer_gids = gids.into_iter().collect();
+        self
+    }
+
+    /// The permissions of the socket file: who may write may connect. Default 0600: this
+    /// process's user, and root. To let others in, widen it (`0o666`) and name them in
+    /// [`peer_uids`](Self::peer_uids).
+    ///
+    /// ```
+    /// use hookwire::server::PluginServer;
+    ///
+    /// let for_the_gateway = PluginServer::builder().socket_mode(0o666).peer_uids([990]);
+    /// ```
+    pub fn socket_mode(mut self, mode: u32) -> Self {
+        self.socket_mode = mode;
+        self
+    }
+
     /// The plugins without a socket, to serve streams that are already connected.
     ///
     /// # Errors
@@ -86,7 +123,7 @@ impl PluginServerBuilder {
 
     /// Listens on `path` and serves in the background, on the current runtime.
     ///
-    /// The socket has mode 0600 before anybody can connect to it. A socket file
+    /// The socket has its mode before anybody can connect to it. A socket file
     /// that nobody listens on is replaced.
     ///
     /// # Errors
@@ -100,10 +137,13 @@ impl PluginServerBuilder {
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn bind(self, path: impl AsRef<Path>) -> io::Result<PluginServer> {
+        let peers = Peers::new(&self.peer_uids, &self.peer_gids);
+        let mode = self.socket_mode;
         let service = self.build()?;
-        let (socket, file) = socket_file::listen(path.as_ref()).await?;
+        let (listener, file) = socket_file::listen(path.as_ref(), mode).await?;
         let (run, stop) = watch::channel(Run::Serve);
-        let listener = tokio::spawn(listener::run(socket, service.clone(), stop));
+        let guarded = Guarded { listener, peers };
+        let listener = tokio::spawn(listener::run(guarded, service.clone(), stop));
         Ok(PluginServer { service, run, listener, file })
     }
 }
@@ -116,6 +156,9 @@ impl fmt::Debug for PluginServerBuilder {
             .field("max_frame_len", &self.max_frame_len)
             .field("idle_timeout", &self.idle_timeout)
             .field("big_integers", &self.big_integers)
+            .field("peer_uids", &self.peer_uids)
+            .field("peer_gids", &self.peer_gids)
+            .field("socket_mode", &format_args!("{:04o}", self.socket_mode))
             .finish()
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::PluginService;
+use crate::trust::Peers;
 
 /// How long not to accept after a failure such as too many open files: trying
 /// again at once would fail again, and keep a core busy.
@@ -38,11 +39,25 @@ pub(super) trait Accept: Send + 'static {
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-impl Accept for UnixListener {
+/// A socket that serves only some of those who can connect to it.
+#[derive(Debug)]
+pub(super) struct Guarded {
+    pub(super) listener: UnixListener,
+    pub(super) peers: Peers,
+}
+
+impl Accept for Guarded {
     type Stream = UnixStream;
 
+    /// The next client that may be served; others are closed before a byte is read.
     async fn accept(&mut self) -> io::Result<UnixStream> {
-        Ok(UnixListener::accept(self).await?.0)
+        loop {
+            let (stream, _) = self.listener.accept().await?;
+            let Err(error) = self.peers.check(&stream) else { return Ok(stream) };
+            let local = stream.local_addr().ok();
+            let socket = local.as_ref().and_then(|local| local.as_pathname());
+            tracing::warn!(?socket, %error, "a client was refused");
+        }
     }
 }
 

@@ -131,6 +131,9 @@ impl<'a> HookCall<'a> {
 
     /// Replies, with a context that may have been changed.
     ///
+    /// It must keep what is under [`STAMP_KEY`](crate::model::STAMP_KEY) in its
+    /// metadata: callers that use stamps take no reply without it.
+    ///
     /// # Errors
     /// As [`reply`](Self::reply).
     pub fn reply_with_context<R: Serialize>(

@@ -1,4 +1,4 @@
-//! The socket file: made for its owner alone, removed by nobody but its maker.
+//! The socket file: made for those it is for, removed by nobody but its maker.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -47,7 +47,7 @@ impl Drop for SocketFile {
 }
 
 /// Listens on `path`, in place of a socket file that nobody listens on.
-pub(super) async fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+pub(super) async fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     remove_stale(path).await?;
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AddrInUse => in_use(path),
@@ -59,7 +59,7 @@ pub(super) async fn listen(path: &Path) -> io::Result<(UnixListener, SocketFile)
     let id = file_id(path).map_err(failed)?;
     let file = SocketFile { path: path.to_owned(), id: Some(id) };
     // Nobody can connect before `listen`, so nobody is ahead of the mode.
-    fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
     Ok((socket.listen(BACKLOG).map_err(failed)?, file))
 }
 

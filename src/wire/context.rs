@@ -8,14 +8,16 @@ use super::DecodeError;
 use super::error::Refused;
 use super::reader::{Field, Reader};
 use super::ser::write_struct;
+use super::stamp::Stamp;
 use super::writer::Writer;
 use crate::model::{Object, PluginContext, User};
 
-/// Writes `context` as a PluginContext under `tag`.
+/// Writes `context` as a PluginContext under `tag`, with the stamp of the call if it has one.
 pub(crate) fn write_context(
     writer: &mut Writer,
     tag: u8,
     context: &PluginContext,
+    stamp: Option<&Stamp>,
 ) -> Result<(), Refused> {
     let global = &context.global_context;
     let object = |writer: &mut Writer, tag, object: &Object| {
@@ -36,7 +38,15 @@ pub(crate) fn write_context(
     object(writer, 0x3a, &global.state)?;
     writer.end(1);
     object(writer, 0x12, &context.state)?;
-    object(writer, 0x1a, &context.metadata)?;
+    match stamp {
+        None => object(writer, 0x1a, &context.metadata)?,
+        Some(stamp) => {
+            writer.begin(0x1a)?;
+            write_struct(writer, &context.metadata)?;
+            stamp.write(writer, &context.metadata)?;
+            writer.end(1);
+        }
+    }
     writer.end(1);
     Ok(())
 }

@@ -71,6 +71,7 @@ impl<'de> Decoder<'de> {
         if reader.is_empty() { Ok(kind) } else { Err(DecodeError::Unusual) }
     }
 
+    #[inline]
     fn deeper(&self) -> Result<u8, DecodeError> {
         self.depth.checked_sub(1).ok_or(DecodeError::TooDeep)
     }
@@ -180,6 +181,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
 }
 
 impl<'de> StructDecoder<'de> {
+    #[inline]
     fn entries(self) -> Result<EntryAccess<'de>, DecodeError> {
         let left = check_unique_keys(self.message)?;
         Ok(EntryAccess { reader: Reader::new(self.message), value: &[], left, depth: self.depth })

@@ -38,6 +38,7 @@ pub(super) fn check_unique_keys(message: &[u8]) -> Result<usize, DecodeError> {
 }
 
 /// A number below 128 from a key's length and ends.
+#[inline]
 fn fingerprint(key: &[u8]) -> u32 {
     let ends = match key {
         [] => 0,

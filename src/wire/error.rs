@@ -32,6 +32,11 @@ pub enum EncodeError {
     /// Payloads, states and metadata are objects.
     #[error("an object is needed here")]
     NotAnObject,
+    /// The key would be the caller's on one side and the stamp's on the other.
+    #[error(
+        "the context's metadata has a key `hookwire.stamp`, which belongs to the stamps of this plugin; rename it, or turn `stamp` off"
+    )]
+    StampKey,
     /// Only strings, and what reads like one, can be keys of an object.
     #[error("an object's key must be a string")]
     KeyNotAString,

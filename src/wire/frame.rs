@@ -29,7 +29,7 @@ mod tests {
             if size > 0 {
                 writer.string(0x0a, &vec![b'x'; size]);
             }
-            let frame = writer.into_frame().unwrap();
+            let frame = writer.take_frame().unwrap();
 
             let mut expected = BytesMut::new();
             let mut codec = codec(DEFAULT_MAX_FRAME_LEN);

@@ -16,6 +16,7 @@
 //! | `varint`, `reader`, `writer` | protobuf's primitives |
 //! | `ser`, `key`, `de`, `duplicates` | serde to and from Struct |
 //! | `context`, `request`, `reply` | the messages of a call |
+//! | `stamp` | what ties a reply to its call |
 //! | `frame` | the codec around them |
 //! | `check`, `incoming`, `outgoing` | the same messages seen from the server |
 
@@ -35,6 +36,7 @@ mod reader;
 pub(crate) mod reply;
 pub(crate) mod request;
 mod ser;
+pub(crate) mod stamp;
 #[cfg(test)]
 mod tests;
 mod varint;
@@ -76,7 +78,7 @@ where
 pub(crate) fn encode_struct<T: serde::Serialize + ?Sized>(object: &T) -> Option<Vec<u8>> {
     let mut writer = writer::Writer::with_capacity(256);
     ser::write_struct(&mut writer, object).ok()?;
-    writer.into_frame().ok()
+    writer.take_frame().ok()
 }
 
 /// Reads a Struct by itself, for benchmarks and fuzz targets.

@@ -33,19 +33,19 @@ pub(crate) fn result<R: Serialize>(
     payload_len: usize,
 ) -> Result<Frame, EncodeError> {
     let payload_len = result.modified_payload.as_ref().map_or(0, |_| payload_len);
-    let mut writer =
-        Writer::with_capacity(USUAL_RESULT + plugin.len() + payload_len).big_integers(big_integers);
+    let mut writer = Writer::with_capacity(USUAL_RESULT + plugin.len() + payload_len);
+    writer.big_integers(big_integers);
     writer.string(0x0a, plugin.as_bytes());
     write_object(&mut writer, 0x12, &ResultFields::of(result))?;
     match context {
         Returned::Nothing => {}
         Returned::Unchanged(context) => writer.string(0x1a, context),
-        Returned::Changed(context) => write_context(&mut writer, 0x1a, context)?,
+        Returned::Changed(context) => write_context(&mut writer, 0x1a, context, None)?,
     }
     if let Some(metrics) = &result.denial_metadata {
         write_denial_metadata(&mut writer, metrics)?;
     }
-    writer.into_frame()
+    writer.take_frame()
 }
 
 /// A result as the Struct has it: every key, but for the metrics, which stand
@@ -123,8 +123,8 @@ pub(crate) fn fault(
     fault: Fault<'_>,
     big_integers: BigIntegers,
 ) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::with_capacity(128 + fault.message.len() + 2 * plugin.len())
-        .big_integers(big_integers);
+    let mut writer = Writer::with_capacity(128 + fault.message.len() + 2 * plugin.len());
+    writer.big_integers(big_integers);
     write_text(&mut writer, 0x0a, plugin);
     writer.begin(0x22)?;
     write_text(&mut writer, 0x0a, fault.message);
@@ -139,7 +139,7 @@ pub(crate) fn fault(
         writer.varint(i64::from(fault.mcp_error_code) as u64);
     }
     writer.end(1);
-    writer.into_frame()
+    writer.take_frame()
 }
 
 /// What is said to a request of no known kind.
@@ -156,24 +156,26 @@ pub(crate) fn unknown_message() -> Result<Frame, EncodeError> {
 
 /// The configuration of a plugin that was found.
 pub(crate) fn config<T: Serialize>(config: &T) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::with_capacity(USUAL_RESULT).big_integers(BigIntegers::Round);
+    let mut writer = Writer::with_capacity(USUAL_RESULT);
+    writer.big_integers(BigIntegers::Round);
     writer.raw(&[0x08, 1]);
     write_object(&mut writer, 0x12, config)?;
-    writer.into_frame()
+    writer.take_frame()
 }
 
 /// "Not found" is a message of nothing but defaults: an empty one.
 pub(crate) fn no_config() -> Result<Frame, EncodeError> {
-    Writer::with_capacity(0).into_frame()
+    Writer::with_capacity(0).take_frame()
 }
 
 /// The configurations of all plugins.
 pub(crate) fn configs<'a, T: Serialize + 'a>(
     configs: impl IntoIterator<Item = &'a T>,
 ) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::with_capacity(USUAL_RESULT).big_integers(BigIntegers::Round);
+    let mut writer = Writer::with_capacity(USUAL_RESULT);
+    writer.big_integers(BigIntegers::Round);
     for config in configs {
         write_object(&mut writer, 0x0a, config)?;
     }
-    writer.into_frame()
+    writer.take_frame()
 }

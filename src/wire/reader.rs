@@ -13,6 +13,7 @@ pub(crate) enum Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    #[inline]
     pub(crate) fn bytes(self) -> Result<&'a [u8], DecodeError> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
@@ -20,6 +21,7 @@ impl<'a> Field<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn str(self) -> Result<&'a str, DecodeError> {
         utf8(self.bytes()?)
     }
@@ -43,11 +45,13 @@ impl<'a> Reader<'a> {
         Self { rest: message }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// The next field's number and content; `None` at the end.
+    #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<(u32, Field<'a>)>, DecodeError> {
         if self.rest.is_empty() {
             return Ok(None);

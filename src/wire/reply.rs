@@ -2,8 +2,8 @@
 //!
 //! Nothing on the wire ties a reply to its request but the order. So every reply
 //! is held against what was asked: the plugin's name, the request's id where a
-//! context comes back, and the verdict that each result must have. Whatever does
-//! not fit makes the whole connection suspect.
+//! context comes back, the stamp where there is one, and the verdict that each
+//! result must have. Whatever does not fit makes the whole connection suspect.
 
 use prost::Message as _;
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::context::{ContextParts, set_once};
 use super::de::read_struct;
 use super::reader::Reader;
+use super::stamp::{Stamp, StampedObject};
 use super::{DecodeError, proto, read_any_layout};
 use crate::error::PluginFault;
 use crate::model::{DenialMetadata, DenialMetric, Object, PluginResult, ReplyContext};
@@ -26,6 +27,7 @@ const UNKNOWN_MESSAGE: &str = "UNKNOWN_MESSAGE";
 pub(crate) struct Expected<'a> {
     pub(crate) plugin: &'a str,
     pub(crate) request_id: &'a str,
+    pub(crate) stamp: Option<&'a Stamp>,
 }
 
 /// A reply that is the answer to its request.
@@ -44,6 +46,8 @@ pub(crate) enum ReplyFault {
     Mismatch {
         field: &'static str,
     },
+    /// No stamp, where one was sent.
+    Unproven,
     /// Neither a result nor an error.
     Empty,
     Undecodable(DecodeError),
@@ -99,7 +103,15 @@ fn read_hook_reply<P: DeserializeOwned>(
     if context.as_ref().is_some_and(|context| context.request_id != expected.request_id) {
         return Err(ReplyFault::Mismatch { field: "request_id" });
     }
-    // An error wins over a result, and leaves the caller's context as it was.
+    // An error wins over a result, and leaves the caller's context as it was. It
+    // comes without a context, so no stamp proves it; but it allows nothing, and a
+    // result that it changed places with is found out by its stamp.
+    let context = match (context, expected.stamp) {
+        (None, Some(_)) if fault.is_none() => return Err(ReplyFault::Unproven),
+        (None, _) => None,
+        (Some(_), None) if fault.is_some() => None,
+        (Some(context), stamp) => Some(read_reply_context(context, stamp)?),
+    };
     if let Some(fault) = fault {
         return Ok(HookReply::Fault(fault));
     }
@@ -111,19 +123,35 @@ fn read_hook_reply<P: DeserializeOwned>(
     if let Some(violation) = &mut result.violation {
         violation.plugin_name.get_or_insert_with(|| expected.plugin.to_owned());
     }
-    Ok(HookReply::Result(result, context.map(read_reply_context).transpose()?))
+    Ok(HookReply::Result(result, context))
 }
 
 fn read_object(message: Option<&[u8]>) -> Result<Object, DecodeError> {
     message.map_or_else(|| Ok(Object::new()), read_struct)
 }
 
-fn read_reply_context(parts: ContextParts<'_>) -> Result<ReplyContext, DecodeError> {
+fn read_reply_context(
+    parts: ContextParts<'_>,
+    stamp: Option<&Stamp>,
+) -> Result<ReplyContext, ReplyFault> {
+    let metadata = match stamp {
+        None => read_object(parts.metadata)?,
+        Some(stamp) => read_stamped(parts.metadata.unwrap_or_default(), stamp)?,
+    };
     Ok(ReplyContext {
         global_state: parts.global_state.map(read_struct).transpose()?,
         state: read_object(parts.state)?,
-        metadata: read_object(parts.metadata)?,
+        metadata,
     })
+}
+
+fn read_stamped(metadata: &[u8], expected: &Stamp) -> Result<Object, ReplyFault> {
+    let StampedObject { object, stamp } = read_struct(metadata)?;
+    match stamp {
+        Some(stamp) if expected.is(stamp) => Ok(object),
+        Some(_) => Err(ReplyFault::Mismatch { field: "stamp" }),
+        None => Err(ReplyFault::Unproven),
+    }
 }
 
 /// A PluginError; one with an empty message is no error.

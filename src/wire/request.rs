@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::EncodeError;
 use super::context::{write_context, write_object};
+use super::stamp::Stamp;
 use super::writer::Writer;
 use crate::config::BigIntegers;
 use crate::model::PluginContext;
@@ -17,25 +18,27 @@ pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
     plugin: &str,
     payload: &T,
     context: &PluginContext,
+    stamp: Option<&Stamp>,
     big_integers: BigIntegers,
     capacity: usize,
 ) -> Result<Frame, EncodeError> {
-    let mut writer = Writer::with_capacity(capacity).big_integers(big_integers);
+    let mut writer = Writer::with_capacity(capacity);
+    writer.big_integers(big_integers);
     writer.string(0x0a, hook_type.as_bytes());
     writer.string(0x12, plugin.as_bytes());
     write_object(&mut writer, 0x1a, payload)?;
-    write_context(&mut writer, 0x22, context)?;
-    writer.into_frame()
+    write_context(&mut writer, 0x22, context, stamp)?;
+    writer.take_frame()
 }
 
 /// Asks for the configuration of `plugin`.
 pub(crate) fn get_plugin_config(plugin: &str) -> Result<Frame, EncodeError> {
     let mut writer = Writer::with_capacity(plugin.len() + 16);
     writer.string(0x0a, plugin.as_bytes());
-    writer.into_frame()
+    writer.take_frame()
 }
 
 /// Asks for all configurations: an empty message.
 pub(crate) fn get_plugin_configs() -> Result<Frame, EncodeError> {
-    Writer::with_capacity(0).into_frame()
+    Writer::with_capacity(0).take_frame()
 }

@@ -79,6 +79,7 @@ impl<'w> Encoder<'w> {
         }
     }
 
+    #[inline]
     fn number(self, value: f64) -> Result<(), Refused> {
         if !value.is_finite() {
             return Err(EncodeError::NotFinite.into());
@@ -87,6 +88,7 @@ impl<'w> Encoder<'w> {
         self.scalar([NUMBER, a, b, c, d, e, f, g, h])
     }
 
+    #[inline]
     fn integer(self, magnitude: u128, value: f64) -> Result<(), Refused> {
         if magnitude > u128::from(MAX_EXACT_INTEGER)
             && self.writer.big_integers == BigIntegers::Refuse
@@ -120,8 +122,7 @@ impl<'w> Encoder<'w> {
         // What cannot hold a value any more is refused even when empty, so that
         // the limit does not depend on what is inside.
         writer.check_room(if kind == OBJECT { 4 } else { 3 })?;
-        writer.begin(tag)?;
-        writer.begin(kind)?;
+        writer.begin_two(tag, kind)?;
         Ok(Compound { writer, close })
     }
 
@@ -145,45 +146,59 @@ impl<'w> ser::Serializer for Encoder<'w> {
     type SerializeStruct = Fields<'w>;
     type SerializeStructVariant = Compound<'w>;
 
+    #[inline]
     fn serialize_bool(self, v: bool) -> Result<(), Refused> {
         self.scalar([BOOL, u8::from(v)])
     }
+    #[inline]
     fn serialize_i8(self, v: i8) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
+    #[inline]
     fn serialize_i16(self, v: i16) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
+    #[inline]
     fn serialize_i32(self, v: i32) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
+    #[inline]
     fn serialize_i64(self, v: i64) -> Result<(), Refused> {
         self.integer(u128::from(v.unsigned_abs()), v as f64)
     }
+    #[inline]
     fn serialize_i128(self, v: i128) -> Result<(), Refused> {
         self.integer(v.unsigned_abs(), v as f64)
     }
+    #[inline]
     fn serialize_u8(self, v: u8) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
+    #[inline]
     fn serialize_u16(self, v: u16) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
+    #[inline]
     fn serialize_u32(self, v: u32) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
+    #[inline]
     fn serialize_u64(self, v: u64) -> Result<(), Refused> {
         self.integer(u128::from(v), v as f64)
     }
+    #[inline]
     fn serialize_u128(self, v: u128) -> Result<(), Refused> {
         self.integer(v, v as f64)
     }
+    #[inline]
     fn serialize_f32(self, v: f32) -> Result<(), Refused> {
         self.number(f64::from(v))
     }
+    #[inline]
     fn serialize_f64(self, v: f64) -> Result<(), Refused> {
         self.number(v)
     }
+    #[inline]
     fn serialize_char(self, v: char) -> Result<(), Refused> {
         self.serialize_str(v.encode_utf8(&mut [0; 4]))
     }
@@ -211,22 +226,28 @@ impl<'w> ser::Serializer for Encoder<'w> {
             }
         }
     }
+    #[inline]
     fn serialize_bytes(self, v: &[u8]) -> Result<(), Refused> {
         // As serde_json does: JSON has no bytes.
         self.collect_seq(v)
     }
+    #[inline]
     fn serialize_none(self) -> Result<(), Refused> {
         self.serialize_unit()
     }
+    #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
         value.serialize(self)
     }
+    #[inline]
     fn serialize_unit(self) -> Result<(), Refused> {
         self.scalar([NULL, 0])
     }
+    #[inline]
     fn serialize_unit_struct(self, _: &'static str) -> Result<(), Refused> {
         self.serialize_unit()
     }
+    #[inline]
     fn serialize_unit_variant(
         self,
         _: &'static str,
@@ -235,6 +256,7 @@ impl<'w> ser::Serializer for Encoder<'w> {
     ) -> Result<(), Refused> {
         self.serialize_str(variant)
     }
+    #[inline]
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _: &'static str,
@@ -242,6 +264,7 @@ impl<'w> ser::Serializer for Encoder<'w> {
     ) -> Result<(), Refused> {
         value.serialize(self)
     }
+    #[inline]
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         self,
         _: &'static str,
@@ -254,15 +277,19 @@ impl<'w> ser::Serializer for Encoder<'w> {
         object.close();
         Ok(())
     }
+    #[inline]
     fn serialize_seq(self, _: Option<usize>) -> Result<Compound<'w>, Refused> {
         self.open(LIST)
     }
+    #[inline]
     fn serialize_tuple(self, _: usize) -> Result<Compound<'w>, Refused> {
         self.open(LIST)
     }
+    #[inline]
     fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Compound<'w>, Refused> {
         self.open(LIST)
     }
+    #[inline]
     fn serialize_tuple_variant(
         self,
         _: &'static str,
@@ -272,9 +299,11 @@ impl<'w> ser::Serializer for Encoder<'w> {
     ) -> Result<Compound<'w>, Refused> {
         self.open_variant(variant, LIST)
     }
+    #[inline]
     fn serialize_map(self, _: Option<usize>) -> Result<Entries<'w>, Refused> {
         Ok(Entries { object: self.open(OBJECT)?, entry: None })
     }
+    #[inline]
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'w>, Refused> {
         match name {
             JSON_NUMBER => Ok(Fields::Number(self)),
@@ -282,6 +311,7 @@ impl<'w> ser::Serializer for Encoder<'w> {
             _ => self.open(OBJECT).map(Fields::Object),
         }
     }
+    #[inline]
     fn serialize_struct_variant(
         self,
         _: &'static str,
@@ -355,6 +385,7 @@ macro_rules! impl_compound {
         impl ser::$name for Compound<'_> {
             type Ok = ();
             type Error = Refused;
+            #[inline]
             fn $method<T: Serialize + ?Sized>(
                 &mut self,
                 $($key: &'static str,)?
@@ -362,6 +393,7 @@ macro_rules! impl_compound {
             ) -> Result<(), Refused> {
                 self.$write($($key,)? value)
             }
+            #[inline]
             fn end(self) -> Result<(), Refused> {
                 self.close();
                 Ok(())
@@ -405,6 +437,7 @@ impl ser::SerializeStruct for Fields<'_> {
             _ => Err(EncodeError::Number.into()),
         }
     }
+    #[inline]
     fn end(self) -> Result<(), Refused> {
         if let Self::Object(object) = self {
             object.close();

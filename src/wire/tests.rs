@@ -21,7 +21,8 @@ fn encode_with<T: Serialize + ?Sized>(
     value: &T,
     big_integers: BigIntegers,
 ) -> Result<Vec<u8>, EncodeError> {
-    let mut writer = Writer::with_capacity(0).big_integers(big_integers);
+    let mut writer = Writer::with_capacity(0);
+    writer.big_integers(big_integers);
     // As a payload stands in its request: one level down.
     writer.begin(0x1a)?;
     write_struct(&mut writer, value)?;

@@ -6,6 +6,8 @@
 //! written, the lengths of everything that is open are widened, so the string
 //! itself is never moved. The bytes that come out are minimal protobuf.
 
+use arrayvec::ArrayVec;
+
 use super::EncodeError;
 use super::error::Refused;
 use super::varint::{encoded_len, write_varint};
@@ -37,14 +39,28 @@ impl Mark {
     }
 }
 
-/// One growing request or reply.
+/// A message that has begun and not ended.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    /// Where its length stands.
+    at: u32,
+    /// How many bytes are left for the length.
+    width: u8,
+}
+
+impl Open {
+    #[inline]
+    fn start(self) -> usize {
+        self.at as usize + usize::from(self.width)
+    }
+}
+
+/// One growing request or reply. It stays where it was made: the room for open
+/// messages is much to move, and nothing to set up.
 pub(crate) struct Writer {
     buf: Vec<u8>,
-    /// Where the length of each open message stands; the last is the innermost.
-    at: [u32; MAX_LEVELS],
-    /// How many bytes are left for it.
-    width: [u8; MAX_LEVELS],
-    open: usize,
+    /// The last is the innermost.
+    open: ArrayVec<Open, MAX_LEVELS>,
     /// More messages that end with the map entry that was begun last: those
     /// around the content of an enum variant.
     pub(super) also: usize,
@@ -57,28 +73,28 @@ impl Writer {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         let mut buf = Vec::with_capacity(capacity.max(FRAME_HEADER));
         buf.extend_from_slice(&[0; FRAME_HEADER]);
-        let big_integers = BigIntegers::Refuse;
-        Self { buf, at: [0; MAX_LEVELS], width: [0; MAX_LEVELS], open: 0, also: 0, big_integers }
+        Self { buf, open: ArrayVec::new(), also: 0, big_integers: BigIntegers::Refuse }
     }
 
     /// What becomes of integers that a double does not carry exactly.
-    pub(crate) fn big_integers(mut self, big_integers: BigIntegers) -> Self {
+    #[inline]
+    pub(crate) fn big_integers(&mut self, big_integers: BigIntegers) {
         self.big_integers = big_integers;
-        self
     }
 
-    /// Fills in the frame header: four bytes, big-endian.
-    pub(crate) fn into_frame(mut self) -> Result<Vec<u8>, EncodeError> {
-        debug_assert_eq!(self.open, 0, "a message was left open");
+    /// Takes what was written, with the frame header filled in: four bytes, big-endian.
+    #[inline]
+    pub(crate) fn take_frame(&mut self) -> Result<Vec<u8>, EncodeError> {
+        debug_assert!(self.open.is_empty(), "a message was left open");
         let length = u32::try_from(self.buf.len() - FRAME_HEADER);
         let length = length.map_err(|_| EncodeError::TooLarge)?;
         self.buf[..FRAME_HEADER].copy_from_slice(&length.to_be_bytes());
-        Ok(self.buf)
+        Ok(std::mem::take(&mut self.buf))
     }
 
     #[cfg(test)]
-    pub(crate) fn into_message(self) -> Vec<u8> {
-        self.into_frame().unwrap().split_off(FRAME_HEADER)
+    pub(crate) fn into_message(mut self) -> Vec<u8> {
+        self.take_frame().unwrap().split_off(FRAME_HEADER)
     }
 
     /// Opens a nested message under `tag`.
@@ -88,14 +104,21 @@ impl Writer {
         self.adopt(Mark::of(self.buf.len() - 1))
     }
 
+    /// Opens a nested message under `tag`, and in it at once another under `inner`.
+    #[inline]
+    pub(crate) fn begin_two(&mut self, tag: u8, inner: u8) -> Result<(), Refused> {
+        let (at, width) = (Mark::of(self.buf.len() + 1).0, 1);
+        let both = [Open { at, width }, Open { at: at.saturating_add(2), width }];
+        self.open.try_extend_from_slice(&both).map_err(|_| self.too_deep())?;
+        self.buf.extend_from_slice(&[tag, 0, inner, 0]);
+        Ok(())
+    }
+
     /// Counts the message whose one-byte length stands at `mark` as open.
     #[inline]
     pub(crate) fn adopt(&mut self, mark: Mark) -> Result<(), Refused> {
-        self.check_room(1)?;
-        self.at[self.open] = mark.0;
-        self.width[self.open] = 1;
-        self.open += 1;
-        Ok(())
+        let open = Open { at: mark.0, width: 1 };
+        self.open.try_push(open).map_err(|_| self.too_deep())
     }
 
     /// Begins a map entry with its key: where its length stands. It is not
@@ -144,15 +167,15 @@ impl Writer {
     /// Refuses what needs `more` nested messages where there is no level left for them.
     #[inline]
     pub(crate) fn check_room(&self, more: usize) -> Result<(), Refused> {
-        if self.open + more > MAX_LEVELS { Err(self.too_deep()) } else { Ok(()) }
+        if self.open.len() + more > MAX_LEVELS { Err(self.too_deep()) } else { Ok(()) }
     }
 
     #[cold]
     fn too_deep(&self) -> Refused {
         // Objects and lists stand in Values, under these tags; the first one is
         // the top-level field, and the one that was refused is not open yet.
-        let container = |&at: &u32| matches!(self.buf[at as usize - 1], 0x2a | 0x32);
-        let depth = self.at[..self.open].iter().filter(|at| container(at)).count();
+        let container = |open: &&Open| matches!(self.buf[open.at as usize - 1], 0x2a | 0x32);
+        let depth = self.open.iter().filter(container).count();
         EncodeError::TooDeep { depth, limit: MAX_LEVELS }.into()
     }
 
@@ -160,51 +183,48 @@ impl Writer {
     #[inline]
     pub(crate) fn end(&mut self, count: usize) {
         let end = self.buf.len();
-        let first = self.open - count;
+        let first = self.open.len() - count;
         // The outermost is the longest: if that is short, all are, and the one
         // byte that was left for each is enough.
-        let outermost = self.at[first] as usize;
-        if count > 0 && end - outermost <= 0x80 {
-            for &at in &self.at[first..self.open] {
-                self.buf[at as usize] = (end - at as usize - 1) as u8;
-            }
-            self.open = first;
-        } else if count > 0 {
-            self.end_long(count);
+        let Some(outermost) = self.open.get(first) else { return };
+        if end - outermost.at as usize > 0x80 {
+            return self.end_long(first);
         }
+        for open in &self.open[first..] {
+            self.buf[open.at as usize] = (end - open.at as usize - 1) as u8;
+        }
+        self.open.truncate(first);
     }
 
     /// Lengths are filled in from the inside out, and what has to make room for
     /// longer lengths is moved once, from its end towards its start.
-    fn end_long(&mut self, count: usize) {
+    fn end_long(&mut self, first: usize) {
         let end = self.buf.len();
-        let first = self.open - count;
+        let ending = &self.open[first..];
         let mut needed = [0_u8; MAX_END];
         let mut length = [0_usize; MAX_END];
         let mut extra = 0;
-        for k in (0..count).rev() {
-            let start = self.at[first + k] as usize + usize::from(self.width[first + k]);
-            length[k] = end + extra - start;
+        for (k, open) in ending.iter().enumerate().rev() {
+            length[k] = end + extra - open.start();
             // A widened length is never wider than needed: contents only grow.
-            needed[k] = encoded_len(length[k] as u64).max(usize::from(self.width[first + k])) as u8;
-            extra += usize::from(needed[k] - self.width[first + k]);
+            needed[k] = (encoded_len(length[k] as u64) as u8).max(open.width);
+            extra += usize::from(needed[k] - open.width);
         }
         if extra > 0 {
             self.buf.resize(end + extra, 0);
         }
         let (mut until, mut shift) = (end, extra);
-        for k in (0..count).rev() {
-            let at = self.at[first + k] as usize;
-            let start = at + usize::from(self.width[first + k]);
+        for (k, open) in ending.iter().enumerate().rev() {
+            let (at, start) = (open.at as usize, open.start());
             if shift > 0 {
                 self.buf.copy_within(start..until, start + shift);
             }
-            shift -= usize::from(needed[k] - self.width[first + k]);
+            shift -= usize::from(needed[k] - open.width);
             let slot = &mut self.buf[at + shift..at + shift + usize::from(needed[k])];
             fill(slot, length[k] as u64);
             until = at;
         }
-        self.open = first;
+        self.open.truncate(first);
     }
 
     /// A field of type string or bytes.
@@ -221,13 +241,16 @@ impl Writer {
     /// A Value under `tag` that holds a string: a message around a string field.
     #[inline]
     pub(crate) fn value_string(&mut self, tag: u8, value: &[u8]) {
-        if value.len() < 0x7e {
-            // Both lengths take one byte: the usual case, and a fast one.
-            let length = value.len() as u8;
-            self.buf.extend_from_slice(&[tag, length + 2, 0x1a, length]);
-            self.buf.extend_from_slice(value);
-            return;
+        if value.len() >= 0x7e {
+            return self.value_long_string(tag, value);
         }
+        // Both lengths take one byte: the usual case, and a fast one.
+        let length = value.len() as u8;
+        self.buf.extend_from_slice(&[tag, length + 2, 0x1a, length]);
+        self.buf.extend_from_slice(value);
+    }
+
+    fn value_long_string(&mut self, tag: u8, value: &[u8]) {
         let inner = 1 + encoded_len(value.len() as u64) + value.len();
         self.buf.push(tag);
         self.varint(inner as u64);
@@ -259,11 +282,10 @@ impl Writer {
     fn widen_open(&mut self, coming: usize) {
         let mut total = 0;
         let mut wanted = [0_u8; MAX_LEVELS];
-        for k in (0..self.open).rev() {
-            let start = self.at[k] as usize + usize::from(self.width[k]);
-            let width = encoded_len((self.buf.len() + total - start + coming) as u64) as u8;
-            wanted[k] = width.max(self.width[k]);
-            total += usize::from(wanted[k] - self.width[k]);
+        for (open, wanted) in self.open.iter().zip(&mut wanted).rev() {
+            let width = encoded_len((self.buf.len() + total - open.start() + coming) as u64) as u8;
+            *wanted = width.max(open.width);
+            total += usize::from(*wanted - open.width);
         }
         if total == 0 {
             return;
@@ -271,16 +293,12 @@ impl Writer {
         let mut until = self.buf.len();
         self.buf.resize(until + total, 0);
         let mut shift = total;
-        for k in (0..self.open).rev() {
-            let at = self.at[k] as usize;
-            self.buf.copy_within(
-                at + usize::from(self.width[k])..until,
-                at + usize::from(self.width[k]) + shift,
-            );
-            shift -= usize::from(wanted[k] - self.width[k]);
+        for (open, wanted) in self.open.iter_mut().zip(wanted).rev() {
+            let at = open.at as usize;
+            self.buf.copy_within(open.start()..until, open.start() + shift);
+            shift -= usize::from(wanted - open.width);
             until = at;
-            self.at[k] = (at + shift) as u32;
-            self.width[k] = wanted[k];
+            *open = Open { at: (at + shift) as u32, width: wanted };
         }
     }
 }
@@ -357,7 +375,7 @@ mod tests {
     fn a_frame_starts_with_its_length_in_four_big_endian_bytes() {
         let mut writer = Writer::with_capacity(0);
         writer.string(0x0a, &[b'a'; 300]);
-        let frame = writer.into_frame().unwrap();
+        let frame = writer.take_frame().unwrap();
         assert_eq!(frame[..4], (frame.len() as u32 - 4).to_be_bytes());
     }
 

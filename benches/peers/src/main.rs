@@ -1,13 +1,15 @@
 //! hookwire beside other ways to make the same call, in one process, taking turns.
 //!
 //! Without arguments it measures every point of what is asked and prints it
-//! beside what was found. `scale` shows what more plugins, callers and bytes do.
+//! beside what was found. `scale` shows what more plugins, callers and bytes do,
+//! `defaults` what connections do for which plugin.
 //! The contenders are in `contenders/`, one file for each point in `points/`.
 
 mod chart;
 #[path = "../../common/mod.rs"]
 mod common;
 mod contenders;
+mod defaults;
 mod load;
 mod points;
 mod process;
@@ -59,6 +61,9 @@ struct Common {
 enum Command {
     /// Throughput and memory against the number of plugins and callers, and the payload's size.
     Scale,
+    /// What connections and calls written ahead do for three kinds of plugins on the reference
+    /// server: the grounds for the defaults.
+    Defaults,
     /// One load in a process of its own, so that its memory can be told.
     #[command(hide = true)]
     Load(scale::Load),
@@ -105,6 +110,12 @@ fn main() -> std::io::Result<()> {
             write_json(common.json.as_deref(), &scale)?;
             write_page(common.page.as_deref(), "scale", || scale.markdown())?;
             write_svg(common.svg.as_deref(), || scale.chart())
+        }
+        Some(Command::Defaults) => {
+            let defaults = defaults::measure(common.workers, common.quick);
+            let defaults = defaults.map_err(std::io::Error::other)?;
+            write_json(common.json.as_deref(), &defaults)?;
+            write_page(common.page.as_deref(), "defaults", || defaults.markdown())
         }
         None => {
             let report = run(&common, &only);

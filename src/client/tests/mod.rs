@@ -8,3 +8,4 @@ mod healthy;
 mod pipe;
 mod pooling;
 mod reconnects;
+mod stamps;

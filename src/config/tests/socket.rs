@@ -36,6 +36,9 @@ fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
     assert_eq!(socket.stall_limit(), Duration::from_secs(2));
     assert_eq!(socket.retry(), RetryPolicy::Unsent);
     assert!(socket.verify());
+    assert!(!socket.stamp());
+    assert!(!socket.trust_path());
+    assert!(socket.peer_uids().is_empty() && socket.peer_gids().is_empty());
     assert_eq!(socket.max_frame_len(), 16_777_216);
     assert_eq!(socket.big_integers(), BigIntegers::Refuse);
 }
@@ -46,7 +49,8 @@ fn every_knob_can_be_set_in_a_file() {
         "path": "/p", "reconnect_attempts": 0, "reconnect_delay": 0.25, "timeout": 2,
         "max_connections": 2, "max_in_flight": 1, "queue_capacity": 0, "connect_timeout": 0.5,
         "max_backoff": 3, "idle_timeout": 299, "stall_limit": 4, "retry": "resend",
-        "verify": "off", "max_frame_len": 1024, "big_integers": "round",
+        "verify": "off", "stamp": "on", "max_frame_len": 1024,
+        "trust_path": true, "peer_uids": [0, 1000], "peer_gids": [7], "big_integers": "round",
     });
     let built = UnixSocketConfig::builder("/p")
         .reconnect_attempts(0)
@@ -61,6 +65,10 @@ fn every_knob_can_be_set_in_a_file() {
         .stall_limit(Duration::from_secs(4))
         .retry(RetryPolicy::Resend)
         .verify(false)
+        .stamp(true)
+        .trust_path(true)
+        .peer_uids([0, 1000])
+        .peer_gids([7])
         .max_frame_len(1024)
         .big_integers(BigIntegers::Round)
         .build()
@@ -187,6 +195,16 @@ fn verify_is_on_or_off() {
 }
 
 #[test]
+fn ids_are_whole_numbers_in_a_list() {
+    for value in [json!(0), json!([-1]), json!(["root"]), json!([4_294_967_295_u64]), json!([1.5])]
+    {
+        let told = problems(with_socket(json!({"peer_uids": value})));
+        let rule = "must be a list of ids, whole numbers from 0 to 4294967294";
+        assert!(told[0].ends_with(rule), "{told:?}");
+    }
+}
+
+#[test]
 fn unknown_words_are_refused_with_the_known_ones() {
     let told = problems(with_socket(json!({"retry": "always", "big_integers": "keep"})));
     assert_eq!(
@@ -262,7 +280,8 @@ proptest! {
         in_flight in 1..=65_536_usize,
         capacity in 0..=1_048_576_usize,
         frame in 1024..=u32::MAX as usize,
-        [resend, verify, round] in any::<[bool; 3]>(),
+        uids in proptest::collection::vec(0..u32::MAX, 0..3),
+        [resend, verify, stamp, round, trust_path] in any::<[bool; 5]>(),
     ) {
         let built = UnixSocketConfig::builder("/run/p.sock")
             .reconnect_attempts(attempts)
@@ -277,6 +296,10 @@ proptest! {
             .max_frame_len(frame)
             .retry(if resend { RetryPolicy::Resend } else { RetryPolicy::Unsent })
             .verify(verify)
+            .stamp(stamp)
+            .trust_path(trust_path)
+            .peer_gids(uids.iter().copied().rev())
+            .peer_uids(uids)
             .big_integers(if round { BigIntegers::Round } else { BigIntegers::Refuse })
             .build()
             .unwrap();

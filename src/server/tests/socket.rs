@@ -10,6 +10,7 @@ use tempfile::tempdir;
 use tokio::net::UnixStream;
 
 use super::*;
+use crate::server::ServerStats;
 
 #[tokio::test]
 async fn the_socket_is_for_its_owner_alone() {
@@ -18,6 +19,43 @@ async fn the_socket_is_for_its_owner_alone() {
     let metadata = fs::symlink_metadata(server.socket_path()).unwrap();
     assert!(metadata.file_type().is_socket());
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn the_mode_of_the_socket_can_be_chosen() {
+    let directory = tempdir().unwrap();
+    let server = echo().socket_mode(0o666).bind(directory.path().join("s")).await.unwrap();
+    let metadata = fs::symlink_metadata(server.socket_path()).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o666);
+}
+
+#[tokio::test]
+async fn a_client_that_is_not_named_is_closed_and_not_served() {
+    let directory = tempdir().unwrap();
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    for (i, (uids, gids)) in
+        [([uid + 1].to_vec(), vec![]), (vec![], [gid + 1].to_vec()), (vec![uid], vec![gid + 1])]
+            .into_iter()
+            .enumerate()
+    {
+        let builder = echo().peer_uids(uids).peer_gids(gids);
+        let server = builder.bind(directory.path().join(i.to_string())).await.unwrap();
+        for _ in 0..3 {
+            let stream = UnixStream::connect(server.socket_path()).await.unwrap();
+            assert!(Client(stream).is_closed().await);
+        }
+        assert_eq!(server.stats(), ServerStats::default());
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_named_is_served() {
+    let directory = tempdir().unwrap();
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let builder = echo().peer_uids([uid + 1, uid]).peer_gids([gid]);
+    let server = builder.bind(directory.path().join("s")).await.unwrap();
+    let mut client = Client(UnixStream::connect(server.socket_path()).await.unwrap());
+    assert_eq!(client.echo(json!({"a": 1})).await, json!({"a": 1}));
 }
 
 #[tokio::test]

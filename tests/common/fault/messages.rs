@@ -58,6 +58,15 @@ impl Request {
         global.map_or("", |global| &global.request_id)
     }
 
+    /// The context that a reply brings back: the request's own, unless there is nothing in it.
+    fn context(&self) -> Option<proto::PluginContext> {
+        let Self::Hook(hook) = self else { return None };
+        let context = hook.context.as_ref()?;
+        let global = context.global_context.as_ref().and_then(|global| global.state.as_ref());
+        let objects = [context.state.as_ref(), context.metadata.as_ref(), global].into_iter();
+        objects.flatten().any(|object| !object.fields.is_empty()).then(|| context.clone())
+    }
+
     fn plugin(&self) -> &str {
         match self {
             Self::Hook(hook) => &hook.plugin_name,
@@ -81,7 +90,7 @@ pub(crate) fn argument<'a>(hook: &'a proto::InvokeHookRequest, name: &str) -> Op
 pub(crate) struct Reply(pub(crate) proto::InvokeHookResponse);
 
 impl Reply {
-    /// Allows, and gives the payload back unchanged.
+    /// Allows, and gives the payload and the context back unchanged.
     pub(crate) fn to(request: &Request) -> Self {
         let result = fields([
             ("continue_processing", Kind::BoolValue(true)),
@@ -90,6 +99,7 @@ impl Reply {
         Self(proto::InvokeHookResponse {
             plugin_name: request.plugin().to_owned(),
             result: Some(result),
+            context: request.context(),
             ..Default::default()
         })
     }
@@ -113,6 +123,7 @@ impl Reply {
     pub(crate) fn error(request: &Request, message: &str) -> Self {
         let mut reply = Self::to(request);
         reply.0.result = None;
+        reply.0.context = None;
         reply.0.error =
             Some(proto::PluginError { message: message.to_owned(), ..Default::default() });
         reply
@@ -138,6 +149,17 @@ impl Reply {
             metadata: None,
         });
         self
+    }
+
+    /// Brings no context back.
+    pub(crate) fn without_context(mut self) -> Self {
+        self.0.context = None;
+        self
+    }
+
+    /// The metadata that comes back, to be changed.
+    pub(crate) fn metadata(&mut self) -> &mut Struct {
+        self.0.context.get_or_insert_default().metadata.get_or_insert_default()
     }
 
     pub(crate) fn named(mut self, name: &str) -> Self {
