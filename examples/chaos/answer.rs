@@ -42,7 +42,9 @@ pub(crate) fn honest(request: &Request, contexts: Contexts) -> Reply {
     reply.0.result = result;
     match contexts {
         Contexts::Returned => reply.with_state(request.request_id(), "number", &number),
-        Contexts::None => reply,
+        // The reference server brings no context back with an error.
+        Contexts::Stamped if verdict != Verdict::Fault => reply,
+        Contexts::Stamped | Contexts::None => reply.without_context(),
     }
 }
 
@@ -59,6 +61,6 @@ pub(crate) fn invented(request: &Request, contexts: Contexts) -> Reply {
     ]));
     match contexts {
         Contexts::Returned => reply.with_state("nobody", "number", "none"),
-        Contexts::None => reply,
+        Contexts::Stamped | Contexts::None => reply.without_context(),
     }
 }

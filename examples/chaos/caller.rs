@@ -17,6 +17,7 @@ use crate::judge::{Asked, Told, Wrong, first_state, judge};
 use crate::lateness::Lateness;
 use crate::ledger::Ledger;
 use crate::plan::{Leave, Plan};
+use crate::site::Contexts;
 use crate::tally::Tally;
 use crate::target::Target;
 use crate::work::Marker;
@@ -110,9 +111,12 @@ pub(crate) async fn call_once<T: Target>(
         }
         return false;
     }
-    let asked = Asked { marker, filler: plan.filler, expects_state: target.leaves_state() };
-    let mut context =
-        PluginContext::new(format!("request-{marker}")).with_state(first_state(marker));
+    let asked = Asked { marker, filler: plan.filler, contexts: target.contexts() };
+    let request_id = match asked.contexts {
+        Contexts::Stamped => "the one request".to_owned(),
+        _ => format!("request-{marker}"),
+    };
+    let mut context = PluginContext::new(request_id).with_state(first_state(marker));
     let deadline = Instant::now() + plan.timeout;
     let ended = {
         let call = until_ended(target.call(&asked, plan, &mut context), deadline, &bench.lateness);

@@ -53,7 +53,7 @@ impl Fault {
     }
 
     /// True if a reply goes to another request than it belongs to. The wire shows
-    /// that only where replies bring their context back.
+    /// that only where replies bring their context back, or a stamp.
     pub(crate) fn misleads(self) -> bool {
         matches!(
             self,

@@ -6,6 +6,7 @@ use hookwire::{PluginContext, PluginError, PluginResult, Sent};
 use serde_json::Value;
 
 use crate::ledger::Ledger;
+use crate::site::Contexts;
 use crate::work::{Answer, Marker, Verdict, work};
 
 /// A call as its caller knows it.
@@ -13,8 +14,8 @@ use crate::work::{Answer, Marker, Verdict, work};
 pub(crate) struct Asked {
     pub(crate) marker: Marker,
     pub(crate) filler: &'static str,
-    /// The plugin leaves a state that the reply must bring back.
-    pub(crate) expects_state: bool,
+    /// What the reply brings back.
+    pub(crate) contexts: Contexts,
 }
 
 /// What a plugin answered, typed or not.
@@ -59,6 +60,10 @@ pub(crate) fn judge(
             None => (error.kind().as_str(), true),
         },
     };
+    if !fits && outcome == "plugin_error" && asked.contexts == Contexts::Stamped {
+        // An error carries no stamp. Whose it is nobody knows; it allows nothing.
+        return ("unproven_error", None);
+    }
     if !fits {
         return (outcome, mismatch(format!("{outcome}, should be {verdict:?} of {number}")));
     }
@@ -82,7 +87,7 @@ pub(crate) fn first_state(marker: Marker) -> serde_json::Map<String, Value> {
 }
 
 fn expected_state(asked: &Asked, answered: bool, number: &str) -> serde_json::Map<String, Value> {
-    if answered && asked.expects_state {
+    if answered && asked.contexts == Contexts::Returned {
         return [("number".to_owned(), Value::from(number))].into_iter().collect();
     }
     first_state(asked.marker)

@@ -1,18 +1,17 @@
 //! Calls that end after their deadline, and whether the machine was to blame.
 //!
 //! A busy machine wakes everybody late. A caller knows how late it was woken itself,
-//! and counts from then on; what is left is how late the connection's task was, which
-//! nobody sees from outside. But everybody waits in the same run queues: so all
-//! callers note how late they were woken, and so do canaries, which take the two steps
-//! from a deadline to its caller (a timer in one task, a channel to another) all the
-//! time. A call that ends more than [`ALLOWED`] after its caller was awake is hung,
-//! unless somebody who was under way in the same time was as late as the rest of it.
+//! and counts from then on. What is left are two steps that nobody sees from outside:
+//! the connection's task has to be woken, and then the caller by it. But all wait in
+//! the same run queues: so callers note how late they were woken, and so do canaries,
+//! which do nothing else. A call that ends more than [`ALLOWED`] after its caller was
+//! awake is hung, unless somebody who was to be woken in the same time was so late
+//! that two such steps account for the rest.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -21,6 +20,9 @@ pub(crate) const ALLOWED: Duration = Duration::from_millis(50);
 
 /// For those who were under way with a call to note it, before the call is judged.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// From the connection's deadline to the caller.
+const STEPS: u32 = 2;
 
 /// A canary sets out this often.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -65,32 +67,20 @@ impl Lateness {
 
     /// Starts the canaries on this runtime; they end when the set is dropped.
     pub(crate) fn watch(self: &Arc<Self>) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
+        let mut canaries = JoinSet::new();
         for canary in 0..CANARIES {
-            let (caller, mut woken) = mpsc::unbounded_channel();
-            let (another, mut woken_too) = mpsc::unbounded_channel();
-            let first = Instant::now() + PERIOD * canary / CANARIES;
-            tasks.spawn(async move {
-                let mut due = first;
+            let this = Arc::clone(self);
+            let mut due = Instant::now() + PERIOD * canary / CANARIES;
+            canaries.spawn(async move {
                 loop {
                     sleep_until(due).await;
-                    // Who is woken last runs next, out of turn; a call that shares its
-                    // connection has no such luck.
-                    if caller.send(due).is_err() || another.send(()).is_err() {
-                        return;
-                    }
-                    due = Instant::now() + PERIOD;
+                    let awake = Instant::now();
+                    this.woken(due, awake);
+                    due = awake + PERIOD;
                 }
             });
-            let this = Arc::clone(self);
-            tasks.spawn(async move {
-                while let Some(due) = woken.recv().await {
-                    this.woken(due, Instant::now());
-                }
-            });
-            tasks.spawn(async move { while woken_too.recv().await.is_some() {} });
         }
-        tasks
+        canaries
     }
 
     /// Somebody was to be woken at a time, and was.
@@ -121,7 +111,7 @@ impl Lateness {
                 continue;
             }
             let (over, late) = (call.1 - call.0, &mut calls.late);
-            if over <= ALLOWED + self.machine(call.0, call.1) {
+            if over <= ALLOWED + STEPS * self.machine(call.0, call.1) {
                 late.explained += 1;
                 late.worst_explained = late.worst_explained.max(over);
             } else {

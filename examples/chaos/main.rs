@@ -68,7 +68,11 @@ fn main() -> ExitCode {
     let mut samples = Samples::with_room(seconds + 600);
     let (outcome, leaked) = setup.run(&clients, &mut samples);
     let drifts = if setup.lasts.is_some() { samples.drifts() } else { Vec::new() };
-    let report = Report::new(&outcome, leaked, &drifts);
+    let mut report = Report::new(&outcome, leaked, &drifts);
+    if setup.lasts.is_none() {
+        let (outcome, leaked) = setup.misled().run(&clients, &mut Samples::default());
+        report.add_misled(outcome, leaked);
+    }
 
     report.print();
     for drift in &drifts {

@@ -56,7 +56,7 @@ impl Options {
             callers: self.callers.max(1),
             plugins: self.plugins.max(1),
             kinds: if self.only.is_empty() { all() } else { self.only.clone() },
-            contexts: vec![Contexts::Returned, Contexts::Returned, Contexts::None],
+            contexts: vec![Contexts::Returned, Contexts::Stamped, Contexts::None],
             misled: false,
             lasts: self.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
         }

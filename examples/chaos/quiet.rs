@@ -72,11 +72,12 @@ pub(crate) fn accounts(stats: &PluginStats, tally: &Tally) -> Vec<String> {
         + stats.refused
         + stats.mismatches
         + stats.other_failures;
+    let errors = tally.of("plugin_error") + tally.of("unproven_error");
     let pairs = [
         ("calls", stats.calls, calls),
         ("ok", stats.ok, tally.of("allowed")),
         ("violations", stats.violations, tally.of("denied")),
-        ("plugin_errors", stats.plugin_errors, tally.of("plugin_error")),
+        ("plugin_errors", stats.plugin_errors, errors),
         ("timeouts", stats.timeouts, tally.of("timeout")),
         ("mismatches", stats.mismatches, tally.of("mismatch")),
         ("calls that ended", ended, calls - left),

@@ -47,8 +47,18 @@ pub(crate) struct Report {
     pub(crate) recovery_p50_ms: f64,
     pub(crate) recovery_p99_ms: f64,
     pub(crate) recovery_max_ms: f64,
+    /// A second run, without stamps, of what only stamps can show.
+    pub(crate) misled_without_stamps: Option<Misled>,
     /// The promises that were broken, in words.
     pub(crate) broken: Vec<String>,
+}
+
+/// What came of replies that went to other requests, where nothing showed it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Misled {
+    pub(crate) calls: u64,
+    pub(crate) faults: u64,
+    pub(crate) delivered_wrong: u64,
 }
 
 impl Report {
@@ -80,12 +90,27 @@ impl Report {
             recovery_p50_ms: millis(recovery.p50),
             recovery_p99_ms: millis(recovery.p99),
             recovery_max_ms: millis(recovery.max),
+            misled_without_stamps: None,
             broken: Vec::new(),
         };
         report.broken = report.broken_promises();
         let unsteady = drifts.iter().filter(|drift| drift.worst > FLAT);
         report.broken.extend(unsteady.map(|drift| format!("{} not flat", drift.what)));
         report
+    }
+
+    /// Adds a run that was [misled](crate::run::Setup::misled). Wrong deliveries are
+    /// what it is there to show; all else must hold.
+    pub(crate) fn add_misled(&mut self, mut outcome: Outcome, leaked: Holdings) {
+        let tally = &mut outcome.tally;
+        self.misled_without_stamps = Some(Misled {
+            calls: tally.calls,
+            faults: outcome.faults.values().sum(),
+            delivered_wrong: std::mem::take(&mut tally.mismatched),
+        });
+        tally.never_ran = 0;
+        let broken = Self::new(&outcome, leaked, &[]).broken;
+        self.broken.extend(broken.into_iter().map(|broken| format!("without stamps: {broken}")));
     }
 
     fn broken_promises(&self) -> Vec<String> {
@@ -151,6 +176,11 @@ impl Report {
             self.recovery_max_ms,
             self.recovered_within_1s * 100.0
         );
+        if let Some(Misled { calls, faults, delivered_wrong }) = &self.misled_without_stamps {
+            println!(
+                "undetectable without stamps: {delivered_wrong} delivered wrong, of {calls} calls and {faults} faults"
+            );
+        }
     }
 }
 

@@ -60,6 +60,21 @@ impl Setup {
         Self { calls, faults, lasts, kinds: Vec::new(), ..self.clone() }
     }
 
+    /// A short run with replies that go to other requests, where nothing shows it: no
+    /// client can tell.
+    pub(crate) fn misled(&self) -> Self {
+        use Fault::{Dropped, Duplicated, Swapped, Unasked};
+        Self {
+            calls: self.calls.div_ceil(50),
+            faults: self.faults.div_ceil(50),
+            kinds: vec![Swapped, Duplicated, Dropped, Unasked],
+            contexts: vec![Contexts::None],
+            misled: true,
+            lasts: None,
+            ..self.clone()
+        }
+    }
+
     /// Runs on `clients`, with the servers on a runtime of their own; what came of it,
     /// and what is held after it that was not before.
     pub(crate) fn run(&self, clients: &Runtime, samples: &mut Samples) -> (Outcome, Holdings) {

@@ -15,7 +15,7 @@ use crate::site::Site;
 use crate::work::text;
 
 /// How long a server waits for something that may never come.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Above what any client waits for: it closes first.
 const LONG: Duration = Duration::from_secs(5);

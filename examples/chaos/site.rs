@@ -16,8 +16,11 @@ use crate::work::Marker;
 /// What a reply brings back beside its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contexts {
-    /// The call's own context, so that the wire shows whose reply it is.
+    /// The call's own context with its request id, which tells it from others.
     Returned,
+    /// The call's own context. All calls are of one request, so that only their stamps
+    /// tell them apart.
+    Stamped,
     /// None.
     None,
 }
@@ -57,7 +60,7 @@ impl Site {
         faults: Arc<Faults>,
         ledger: Arc<Ledger>,
     ) -> Self {
-        let shown = rules.misled || contexts == Contexts::Returned;
+        let shown = rules.misled || contexts != Contexts::None;
         let possible = |fault: &Fault| shown || !fault.misleads();
         let kinds = rules.faults.iter().copied().filter(possible).collect();
         let name = format!("Plugin{index}");
@@ -122,7 +125,8 @@ impl Site {
             })
             .stall_limit(dice.millis(50.0, 300.0))
             .reconnect_attempts(dice.between(1, 4) as u32)
-            .reconnect_delay(base);
+            .reconnect_delay(base)
+            .stamp(self.contexts == Contexts::Stamped);
         let config = PluginConfig::builder(&self.name).hook("tool_pre_invoke").unix_socket(socket);
         PluginHandle::connect_lazy(config.build().expect("a valid configuration"))
     }

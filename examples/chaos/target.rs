@@ -18,8 +18,8 @@ use crate::work::{Answer, Question, Work};
 pub(crate) trait Target: Send + Sync + Sized + 'static {
     fn name(&self) -> &str;
 
-    /// Its replies bring a context back.
-    fn leaves_state(&self) -> bool;
+    /// What its replies bring back.
+    fn contexts(&self) -> Contexts;
 
     fn call(
         &self,
@@ -55,8 +55,8 @@ impl Target for Plugin {
         &self.site.name
     }
 
-    fn leaves_state(&self) -> bool {
-        self.site.contexts == Contexts::Returned
+    fn contexts(&self) -> Contexts {
+        self.site.contexts
     }
 
     async fn call(&self, asked: &Asked, plan: &Plan, context: &mut PluginContext) -> Told {

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use crate::judge::{Asked, Told, Wrong};
 use crate::ledger::Ledger;
 use crate::plan::Plan;
+use crate::site::Contexts;
 use crate::target::Target;
 use crate::work::{Answer, Marker, Verdict, work};
 
@@ -52,8 +53,8 @@ impl Target for Double {
         "Double"
     }
 
-    fn leaves_state(&self) -> bool {
-        true
+    fn contexts(&self) -> Contexts {
+        Contexts::Returned
     }
 
     async fn call(&self, asked: &Asked, plan: &Plan, context: &mut PluginContext) -> Told {
