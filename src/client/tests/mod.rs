@@ -8,4 +8,5 @@ mod healthy;
 mod pipe;
 mod pooling;
 mod reconnects;
+mod scripted;
 mod stamps;

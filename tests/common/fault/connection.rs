@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::messages::{Reply, Request, answer, frame};
@@ -13,17 +13,18 @@ use super::record::Record;
 /// The length in front of a message.
 const HEADER: usize = 4;
 
-/// Dropping it closes the connection.
-pub(crate) struct Connection {
+/// Over a socket, or over an in-memory pipe for scripts in paused time. Dropping it
+/// closes the connection.
+pub(crate) struct Connection<S = UnixStream> {
     /// How many connections the server had accepted before this one.
     pub(crate) number: usize,
-    stream: UnixStream,
+    stream: S,
     inbox: BytesMut,
     record: Arc<Record>,
 }
 
-impl Connection {
-    pub(super) fn new(number: usize, stream: UnixStream, record: Arc<Record>) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) fn new(number: usize, stream: S, record: Arc<Record>) -> Self {
         Self { number, stream, inbox: BytesMut::new(), record }
     }
 
@@ -117,7 +118,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         self.record.ended();
     }
