@@ -29,15 +29,17 @@ pub(crate) struct Drift {
     pub(crate) what: &'static str,
     /// The median of the time after the warm-up.
     pub(crate) median: f64,
-    /// How far the median of a tenth of that time is from it at the most, as a fraction.
+    /// How far the median of a part of that time is from it at the most, as a fraction.
     pub(crate) worst: f64,
 }
 
 /// What may be drifted to either side.
 pub(crate) const FLAT: f64 = 0.05;
 
-/// The parts that the time after the warm-up is cut into.
+/// The time after the warm-up is cut into at most ten parts, of at least five minutes:
+/// how many sockets are open swings with the outages, minute by minute.
 const PARTS: usize = 10;
+const PART: usize = 300;
 
 impl Samples {
     /// With room for so many, so that the samples are no growth themselves.
@@ -71,14 +73,15 @@ impl Samples {
     /// nothing if the run was too short to say.
     pub(crate) fn drifts(&self) -> Vec<Drift> {
         let settled = &self.0[self.0.len() / 10..];
-        if settled.len() < PARTS * 10 {
+        let parts = (settled.len() / PART).min(PARTS);
+        if parts < 2 {
             return Vec::new();
         }
         let drift = |what, of: fn(&Sample) -> usize| {
             let median_of = |samples: &[Sample]| median(samples.iter().map(of).collect());
             let median = median_of(settled);
-            let parts = settled.chunks(settled.len().div_ceil(PARTS)).map(median_of);
-            let worst = parts.map(|part| (part / median - 1.0).abs()).fold(0.0, f64::max);
+            let medians = settled.chunks(settled.len().div_ceil(parts)).map(median_of);
+            let worst = medians.map(|part| (part / median - 1.0).abs()).fold(0.0, f64::max);
             Drift { what, median, worst }
         };
         vec![
