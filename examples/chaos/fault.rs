@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     AnswersOnlyWhenRead,
     // Of the whole server.
     Restart,
+    /// It is there, and neither reads nor answers for a while.
+    Frozen,
     Refuse,
     FullBacklog,
     SocketRemoved,

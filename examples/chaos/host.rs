@@ -32,6 +32,7 @@ pub(crate) fn host(
             _ = faulty.changed() => {}
         }
         site.set_calm(true);
+        site.set_frozen(false);
         // With it go the connections that are in the middle of a fault.
         server.kill().await;
         server.restart();

@@ -68,6 +68,14 @@ async fn take_down(
         backlog.drain(server).await;
         return Instant::now();
     }
+    if fault == Fault::Frozen {
+        site.faults.add(fault);
+        site.set_frozen(true);
+        sleep(length).await;
+        site.set_calm(true);
+        site.set_frozen(false);
+        return Instant::now();
+    }
     server.kill().await;
     let fault = match fault {
         Fault::SocketIsForbidden if !server.restart_forbidden() => {

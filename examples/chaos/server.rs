@@ -45,8 +45,10 @@ pub(crate) async fn serve(mut connection: Connection, site: Arc<Site>) -> io::Re
 
 /// The next call, whose hook runs now.
 async fn take(connection: &mut Connection, site: &Site) -> io::Result<Request> {
+    site.thawed().await;
     let request = connection.hook().await?;
     site.run(&request);
+    site.thawed().await;
     Ok(request)
 }
 
@@ -90,7 +92,7 @@ impl Faulty<'_> {
                 self.connection.reply(reply).await
             }
             Fault::Stall => {
-                let _ = timeout(LONG, std::future::pending::<()>()).await;
+                let _ = timeout(LONG, self.site.calmed()).await;
                 closed()
             }
             Fault::SplitReply | Fault::CutReply => {

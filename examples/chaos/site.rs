@@ -2,10 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use hookwire::{PluginConfig, PluginHandle, UnixSocketConfig};
+use tokio::sync::watch;
 
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};
@@ -46,7 +46,8 @@ pub(crate) struct Site {
     /// The kinds that are possible here.
     kinds: Vec<Fault>,
     /// No faults now: the server has just come back, or the run is over.
-    calm: AtomicBool,
+    calm: watch::Sender<bool>,
+    frozen: watch::Sender<bool>,
 }
 
 /// Connections of the plugins: every size from 1 to 16 is there after two rounds of eight.
@@ -64,7 +65,8 @@ impl Site {
         let possible = |fault: &Fault| shown || !fault.misleads();
         let kinds = rules.faults.iter().copied().filter(possible).collect();
         let name = format!("Plugin{index}");
-        Self { index, name, contexts, faults, ledger, rules, kinds, calm: AtomicBool::new(false) }
+        let (calm, frozen) = (watch::Sender::new(false), watch::Sender::new(false));
+        Self { index, name, contexts, faults, ledger, rules, kinds, calm, frozen }
     }
 
     /// The faults of its connections.
@@ -92,11 +94,29 @@ impl Site {
     }
 
     pub(crate) fn set_calm(&self, calm: bool) {
-        self.calm.store(calm, Relaxed);
+        self.calm.send_replace(calm);
     }
 
     pub(crate) fn is_calm(&self) -> bool {
-        self.calm.load(Relaxed)
+        *self.calm.borrow()
+    }
+
+    /// Waits until there are to be no faults.
+    pub(crate) async fn calmed(&self) {
+        // The sender is ours.
+        let _ = self.calm.subscribe().wait_for(|calm| *calm).await;
+    }
+
+    pub(crate) fn set_frozen(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
+    }
+
+    /// Waits while the server is frozen.
+    pub(crate) async fn thawed(&self) {
+        if *self.frozen.borrow() {
+            // The sender is ours.
+            let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
+        }
     }
 
     /// A server that has read this request runs the hook.
