@@ -4,7 +4,7 @@
 //! `cargo run --release --features chaos --example chaos -- --help`
 //!
 //! `plan` is what a call is like, `caller` makes calls and has `judge` look at each
-//! answer; `seek` measures how soon a server that returned is found. `server` is one
+//! answer; `seek` and `recovery` measure how soon a server that returned is found. `server` is one
 //! connection of a faulty server, `answer` what it says, `outage` takes whole servers
 //! down, `site` is a plugin with its server and `host` where that lives. `work` is what
 //! a hook computes, `ledger` knows which ran;
@@ -30,6 +30,7 @@ mod outage;
 mod plan;
 mod process;
 mod quiet;
+mod recovery;
 mod report;
 mod run;
 mod seek;

@@ -12,6 +12,7 @@ use crate::site::Site;
 
 /// A server has come back.
 pub(crate) struct Return {
+    pub(crate) fault: Fault,
     pub(crate) at: Instant,
     /// Dropped once it was found again.
     pub(crate) found: oneshot::Sender<()>,
@@ -43,7 +44,7 @@ pub(crate) async fn drive(
         let length = dice.millis(LENGTH.0, LENGTH.1);
         let at = take_down(server, site, fault, length).await;
         let (found, search) = oneshot::channel();
-        if returns.send(Return { at, found }).await.is_err() {
+        if returns.send(Return { fault, at, found }).await.is_err() {
             return;
         }
         // Its connections behave until it was found: this measures the return, not

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::process::Holdings;
+use crate::recovery::Found;
 use crate::run::Outcome;
 use crate::soak::{Drift, FLAT};
 
@@ -43,10 +44,10 @@ pub(crate) struct Report {
     pub(crate) late_as_the_machine: u64,
     pub(crate) worst_late_ms: f64,
     pub(crate) worst_machine_ms: f64,
-    pub(crate) outages: u64,
-    pub(crate) recovery_p50_ms: f64,
-    pub(crate) recovery_p99_ms: f64,
-    pub(crate) recovery_max_ms: f64,
+    /// Servers that were gone, and came back.
+    pub(crate) gone: Found,
+    /// Servers that were there, did not answer, and went on.
+    pub(crate) frozen: Found,
     /// A second run, without stamps, of what only stamps can show.
     pub(crate) misled_without_stamps: Option<Misled>,
     /// The promises that were broken, in words.
@@ -63,7 +64,7 @@ pub(crate) struct Misled {
 
 impl Report {
     pub(crate) fn new(outcome: &Outcome, leaked: Holdings, drifts: &[Drift]) -> Self {
-        let Outcome { tally, executions, faults, late, recovery, wrong_state, took } = outcome;
+        let Outcome { tally, executions, faults, late, gone, frozen, wrong_state, took } = outcome;
         let mut report = Self {
             calls: tally.calls,
             faults: faults.clone(),
@@ -72,7 +73,7 @@ impl Report {
             hung: late.hung + tally.never_ended,
             leaked_tasks: leaked.tasks,
             leaked_fds: leaked.fds,
-            recovered_within_1s: recovery.within_a_second,
+            recovered_within_1s: gone.within_1s,
             seconds: took.as_secs_f64(),
             leaked_bytes: leaked.bytes,
             wrong_state: wrong_state.len(),
@@ -86,10 +87,8 @@ impl Report {
             late_as_the_machine: late.explained,
             worst_late_ms: millis(late.worst_explained),
             worst_machine_ms: millis(late.worst_machine),
-            outages: recovery.outages,
-            recovery_p50_ms: millis(recovery.p50),
-            recovery_p99_ms: millis(recovery.p99),
-            recovery_max_ms: millis(recovery.max),
+            gone: *gone,
+            frozen: *frozen,
             misled_without_stamps: None,
             broken: Vec::new(),
         };
@@ -122,6 +121,7 @@ impl Report {
             ("hooks run too late to be judged", self.too_late_to_judge),
             ("calls hung", self.hung),
             ("wrong states", self.wrong_state as u64),
+            ("callers never found a server again", self.gone.never + self.frozen.never),
             ("tasks leaked", self.leaked_tasks as u64),
             ("files leaked", self.leaked_fds as u64),
         ];
@@ -130,7 +130,7 @@ impl Report {
         if self.leaked_bytes > BYTES_ALLOWED {
             broken.push(format!("{} bytes leaked", self.leaked_bytes));
         }
-        if self.outages > 0 && self.recovered_within_1s < FOUND {
+        if self.gone.outages > 0 && self.recovered_within_1s < FOUND {
             let found = self.recovered_within_1s * 100.0;
             broken.push(format!("only {found:.2} % answered within 1 s of a return"));
         }
@@ -168,14 +168,8 @@ impl Report {
             "leaked               {} tasks, {} fds, {} bytes (up to {BYTES_ALLOWED} is what runtimes keep)",
             self.leaked_tasks, self.leaked_fds, self.leaked_bytes
         );
-        println!(
-            "recovery             {} outages; answers after p50 {:.1} ms, p99 {:.1} ms, at most {:.1} ms; {:.2} % within 1 s",
-            self.outages,
-            self.recovery_p50_ms,
-            self.recovery_p99_ms,
-            self.recovery_max_ms,
-            self.recovered_within_1s * 100.0
-        );
+        found("recovery            ", "servers were gone", &self.gone);
+        found("                    ", "were there and frozen", &self.frozen);
         if let Some(Misled { calls, faults, delivered_wrong }) = &self.misled_without_stamps {
             println!(
                 "undetectable without stamps: {delivered_wrong} delivered wrong, of {calls} calls and {faults} faults"
@@ -188,6 +182,15 @@ fn list<K: AsRef<str>>(title: &str, counts: &BTreeMap<K, u64>) {
     let counts: Vec<_> =
         counts.iter().map(|(name, count)| format!("{} {count}", name.as_ref())).collect();
     println!("  {title}: {}", counts.join(", "));
+}
+
+fn found(title: &str, what: &str, found: &Found) {
+    let Found { outages, within_1s, p50_ms, p99_ms, max_ms, never } = found;
+    let within = within_1s * 100.0;
+    println!(
+        "{title} {outages} {what}; answers after p50 {p50_ms} ms, p99 {p99_ms} ms, at most {max_ms} ms; \
+         {within:.2} % within 1 s, {never} never"
+    );
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -17,7 +17,8 @@ use crate::lateness::{self, Late, Lateness};
 use crate::ledger::{Executions, Ledger};
 use crate::process::{Holdings, leaks_since};
 use crate::quiet;
-use crate::seek::{Figures, Recovery, SEEKERS, seek};
+use crate::recovery::Found;
+use crate::seek::{Recoveries, SEEKERS, seek};
 use crate::site::{Contexts, Rules, Site};
 use crate::soak::Samples;
 use crate::tally::Tally;
@@ -48,7 +49,8 @@ pub(crate) struct Outcome {
     pub(crate) executions: Executions,
     pub(crate) faults: BTreeMap<String, u64>,
     pub(crate) late: Late,
-    pub(crate) recovery: Figures,
+    pub(crate) gone: Found,
+    pub(crate) frozen: Found,
     pub(crate) wrong_state: Vec<String>,
     pub(crate) took: Duration,
 }
@@ -133,11 +135,12 @@ impl Setup {
         for task in hosts {
             servers.push(task.await.expect("a server does not panic"));
         }
-        let mut recovery = Recovery::default();
+        let mut recoveries = Recoveries::default();
         for (seeker, tally) in seekers.into_iter().zip(&mut tallies) {
             let (calls, seen) = seeker.await.expect("a seeker does not panic");
             tally.add(calls);
-            recovery.add(&seen);
+            recoveries.gone.add(&seen.gone);
+            recoveries.frozen.add(&seen.frozen);
         }
         let took = started.elapsed();
         let mut wrong_state = Vec::new();
@@ -156,8 +159,17 @@ impl Setup {
         let mut tally = Tally::default();
         tallies.into_iter().for_each(|part| tally.add(part));
         let (late, executions) = (bench.lateness.settle(), ledger.executions());
-        let (faults, recovery) = (faults.by_name(), recovery.figures());
-        Outcome { tally, executions, faults, late, recovery, wrong_state, took }
+        let (gone, frozen) = (recoveries.gone.found(), recoveries.frozen.found());
+        Outcome {
+            tally,
+            executions,
+            faults: faults.by_name(),
+            late,
+            gone,
+            frozen,
+            wrong_state,
+            took,
+        }
     }
 
     /// Callers, seekers, and one more for each plugin's last calls.

@@ -6,14 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::caller::{Bench, call_once};
+use crate::fault::Fault;
 use crate::outage::Return;
 use crate::plan::Plan;
+use crate::recovery::Recovery;
 use crate::tally::Tally;
 use crate::target::Target;
 use crate::work::Marker;
@@ -26,64 +27,13 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// When a seeker gives up.
 const LONG: Duration = Duration::from_secs(10);
 
-/// What seekers saw.
-pub(crate) struct Recovery {
-    outages: u64,
-    /// Until a seeker had its answer, in µs.
-    times: Histogram<u64>,
-    within_a_second: u64,
-    /// Answered or not.
-    seekers: u64,
-}
-
-/// How soon there were answers after the servers' returns.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Figures {
-    pub(crate) outages: u64,
-    /// Of the seekers, those that had one within a second.
-    pub(crate) within_a_second: f64,
-    pub(crate) p50: Duration,
-    pub(crate) p99: Duration,
-    pub(crate) max: Duration,
-}
-
-impl Default for Recovery {
-    fn default() -> Self {
-        Self {
-            outages: 0,
-            times: Histogram::new(3).expect("a valid precision"),
-            within_a_second: 0,
-            seekers: 0,
-        }
-    }
-}
-
-impl Recovery {
-    pub(crate) fn figures(&self) -> Figures {
-        let at = |quantile| Duration::from_micros(self.times.value_at_quantile(quantile));
-        Figures {
-            outages: self.outages,
-            within_a_second: self.within_a_second as f64 / self.seekers.max(1) as f64,
-            p50: at(0.5),
-            p99: at(0.99),
-            max: at(1.0),
-        }
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.outages += other.outages;
-        self.times.add(&other.times).expect("the same precision");
-        self.within_a_second += other.within_a_second;
-        self.seekers += other.seekers;
-    }
-
-    pub(crate) fn seeker(&mut self, took: Option<Duration>) {
-        self.seekers += 1;
-        if let Some(took) = took {
-            self.times.record(took.as_micros() as u64).expect("a histogram that grows");
-            self.within_a_second += u64::from(took <= Duration::from_secs(1));
-        }
-    }
+/// After outages of one kind each.
+#[derive(Default)]
+pub(crate) struct Recoveries {
+    /// The server was gone.
+    pub(crate) gone: Recovery,
+    /// It was there, and did not answer. Nothing tells a client when that is over.
+    pub(crate) frozen: Recovery,
 }
 
 /// Seeks the plugin at `index` after each return of its server. `first` is the first
@@ -94,11 +44,15 @@ pub(crate) async fn seek<T: Target>(
     bench: Bench,
     first: u32,
     mut returns: mpsc::Receiver<Return>,
-) -> (Tally, Recovery) {
-    let (mut tally, mut recovery) = (Tally::default(), Recovery::default());
+) -> (Tally, Recoveries) {
+    let (mut tally, mut recoveries) = (Tally::default(), Recoveries::default());
     let mut numbers = [0; SEEKERS as usize];
-    while let Some(Return { at, found }) = returns.recv().await {
-        recovery.outages += 1;
+    while let Some(Return { fault, at, found }) = returns.recv().await {
+        let recovery = match fault {
+            Fault::Frozen => &mut recoveries.frozen,
+            _ => &mut recoveries.gone,
+        };
+        recovery.outage();
         let mut seekers = JoinSet::new();
         for (seeker, number) in numbers.iter().enumerate() {
             let next = Marker { caller: first + seeker as u32, number: *number, may_repeat: false };
@@ -116,7 +70,7 @@ pub(crate) async fn seek<T: Target>(
         }
         drop(found);
     }
-    (tally, recovery)
+    (tally, recoveries)
 }
 
 /// Calls until there is an answer: how long after the return that was.

@@ -30,15 +30,22 @@ pub(crate) async fn serve(mut connection: Connection, site: Arc<Site>) -> io::Re
         site.faults.add(Fault::AcceptThenClose);
         return Ok(());
     }
+    // A reply is missing: from then on no answer is where it belongs.
+    let mut damaged = false;
     loop {
         let gap = if faults.is_empty() { usize::MAX } else { dice.gap(site.gap()) };
         for _ in 0..gap {
-            let request = take(&mut connection, &site).await?;
+            let request = tokio::select! {
+                request = take(&mut connection, &site) => request?,
+                // What is broken does not outlast the faults.
+                () = site.calmed(), if damaged => return Ok(()),
+            };
             connection.reply(honest(&request, site.contexts)).await?;
         }
         let fault = dice.pick(&faults);
         if !site.is_calm() && fault != Fault::AcceptThenClose {
             Faulty { connection: &mut connection, site: &site, dice: &mut dice }.act(fault).await?;
+            damaged |= fault == Fault::Dropped;
         }
     }
 }
@@ -66,7 +73,10 @@ impl Faulty<'_> {
             Fault::CloseBeforeRequest => return self.close(fault),
             Fault::CloseInRequest => {
                 let count = self.dice.between(1, 64);
-                self.connection.bytes(count).await?;
+                tokio::select! {
+                    bytes = self.connection.bytes(count) => bytes?,
+                    () = self.site.calmed() => return Ok(()),
+                };
                 return self.close(fault);
             }
             Fault::SlowReader => return self.read_slowly().await,
@@ -82,6 +92,10 @@ impl Faulty<'_> {
         }
         let request = take(self.connection, self.site).await?;
         let reply = honest(&request, self.site.contexts);
+        if self.site.is_calm() {
+            // The request has come later than the end of the faults.
+            return self.connection.reply(reply).await;
+        }
         if fault == Fault::Swapped {
             return self.swap(reply).await;
         }

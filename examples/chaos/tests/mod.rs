@@ -18,9 +18,9 @@ use crate::ledger::{Ledger, WINDOW};
 use crate::plan::Plan;
 use crate::process::{Holdings, leaks_since};
 use crate::quiet::accounts;
+use crate::recovery::Recovery;
 use crate::report::Report;
 use crate::run::{Outcome, Setup};
-use crate::seek::Recovery;
 use crate::site::Contexts;
 use crate::soak::Samples;
 use crate::tally::Tally;
@@ -180,14 +180,14 @@ fn who_finds_a_server_after_more_than_a_second_does_not_count_as_found() {
     for took in [Some(900), Some(1_100), None, Some(10)] {
         recovery.seeker(took.map(Duration::from_millis));
     }
-    let figures = recovery.figures();
-    assert_eq!(figures.within_a_second, 0.5);
-    assert!(figures.max >= Duration::from_millis(1_100), "{figures:?}");
+    let found = recovery.found();
+    assert_eq!((found.within_1s, found.never), (0.5, 1));
+    assert!(found.max_ms >= 1_100.0, "{found:?}");
 }
 
 #[test]
 fn every_promise_that_can_be_broken_is_told() {
-    let breaks: [fn(&mut Outcome, &mut Holdings); 12] = [
+    let breaks: [fn(&mut Outcome, &mut Holdings); 13] = [
         |outcome, _| outcome.tally.mismatched = 1,
         |outcome, _| outcome.tally.never_ran = 1,
         |outcome, _| outcome.tally.never_ended = 1,
@@ -196,7 +196,8 @@ fn every_promise_that_can_be_broken_is_told() {
         |outcome, _| outcome.executions.too_late = 1,
         |outcome, _| outcome.late.hung = 1,
         |outcome, _| outcome.wrong_state.push("not idle".into()),
-        |outcome, _| outcome.recovery.outages = 1,
+        |outcome, _| outcome.gone.outages = 1,
+        |outcome, _| outcome.frozen.never = 1,
         |_, leaked| leaked.tasks = 1,
         |_, leaked| leaked.fds = 1,
         |_, leaked| leaked.bytes = 1 << 20,
