@@ -43,7 +43,7 @@ pub enum ErrorKind {
     RequestTooLarge,
     /// Too many calls are waiting already, or the caller chose not to wait.
     Overloaded,
-    /// The plugin cannot be reached.
+    /// The plugin is down: it cannot be reached, or does not answer.
     Unavailable,
     /// The other side of the socket is not the one that the configuration trusts.
     Untrusted,
@@ -177,27 +177,45 @@ pub enum Cause {
         waiting: usize,
     },
     /// No connection could be made.
-    #[error("cannot connect ({attempts} attempts in a row failed): {error}")]
+    #[error("cannot connect ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
     Unavailable {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
         /// The last attempt's error.
         #[source]
         error: Arc<io::Error>,
+        /// How long until the next attempt, at the time of the answer; `None` while
+        /// one is under way.
+        retry_after: Option<Duration>,
+    },
+    /// There are connections, but the plugin does not answer: the call was not sent.
+    #[error("the plugin does not answer (missing replies in a row: {missing}); {}", next("trial", .retry_after))]
+    Unresponsive {
+        /// Replies that did not come, since the last one that came in time.
+        missing: u32,
+        /// How long until the next call is let through on trial, at the time of the
+        /// answer; `None` while one is under way.
+        retry_after: Option<Duration>,
     },
     /// Who listens there is refused by `peer_uids`, `peer_gids` or `trust_path`. No byte
     /// was sent to it. It is tried again in the background, as a plugin that is down.
-    #[error("the plugin's server is not trusted ({attempts} attempts in a row failed): {error}")]
+    #[error("the plugin's server is not trusted ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
     Untrusted {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
         /// What was found and what was expected, of the last attempt.
         #[source]
         error: Arc<io::Error>,
+        /// As of [`Unavailable`](Self::Unavailable).
+        retry_after: Option<Duration>,
     },
     /// The connection ended while the call was on its way.
     #[error("the connection was lost: {0}")]
     Disconnected(#[source] Arc<io::Error>),
+    /// The call's connection was lost; it was allowed to be sent again, but too many were
+    /// in the last seconds. See `retry_budget` in the configuration.
+    #[error("{0}; not sent again, the retry budget is spent")]
+    RetryBudgetSpent(#[source] Box<Cause>),
     /// The connection was closed because of another call's reply.
     #[error("the connection was closed because {0}")]
     ClosedAfterFault(&'static str),
@@ -243,6 +261,40 @@ pub enum Cause {
     /// The task that owns the connection is gone.
     #[error("the connection's task is gone; was its runtime shut down?")]
     TaskGone,
+}
+
+impl Cause {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::RetryBudgetSpent(cause) => cause.kind(),
+            Self::Config(_) => ErrorKind::Config,
+            Self::NameMismatch { .. } => ErrorKind::NameMismatch,
+            Self::NoHooks => ErrorKind::NoHooks,
+            Self::UnregisteredHook(_) => ErrorKind::UnregisteredHook,
+            Self::InvalidRequest(_) => ErrorKind::InvalidRequest,
+            Self::RequestTooLarge { .. } => ErrorKind::RequestTooLarge,
+            Self::Overloaded { .. } => ErrorKind::Overloaded,
+            Self::Unavailable { .. } | Self::Unresponsive { .. } => ErrorKind::Unavailable,
+            Self::Untrusted { .. } => ErrorKind::Untrusted,
+            Self::Disconnected(_) | Self::ClosedAfterFault(_) => ErrorKind::Disconnected,
+            Self::Timeout { .. } => ErrorKind::Timeout,
+            Self::Shutdown => ErrorKind::Shutdown,
+            Self::Framing(_) => ErrorKind::Framing,
+            Self::Mismatch { .. } | Self::Unproven => ErrorKind::Mismatch,
+            Self::Undecodable(_) => ErrorKind::Undecodable,
+            Self::EmptyReply => ErrorKind::EmptyReply,
+            Self::Plugin(_) => ErrorKind::Plugin,
+            Self::TaskGone => ErrorKind::TaskGone,
+        }
+    }
+}
+
+/// When a plugin that is down is tried again, in words.
+fn next(what: &str, after: &Option<Duration>) -> String {
+    match after {
+        Some(after) => format!("the next {what} is due in {:.3} s", after.as_secs_f64()),
+        None => format!("the next {what} is under way"),
+    }
 }
 
 /// Where a call was when its deadline passed.
@@ -316,25 +368,18 @@ impl PluginError {
     /// The family of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
+        self.0.cause.kind()
+    }
+
+    /// How long until a plugin that is down is tried again, as of when this error was
+    /// made. `None` for other errors, and while it is being tried.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
         match self.0.cause {
-            Cause::Config(_) => ErrorKind::Config,
-            Cause::NameMismatch { .. } => ErrorKind::NameMismatch,
-            Cause::NoHooks => ErrorKind::NoHooks,
-            Cause::UnregisteredHook(_) => ErrorKind::UnregisteredHook,
-            Cause::InvalidRequest(_) => ErrorKind::InvalidRequest,
-            Cause::RequestTooLarge { .. } => ErrorKind::RequestTooLarge,
-            Cause::Overloaded { .. } => ErrorKind::Overloaded,
-            Cause::Unavailable { .. } => ErrorKind::Unavailable,
-            Cause::Untrusted { .. } => ErrorKind::Untrusted,
-            Cause::Disconnected(_) | Cause::ClosedAfterFault(_) => ErrorKind::Disconnected,
-            Cause::Timeout { .. } => ErrorKind::Timeout,
-            Cause::Shutdown => ErrorKind::Shutdown,
-            Cause::Framing(_) => ErrorKind::Framing,
-            Cause::Mismatch { .. } | Cause::Unproven => ErrorKind::Mismatch,
-            Cause::Undecodable(_) => ErrorKind::Undecodable,
-            Cause::EmptyReply => ErrorKind::EmptyReply,
-            Cause::Plugin(_) => ErrorKind::Plugin,
-            Cause::TaskGone => ErrorKind::TaskGone,
+            Cause::Unavailable { retry_after, .. }
+            | Cause::Untrusted { retry_after, .. }
+            | Cause::Unresponsive { retry_after, .. } => retry_after,
+            _ => None,
         }
     }
 

@@ -3,13 +3,18 @@
 
 #![allow(missing_docs)]
 
+pub mod socket;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::BigIntegers;
-use crate::model::{PluginContext, PluginResult};
-use crate::wire::reply::{Expected, HookReply, hook_reply};
-use crate::wire::{self, request};
+use crate::config::{BigIntegers, PluginConfig};
+use crate::model::{Object, PluginContext, PluginResult};
+#[cfg(feature = "server")]
+use crate::wire::incoming::Incoming;
+use crate::wire::reply::{Expected, HookReply, configs_reply, hook_reply};
+use crate::wire::stamp::Stamp;
+use crate::wire::{self, request, weight};
 
 /// The message of an `InvokeHookRequest` in its frame.
 #[must_use]
@@ -28,7 +33,25 @@ pub fn decode_reply<P: DeserializeOwned>(
     plugin: &str,
     request_id: &str,
 ) -> Result<Option<PluginResult<P>>, String> {
-    match hook_reply(message, Expected { plugin, request_id, stamp: None }) {
+    decode(message, Expected { plugin, request_id, stamp: None })
+}
+
+/// The same of a call with the stamp of this number and hash, each in 16 digits.
+pub fn decode_stamped_reply<P: DeserializeOwned>(
+    message: &[u8],
+    plugin: &str,
+    request_id: &str,
+    (number, hash): (u64, u64),
+) -> Result<Option<PluginResult<P>>, String> {
+    let stamp = Some(&Stamp::new(number, hash));
+    decode(message, Expected { plugin, request_id, stamp })
+}
+
+fn decode<P: DeserializeOwned>(
+    message: &[u8],
+    expected: Expected<'_>,
+) -> Result<Option<PluginResult<P>>, String> {
+    match hook_reply(message, expected) {
         Ok(HookReply::Result(result, _)) => Ok(Some(result)),
         Ok(HookReply::Fault(_)) => Ok(None),
         Err(fault) => Err(format!("{fault:?}")),
@@ -43,4 +66,46 @@ pub fn encode_struct<T: Serialize + ?Sized>(object: &T) -> Option<Vec<u8>> {
 /// Reads a Struct.
 pub fn decode_struct<T: DeserializeOwned>(message: &[u8]) -> Option<T> {
     wire::decode_struct(message)
+}
+
+/// Reads a `GetPluginConfigsResponse` as the client does.
+pub fn decode_configs(message: &[u8]) -> Result<Vec<Object>, String> {
+    configs_reply(message).map_err(|error| error.to_string())
+}
+
+/// A configuration, filled from what the plugin's server reported.
+#[must_use]
+pub fn merge_remote(local: &PluginConfig, remote: &Object) -> PluginConfig {
+    local.merged_with_remote(remote).0
+}
+
+/// A hook call as the embedded server reads it.
+#[cfg(feature = "server")]
+#[derive(Debug)]
+pub struct ReadCall<'a> {
+    pub hook_type: &'a str,
+    pub plugin: &'a str,
+    pub payload: Option<Object>,
+    pub context: Option<PluginContext>,
+}
+
+/// Reads a request as the embedded server does; `None` for anything but a hook call.
+#[cfg(feature = "server")]
+#[must_use]
+pub fn read_call(message: &[u8]) -> Option<ReadCall<'_>> {
+    match Incoming::read(message) {
+        Incoming::Hook(request) => Some(ReadCall {
+            hook_type: request.hook_type,
+            plugin: request.plugin,
+            payload: request.read_payload().ok(),
+            context: request.read_context().ok(),
+        }),
+        Incoming::Config(_) | Incoming::Configs | Incoming::Unknown => None,
+    }
+}
+
+/// What an `InvokeHookResponse` is taken to cost in memory once it is read.
+#[must_use]
+pub fn reply_weight(message: &[u8]) -> Option<usize> {
+    weight::weigh(message, weight::Part::HookReply).ok()
 }

@@ -54,6 +54,7 @@ mod pool;
 #[cfg(feature = "server")]
 pub mod server;
 mod stats;
+mod sync;
 mod trust;
 mod wire;
 
@@ -62,7 +63,7 @@ mod wire;
 pub mod internals;
 
 pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
-pub use connection::ConnectionState;
+pub use connection::{BreakerState, ConnectionState};
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{PluginHandle, PluginHandleBuilder};
 pub use hooks::{Hook, HookRegistry};

@@ -118,7 +118,7 @@ impl Pool {
         0
     }
 
-    fn choose_among(gauges: &[Gauge], may_open: bool) -> usize {
+    pub(crate) fn choose_among(gauges: &[Gauge], may_open: bool) -> usize {
         // Some connection is open, so the server is there.
         let mut open = false;
         let mut closed = None;
@@ -212,3 +212,7 @@ impl Drop for Leave<'_> {
         self.0.waiting.fetch_sub(1, Relaxed);
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::connection::ConnectionState;
 use crate::connection::shared::Shared;
+use crate::connection::{BreakerState, ConnectionState};
 use crate::error::ErrorKind;
 
 /// Counted in the callers' tasks, never under a lock.
@@ -16,6 +16,7 @@ pub(crate) struct Counters {
     pub(crate) timeouts: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) retries: AtomicU64,
+    pub(crate) retries_refused: AtomicU64,
     pub(crate) mismatches: AtomicU64,
     pub(crate) other_failures: AtomicU64,
 }
@@ -68,6 +69,9 @@ impl Counters {
             mismatches: self.mismatches.load(Relaxed),
             other_failures: self.other_failures.load(Relaxed),
             retries: self.retries.load(Relaxed),
+            retries_refused: self.retries_refused.load(Relaxed),
+            breaker: shared.circuit.state(),
+            breaker_opened: shared.circuit.opened(),
             abandoned: sum(|connection| connection.abandoned),
             reconnects: sum(|connection| connection.connects.saturating_sub(1)),
             bytes_sent: sum(|connection| connection.bytes_sent),
@@ -116,6 +120,12 @@ pub struct PluginStats {
     pub other_failures: u64,
     /// Requests sent again under [`RetryPolicy::Resend`](crate::RetryPolicy::Resend).
     pub retries: u64,
+    /// Requests not sent again because the retry budget was spent.
+    pub retries_refused: u64,
+    /// Whether calls are let through now.
+    pub breaker: BreakerState,
+    /// How often the breaker opened: outages, as this handle saw them.
+    pub breaker_opened: u64,
     /// Requests and replies dropped because their caller had left.
     pub abandoned: u64,
     /// Connections made in place of one that was there before.

@@ -80,6 +80,11 @@ fn the_table_has_every_row_and_every_row_a_test_of_its_name() {
         let prefix = format!("{}_", row.to_lowercase());
         assert!(named.iter().any(|name| name.starts_with(&prefix)), "{row}: {named:?}");
     }
+    for i in 1..=8 {
+        let row = format!("B{i}");
+        let prefix = format!("b{i}_");
+        assert!(table[&row].iter().any(|name| name.starts_with(&prefix)), "{row}");
+    }
     for i in 1..=9 {
         let named = &table[&format!("T{i}")];
         assert!(named.iter().any(|name| name.starts_with("trap_")), "T{i}: {named:?}");

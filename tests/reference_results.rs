@@ -44,7 +44,7 @@ async fn a_denial_brings_everything_that_a_violation_can_say() {
             .with_http_headers([("Retry-After".to_owned(), "7".to_owned())].into())
             // The server leaves the name out.
             .with_plugin_name("Deny");
-    assert!(result.violation == Some(expected), "{:?}", result.violation);
+    assert!(result.violation == Some(Box::new(expected)), "{:?}", result.violation);
 
     let metrics = result.denial_metadata.unwrap();
     let expected = [

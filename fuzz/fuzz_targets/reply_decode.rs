@@ -1,13 +1,41 @@
-//! Any bytes as the reply to a call: no panic, and never a verdict without one.
+//! Any bytes as the reply to a call, or to a question: no panic, and no verdict
+//! but the one that prost finds in them too.
 #![no_main]
 
+use hookwire::hooks::{MessagePayload, ToolPreInvokePayload};
+use hookwire::internals::{decode_configs, decode_reply, decode_stamped_reply, reply_weight};
+use hookwire::model::STAMP_KEY;
+use hookwire_fuzz::json::to_json;
+use hookwire_fuzz::messages::Reply;
 use libfuzzer_sys::fuzz_target;
+use prost::Message;
 use serde_json::Value;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(Some(result)) = hookwire::internals::decode_reply::<Value>(bytes, "Guard", "1") {
-        // The name, and the verdict's key, must have been in there.
-        let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
-        assert!(has(b"Guard") && has(b"continue_processing"), "{:?}", result.continue_processing);
+    let _ = (decode_configs(bytes), reply_weight(bytes));
+    let _ = decode_reply::<MessagePayload>(bytes, "Guard", "1");
+    let ours = decode_reply::<Value>(bytes, "Guard", "1");
+    if let Ok(Some(result)) = &ours {
+        // A type that was asked for must not change the verdict.
+        if let Ok(typed) = decode_reply::<ToolPreInvokePayload>(bytes, "Guard", "1") {
+            assert_eq!(typed.map(|t| t.continue_processing), Some(result.continue_processing));
+        }
     }
+    let (Ok(ours), Ok(theirs)) = (ours, Reply::decode(bytes)) else { return };
+    let error = theirs.error.as_ref().is_some_and(|error| !error.message.is_empty());
+    assert_eq!(ours.is_none(), error, "an error wins, and nothing else is one");
+    let Some(ours) = ours else { return };
+    assert_eq!(theirs.plugin_name, "Guard");
+    if let Ok(Some(proven)) = decode_stamped_reply::<Value>(bytes, "Guard", "1", (1, 0xa5)) {
+        assert_eq!(proven.continue_processing, ours.continue_processing);
+        let metadata = theirs.context.as_ref().and_then(|context| context.metadata.clone());
+        let metadata = to_json(metadata.expect("a stamp comes in a context's metadata"));
+        assert_eq!(metadata[STAMP_KEY], "000000000000000100000000000000a5");
+    }
+    if let Some(context) = theirs.context {
+        assert_eq!(context.global_context.unwrap_or_default().request_id, "1");
+    }
+    let theirs = to_json(theirs.result.expect("ours found one"));
+    assert_eq!(theirs["continue_processing"], Value::Bool(ours.continue_processing));
+    assert_eq!(theirs["modified_payload"], ours.modified_payload.unwrap_or_default());
 });

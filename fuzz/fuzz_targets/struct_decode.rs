@@ -9,6 +9,6 @@ fuzz_target!(|bytes: &[u8]| {
     let ours = hookwire::internals::decode_struct::<Value>(bytes);
     let theirs = prost_types::Struct::decode(bytes);
     if let (Some(ours), Ok(theirs)) = (ours, theirs) {
-        assert_eq!(ours, hookwire_fuzz::to_json(theirs));
+        assert_eq!(ours, hookwire_fuzz::json::to_json(theirs));
     }
 });

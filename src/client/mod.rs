@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::config::{BigIntegers, RetryPolicy, UnixSocketConfig};
 use crate::connection::ConnectionState;
+use crate::connection::circuit::Trial;
 use crate::connection::gauge::Suspicion;
 use crate::connection::message::{Failure, Freedom, Loss, Place, Reply, Request, Responder};
 use crate::connection::shared::Shared;
@@ -31,6 +32,9 @@ use crate::wire::request::{self, Frame};
 use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
+use budget::RetryBudget;
+
+mod budget;
 #[cfg(test)]
 mod tests;
 
@@ -43,6 +47,7 @@ pub(crate) struct Client {
     timeout: Duration,
     retry: RetryPolicy,
     reconnect_attempts: u32,
+    budget: RetryBudget,
     big_integers: BigIntegers,
     stamps: Option<Stamps>,
     max_frame_len: usize,
@@ -83,6 +88,7 @@ impl Client {
             timeout: config.timeout(),
             retry: config.retry(),
             reconnect_attempts: config.reconnect_attempts(),
+            budget: RetryBudget::new(config.retry_budget()),
             big_integers: config.big_integers(),
             stamps: config.stamp().then(Stamps::default),
             max_frame_len: config.max_frame_len(),
@@ -270,9 +276,18 @@ impl Client {
         mut frame: Frame,
         options: CallOptions,
     ) -> Result<Received, (Sent, Cause)> {
+        let _trial = self.admit().map_err(|loss| (Sent::No, loss.into_cause(self.timeout)))?;
         let timeout = options.timeout.unwrap_or(self.timeout);
-        let deadline = Instant::now() + timeout;
+        let now = Instant::now();
+        let terms = Terms {
+            deadline: now + timeout,
+            hasty: timeout < self.timeout,
+            may_wait: options.overload == Overload::Wait,
+        };
         let may_resend = options.retry.unwrap_or(self.retry) == RetryPolicy::Resend;
+        if may_resend {
+            self.budget.observe(now, self.counters.calls.load(Relaxed));
+        }
         let mut resends = if may_resend { self.reconnect_attempts } else { 0 };
         let mut freedom = self.shared.limits.freedom;
         let mut sent_before = Sent::No;
@@ -280,8 +295,7 @@ impl Client {
         let mut place = None;
         loop {
             let copy = (resends > 0).then(|| frame.clone());
-            let may_wait = options.overload == Overload::Wait;
-            let failure = match self.hand_over(frame, deadline, may_wait, freedom, place).await {
+            let failure = match self.hand_over(frame, terms, freedom, place).await {
                 Ok(received) => return Ok(received),
                 Err(failure) => failure,
             };
@@ -300,7 +314,12 @@ impl Client {
                     freedom = moved.freedom;
                     (moved.frame, Some(moved.place))
                 }
-                (None, Some(copy)) if loss.is_disconnect() => {
+                (None, Some(copy)) if loss.is_disconnect() && self.shared.circuit.is_closed() => {
+                    if !self.budget.take(Instant::now(), self.counters.calls.load(Relaxed)) {
+                        Counters::add(&self.counters.retries_refused);
+                        let cause = Box::new(loss.into_cause(timeout));
+                        return Err((sent_before, Cause::RetryBudgetSpent(cause)));
+                    }
                     resends -= 1;
                     attempt += 1;
                     Counters::add(&self.counters.retries);
@@ -313,11 +332,18 @@ impl Client {
         }
     }
 
+    /// Asks the breaker; what it gives is held until the call ends.
+    fn admit(&self) -> Result<Option<Trial<'_>>, Loss> {
+        self.shared.circuit.admit().map_err(|loss| match self.shared.stop_at() {
+            Some(_) => Loss::Shutdown,
+            None => loss,
+        })
+    }
+
     async fn hand_over(
         &self,
         frame: Frame,
-        deadline: Instant,
-        may_wait: bool,
+        Terms { deadline, hasty, may_wait }: Terms,
         freedom: Freedom,
         place: Option<Place>,
     ) -> Result<Received, Attempt> {
@@ -325,7 +351,10 @@ impl Client {
             Some(place) => place.pass_on(),
             None => self.pool.enter(deadline, may_wait).await.map_err(Attempt::Refused)?,
         }
-        let (responder, answer) = Responder::new();
+        let (mut responder, answer) = Responder::new();
+        if hasty {
+            responder.mark_hasty();
+        }
         let request = Request { frame, deadline, freedom, responder };
         let connection = self.pool.hand_over(request).map_err(Attempt::lost)?;
         match answer.await {
@@ -335,6 +364,15 @@ impl Client {
             Err(_) => Err(Attempt::lost(Loss::TaskGone)),
         }
     }
+}
+
+/// What holds for every attempt of a call.
+#[derive(Clone, Copy)]
+struct Terms {
+    deadline: Instant,
+    /// It gives the plugin less time than that is configured to have.
+    hasty: bool,
+    may_wait: bool,
 }
 
 /// How one attempt ended without a reply.

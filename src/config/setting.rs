@@ -82,6 +82,30 @@ impl Knob for Duration {
     }
 }
 
+/// `None` is the word `off`.
+impl Setting for Option<Duration> {
+    type Bounds = Duration;
+
+    fn read(value: &Value, longest: &Duration) -> Option<Self> {
+        // YAML 1.1 takes `off` for a boolean.
+        match value {
+            Value::Bool(false) => Some(None),
+            Value::String(word) => (word == "off").then_some(None),
+            _ => Duration::read(value, longest).map(Some),
+        }
+    }
+
+    fn rule(longest: &Duration) -> String {
+        format!("{}, or `off`", Duration::rule(longest))
+    }
+}
+
+impl Knob for Option<Duration> {
+    fn write(&self) -> Value {
+        self.as_ref().map_or_else(|| "off".into(), Knob::write)
+    }
+}
+
 impl Setting for bool {
     type Bounds = ();
 

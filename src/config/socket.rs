@@ -111,6 +111,7 @@ macro_rules! knobs {
                     $($ids: section.read(stringify!($ids), &()).unwrap_or_default(),)+
                 };
                 config.settle_backoff(&mut section);
+                config.check_keep_alive(&mut section);
                 refuse_unknown_keys(&mut section);
                 config
             }
@@ -158,9 +159,25 @@ knobs! {
     /// How long a reply whose caller has left may still be overdue before its connection
     /// is closed. Default 2 s.
     stall_limit: Duration = Duration::from_secs(2), YEAR;
+    /// How many replies in a row must be missing for calls to fail at once, until one
+    /// call that is let through on trial gets a reply. A reply is missing when a call's
+    /// `timeout` is over, or, of a call with a shorter one, after `stall_limit` more.
+    /// Default 5; with 0 only a plugin that cannot be reached fails calls at once.
+    breaker_threshold: u32 = 5, 0..=u32::MAX;
+    /// The longest time between two such trials. It starts at 1 s and doubles with every
+    /// trial without a reply. Default 30 s.
+    breaker_max_open: Duration = Duration::from_secs(30), YEAR;
+    /// How long a connection may be idle before the server is asked, for nobody, whether
+    /// it still answers. It has `stall_limit` for it, or the connection is closed; that
+    /// does not count as use of the connection. Must be below `idle_timeout`. Default
+    /// `None`: never.
+    keep_alive: Option<Duration> = None, MAX_IDLE;
     /// Which calls are sent again after their connection broke. Default
     /// [`RetryPolicy::Unsent`].
     retry: RetryPolicy = RetryPolicy::default(), ();
+    /// How many calls may be sent again: this percentage of the calls of the last 10 s,
+    /// plus 10 for each second. Default 20, at most 100.
+    retry_budget: u32 = 20, 0..=100;
     /// Whether connecting asks the server about the plugin: its name is compared exactly,
     /// its configuration merged. The checks on replies are always on. Default true.
     verify: bool = true, ();
@@ -201,6 +218,14 @@ impl UnixSocketConfig {
             section.refuse("max_backoff", format!("must not be below reconnect_delay ({base})"));
         }
         self.max_backoff = self.max_backoff.max(base);
+    }
+
+    /// A connection that is closed before its first probe would never be probed.
+    fn check_keep_alive(&self, section: &mut Section<'_>) {
+        if self.keep_alive.is_some_and(|every| every >= self.idle_timeout) {
+            let idle = self.idle_timeout.as_secs_f64();
+            section.refuse("keep_alive", format!("must be below idle_timeout ({idle})"));
+        }
     }
 }
 

@@ -65,5 +65,20 @@ mod tests {
             }
             prop_assert!(backoff.next(random) <= cap);
         }
+
+        /// The bound in arithmetic that cannot overflow.
+        #[test]
+        fn a_delay_is_its_part_of_a_bound_that_doubles_up_to_the_cap(
+            base in 1_u64..100_000, cap in 1_u64..10_000_000, failures in 0_u32..100, random in 0.0..1.0,
+        ) {
+            let mut backoff = Backoff::new(Duration::from_millis(base), Duration::from_millis(cap));
+            for _ in 0..failures {
+                backoff.next(random);
+            }
+            let bound = (u128::from(base) << failures.min(64)).min(u128::from(cap));
+            let bound = Duration::from_millis(bound as u64);
+            prop_assert_eq!(backoff.clone().next(1.0), bound);
+            prop_assert_eq!(backoff.next(random), bound.mul_f64(random));
+        }
     }
 }

@@ -1,12 +1,10 @@
 //! What a connection shows to those who choose one: atomics, read without a lock.
 
-use std::sync::atomic::{
+use super::state::ConnectionState;
+use crate::sync::AtomicWaker;
+use crate::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst,
 };
-
-use futures::task::AtomicWaker;
-
-use super::state::ConnectionState;
 
 /// Shared by a connection's task and the handles.
 #[derive(Debug, Default)]

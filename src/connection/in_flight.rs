@@ -52,14 +52,19 @@ impl<T, D: Copy + PartialOrd> InFlight<T, D> {
 
     /// Takes in a request of `size` bytes, which were queued for writing.
     pub(crate) fn push(&mut self, responder: T, deadline: D, size: usize) {
+        self.enter(Some(responder), deadline, size);
+    }
+
+    /// As [`push`](Self::push), of a request that nobody waits for: a tombstone from
+    /// the start.
+    pub(crate) fn push_tombstone(&mut self, deadline: D, size: usize) {
+        self.enter(None, deadline, size);
+    }
+
+    fn enter(&mut self, responder: Option<T>, deadline: D, size: usize) {
         let start = self.queued;
         self.queued += size as u64;
-        self.entries.push_back(Entry {
-            responder: Some(responder),
-            deadline,
-            start,
-            end: self.queued,
-        });
+        self.entries.push_back(Entry { responder, deadline, start, end: self.queued });
     }
 
     /// The kernel took `count` more bytes.
@@ -82,9 +87,13 @@ impl<T, D: Copy + PartialOrd> InFlight<T, D> {
         }
     }
 
-    /// The deadline of the request that the server owes a reply for next.
+    /// The request that the server owes a reply for next.
+    pub(crate) fn head(&self) -> Option<&Entry<T, D>> {
+        self.entries.front()
+    }
+
     pub(crate) fn head_deadline(&self) -> Option<D> {
-        self.entries.front().map(|head| head.deadline)
+        self.head().map(|head| head.deadline)
     }
 
     /// Makes tombstones of the entries whose deadline is not after `now`: their responders.

@@ -122,9 +122,14 @@ proptest! {
                     prop_assert_eq!(taken, expected.map(|entry| entry.0));
                 }
             }
-            prop_assert_eq!(queue.len(), model.len());
-            let waiting = model.iter().filter(|entry| entry.1).map(|entry| entry.0).min();
-            prop_assert_eq!(queue.earliest_deadline(), waiting);
+            prop_assert_eq!((queue.len(), queue.is_empty()), (model.len(), model.is_empty()));
+            prop_assert_eq!(queue.head_deadline(), model.first().map(|entry| entry.0));
+            let waiting = || model.iter().filter(|entry| entry.1).map(|entry| entry.0);
+            prop_assert_eq!(queue.earliest_deadline(), waiting().min());
+            let even = |caller: &u32| caller.is_multiple_of(2);
+            prop_assert_eq!(queue.nobody(even), !waiting().any(|caller| even(&caller)));
         }
+        let waiting: Vec<_> = model.iter().filter(|entry| entry.1).map(|entry| entry.0).collect();
+        prop_assert_eq!(queue.drain().collect::<Vec<_>>(), waiting);
     }
 }

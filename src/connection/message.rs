@@ -98,6 +98,13 @@ pub(crate) enum Loss {
     Unavailable {
         attempts: u32,
         error: Arc<io::Error>,
+        /// `None`: an attempt is under way.
+        retry_after: Option<Duration>,
+    },
+    Unresponsive {
+        missing: u32,
+        /// `None`: a call is on trial.
+        retry_after: Option<Duration>,
     },
     Disconnected(Arc<io::Error>),
     Faulted(&'static str),
@@ -116,10 +123,15 @@ impl Loss {
     pub(crate) fn into_cause(self, timeout: Duration) -> Cause {
         match self {
             Self::Expired(stage) => Cause::Timeout { timeout, stage },
-            Self::Unavailable { attempts, error } if is_refusal(&error) => {
-                Cause::Untrusted { attempts, error }
+            Self::Unavailable { attempts, error, retry_after } if is_refusal(&error) => {
+                Cause::Untrusted { attempts, error, retry_after }
             }
-            Self::Unavailable { attempts, error } => Cause::Unavailable { attempts, error },
+            Self::Unavailable { attempts, error, retry_after } => {
+                Cause::Unavailable { attempts, error, retry_after }
+            }
+            Self::Unresponsive { missing, retry_after } => {
+                Cause::Unresponsive { missing, retry_after }
+            }
             Self::Disconnected(error) => Cause::Disconnected(error),
             Self::Faulted(reason) => Cause::ClosedAfterFault(reason),
             Self::Framing(error) => Cause::Framing(error),
@@ -134,12 +146,23 @@ impl Loss {
 pub(crate) struct Responder {
     slot: Option<oneshot::Sender<Answer>>,
     sent: Sent,
+    /// The call gives the plugin less time than it is configured to have.
+    hasty: bool,
 }
 
 impl Responder {
     pub(crate) fn new() -> (Self, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { slot: Some(sender), sent: Sent::No }, receiver)
+        (Self { slot: Some(sender), sent: Sent::No, hasty: false }, receiver)
+    }
+
+    /// The call has less time than the plugin is configured to have.
+    pub(crate) fn mark_hasty(&mut self) {
+        self.hasty = true;
+    }
+
+    pub(crate) fn is_hasty(&self) -> bool {
+        self.hasty
     }
 
     /// From here on the kernel may have seen the request.

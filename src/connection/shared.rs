@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use super::breaker::Breaker;
+use super::circuit::Circuit;
 use super::gauge::Gauge;
 use super::message::Freedom;
 use super::state::ConnectionState;
 use crate::config::UnixSocketConfig;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 
 /// The bounds that a connection task keeps.
 #[derive(Debug, Clone)]
@@ -22,6 +24,7 @@ pub(crate) struct Limits {
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) stall_limit: Duration,
+    pub(crate) keep_alive: Option<Duration>,
     pub(crate) max_in_flight: usize,
     pub(crate) max_frame_len: usize,
     /// With one connection, a request has nowhere else to go.
@@ -37,6 +40,7 @@ impl From<&UnixSocketConfig> for Limits {
             connect_timeout: config.connect_timeout(),
             idle_timeout: config.idle_timeout(),
             stall_limit: config.stall_limit(),
+            keep_alive: config.keep_alive(),
             max_in_flight: config.max_in_flight(),
             max_frame_len: config.max_frame_len(),
             freedom: if config.max_connections() > 1 { Freedom::Open } else { Freedom::Stay },
@@ -50,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) plugin: Arc<str>,
     pub(crate) socket: Arc<Path>,
     pub(crate) limits: Limits,
+    pub(crate) circuit: Circuit,
     /// One for each connection, whether it is open or not.
     pub(crate) gauges: Box<[Gauge]>,
     /// A place for each call that may be queued or in flight.
@@ -65,7 +70,9 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(plugin: Arc<str>, socket: Arc<Path>, config: &UnixSocketConfig) -> Self {
         let connections = config.max_connections();
+        let breaker = Breaker::new(config.breaker_threshold(), config.breaker_max_open());
         Self {
+            circuit: Circuit::new(Arc::clone(&plugin), Arc::clone(&socket), breaker),
             plugin,
             socket,
             limits: Limits::from(config),

@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use tokio::io::ReadBuf;
 use tokio::time::Instant;
-use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 use tokio_util::io::poll_read_buf;
 
 use super::gauge::Traffic;
@@ -20,12 +19,11 @@ use super::in_flight::InFlight;
 use super::message::{Freedom, Request, Responder};
 use super::outbox::Outbox;
 use super::transport::Transport;
-use crate::wire::{FRAME_HEADER, frame};
+use crate::wire::{frame::Frames, request::Frame};
 
-/// Room for a read: so much for each reply on its way, and at least that for two. It
-/// is doubled while reads fill it, up to [`MOST_ROOM`].
-const ROOM_FOR_A_REPLY: usize = 512;
-const LEAST_ROOM: usize = 2 * ROOM_FOR_A_REPLY;
+/// Room for a read: so much for each reply on its way. It is doubled while reads
+/// fill it, up to [`MOST_ROOM`].
+const LEAST_ROOM: usize = 512;
 const MOST_ROOM: usize = 256 * 1024;
 
 /// Reads in one turn, after which other tasks get theirs.
@@ -53,11 +51,9 @@ pub(crate) struct Socket<T> {
     pub(crate) number: u64,
     pub(crate) in_flight: InFlight<Responder, Instant>,
     pub(crate) outbox: Outbox,
+    /// Between two reads: the beginning of a frame that is not whole.
     inbox: BytesMut,
-    codec: LengthDelimitedCodec,
-    /// Bytes of the frame that has begun and is not whole. The codec takes the
-    /// length out of the inbox early, so an empty inbox does not mean "none".
-    begun: usize,
+    frames: Frames,
     /// A reply came that was asked for.
     pub(crate) answered: bool,
     room: usize,
@@ -71,8 +67,7 @@ impl<T: Transport> Socket<T> {
             in_flight: InFlight::new(),
             outbox: Outbox::default(),
             inbox: BytesMut::new(),
-            codec: frame::codec(max_frame_len),
-            begun: 0,
+            frames: Frames::new(max_frame_len),
             answered: false,
             room: LEAST_ROOM,
         }
@@ -83,6 +78,13 @@ impl<T: Transport> Socket<T> {
         let Request { frame, deadline, mut responder, .. } = request;
         responder.mark_sent();
         self.in_flight.push(responder, deadline, frame.len());
+        self.outbox.push(frame);
+    }
+
+    /// Queues a request of the connection's own, which nobody waits for and which is
+    /// overdue from `now` on.
+    pub(crate) fn send_unasked(&mut self, frame: Frame, now: Instant) {
+        self.in_flight.push_tombstone(now, frame.len());
         self.outbox.push(frame);
     }
 
@@ -114,7 +116,6 @@ impl<T: Transport> Socket<T> {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.eof())),
                 Poll::Ready(Ok(count)) => {
                     any = true;
-                    self.begun += count;
                     traffic.bytes_received.fetch_add(count as u64, Relaxed);
                     if let Err(end) = self.deliver_frames(&mut deliver) {
                         return Poll::Ready(Err(end));
@@ -129,16 +130,16 @@ impl<T: Transport> Socket<T> {
     /// Reads once into the inbox: how many bytes.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let transport = Pin::new(&mut self.transport);
-        if self.in_flight.is_empty() && self.inbox.capacity() == 0 {
-            // A quiet socket has no inbox and needs none: what comes now is its end,
-            // or nothing that was asked for.
+        if self.in_flight.is_empty() {
+            // What comes now is the socket's end, or nothing that was asked for: no
+            // reason for an inbox, or to make another while callers hold its bytes.
             let mut unasked = [0; 64];
             let mut unasked = ReadBuf::new(&mut unasked);
             ready!(transport.poll_read(cx, &mut unasked))?;
             self.inbox.extend_from_slice(unasked.filled());
             return Poll::Ready(Ok(unasked.filled().len()));
         }
-        let room = (self.in_flight.len() * ROOM_FOR_A_REPLY).clamp(self.room, MOST_ROOM);
+        let room = (self.in_flight.len() * LEAST_ROOM).clamp(self.room, MOST_ROOM);
         // Replies that callers still hold pin the buffer, so a reserve may
         // allocate: once for many replies, not once for each.
         if self.inbox.capacity() - self.inbox.len() < room / 2 {
@@ -153,21 +154,20 @@ impl<T: Transport> Socket<T> {
     }
 
     fn deliver_frames(&mut self, deliver: &mut impl FnMut(Delivery)) -> Result<(), End> {
-        while let Some(message) = self.codec.decode(&mut self.inbox).map_err(End::Framing)? {
+        while let Some(message) = self.frames.next(&mut self.inbox).map_err(End::Framing)? {
             let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
-            self.begun -= FRAME_HEADER + message.len();
             self.answered = true;
             deliver((responder, message.freeze()));
         }
         // Left alone, it would pass for the beginning of the next reply.
-        if self.begun > 0 && self.in_flight.is_empty() {
+        if !self.inbox.is_empty() && self.in_flight.is_empty() {
             return Err(End::Unasked);
         }
         Ok(())
     }
 
     fn eof(&self) -> End {
-        if self.begun == 0 {
+        if self.inbox.is_empty() {
             return End::Eof;
         }
         let reason = "the connection ended within a frame";

@@ -19,7 +19,7 @@ pub use builder::PluginHandleBuilder;
 
 use crate::client::Client;
 use crate::config::PluginConfig;
-use crate::connection::ConnectionState;
+use crate::connection::{BreakerState, ConnectionState};
 use crate::error::{Cause, PluginError};
 use crate::hooks::{Hook, HookRegistry};
 use crate::model::{Object, PluginContext, PluginResult};
@@ -38,8 +38,11 @@ use crate::stats::PluginStats;
 ///   nothing was sent waits for the next one; a call that may have been sent
 ///   fails, unless [`RetryPolicy::Resend`](crate::RetryPolicy::Resend) allows
 ///   that the hook runs twice.
-/// - While the plugin is down (`reconnect_attempts` failures in a row) calls
-///   fail at once, and the attempts go on in the background.
+/// - While the plugin is down its breaker is open and calls fail at once. It opens
+///   after `reconnect_attempts` failures in a row to reach the plugin, which go on in
+///   the background, and closes with the next connection; or after
+///   `breaker_threshold` missing replies in a row, and closes with a reply, for which
+///   one call at a time is let through. See [`BreakerState`].
 /// - A reply that is not the answer to its call (other plugin, other request,
 ///   no verdict, not decodable) fails the call and closes the connection.
 /// - A hook that was sent goes on running on the server when its caller leaves:
@@ -131,7 +134,7 @@ impl PluginHandle {
         payload: &H::Payload,
         context: &mut PluginContext,
     ) -> Result<PluginResult<H::Result>, PluginError> {
-        self.invoke_hook_with::<H>(payload, context, CallOptions::new()).await
+        self.invoke(H::NAME, payload, context, CallOptions::new()).await
     }
 
     /// [`invoke_hook`](Self::invoke_hook) with options of its own.
@@ -297,6 +300,24 @@ impl PluginHandle {
             let state = *states.borrow_and_update();
             let go_on = state != ConnectionState::Shutdown;
             Some((state, go_on.then_some((states, false))))
+        }))
+    }
+
+    /// Whether calls are let through, or fail at once because the plugin is down.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerState {
+        self.inner.client.shared.circuit.state()
+    }
+
+    /// The breaker's state now and every change that lasts long enough to be seen; ends
+    /// with the plugin's last connection. It does not keep the plugin open.
+    pub fn watch_breaker(&self) -> impl Stream<Item = BreakerState> + Send + Unpin + 'static {
+        let mut states = self.inner.client.shared.circuit.watch_state();
+        states.mark_changed();
+        Box::pin(futures::stream::unfold(states, |mut states| async {
+            states.changed().await.ok()?;
+            let state = *states.borrow_and_update();
+            Some((state, states))
         }))
     }
 

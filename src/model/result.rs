@@ -38,8 +38,9 @@ pub struct PluginResult<P> {
     pub modified_payload: Option<P>,
     /// What to put in place of the message's extensions.
     pub modified_extensions: Option<Value>,
-    /// Why the request may not go on, where the plugin says so.
-    pub violation: Option<PluginViolation>,
+    /// Why the request may not go on, where the plugin says so. In a box, because it
+    /// is rare and large, and a result is moved a few times on its way.
+    pub violation: Option<Box<PluginViolation>>,
     /// What the plugin says about its work.
     #[serde(default, deserialize_with = "null_as_default")]
     pub metadata: Object,
@@ -81,7 +82,7 @@ impl<P> PluginResult<P> {
     /// The request may not go on.
     #[must_use]
     pub fn deny(violation: PluginViolation) -> Self {
-        Self { continue_processing: false, violation: Some(violation), ..Self::allow() }
+        Self { continue_processing: false, violation: Some(Box::new(violation)), ..Self::allow() }
     }
 
     /// Whether the request may go on.

@@ -13,12 +13,11 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use tokio_util::codec::{Decoder, LengthDelimitedCodec};
 
 use super::PluginService;
 use super::listener::Run;
 use crate::connection::outbox::Outbox;
-use crate::wire::frame::codec;
+use crate::wire::frame::Frames;
 
 /// How much is read at once, at least.
 const READ: usize = 16 * 1024;
@@ -29,7 +28,7 @@ const KEEP: usize = 64 * 1024;
 pub(super) struct Connection<'s, S> {
     service: &'s PluginService,
     stream: S,
-    codec: LengthDelimitedCodec,
+    frames: Frames,
     input: BytesMut,
     outbox: Outbox,
     run: watch::Receiver<Run>,
@@ -37,9 +36,9 @@ pub(super) struct Connection<'s, S> {
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
     pub(super) fn new(service: &'s PluginService, stream: S, run: watch::Receiver<Run>) -> Self {
-        let codec = codec(service.max_frame_len());
+        let frames = Frames::new(service.max_frame_len());
         let (input, outbox) = (BytesMut::new(), Outbox::default());
-        Self { service, stream, codec, input, outbox, run }
+        Self { service, stream, frames, input, outbox, run }
     }
 
     /// Serves until the client leaves, is idle for too long, or breaks the
@@ -78,7 +77,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
 
     /// The next complete request of those that were read, unless the server stops.
     fn next_request(&mut self) -> io::Result<Option<BytesMut>> {
-        if self.is_stopping() { Ok(None) } else { self.codec.decode(&mut self.input) }
+        if self.is_stopping() { Ok(None) } else { self.frames.next(&mut self.input) }
     }
 
     fn is_stopping(&self) -> bool {

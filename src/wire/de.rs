@@ -9,7 +9,7 @@
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 
 use super::DecodeError;
-use super::duplicates::check_unique_keys;
+use super::duplicates::{UniqueKeys, check_unique_keys};
 use super::key::KeyDecoder;
 use super::reader::{Reader, read_entry, utf8};
 use super::ser::MAX_EXACT_INTEGER;
@@ -163,7 +163,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
         match self.kind()? {
             Kind::Str(variant) => visitor.visit_enum(variant.into_deserializer()),
             Kind::Object(object) => {
-                visitor.visit_enum(de::value::MapAccessDeserializer::new(object.entries()?))
+                visitor.visit_enum(de::value::MapAccessDeserializer::new(object.variant()?))
             }
             _ => self.deserialize_any(visitor),
         }
@@ -182,9 +182,22 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
 
 impl<'de> StructDecoder<'de> {
     #[inline]
-    fn entries(self) -> Result<EntryAccess<'de>, DecodeError> {
-        let left = check_unique_keys(self.message)?;
-        Ok(EntryAccess { reader: Reader::new(self.message), value: &[], left, depth: self.depth })
+    fn entries(self) -> EntryAccess<'de> {
+        let Self { message, depth } = self;
+        EntryAccess {
+            message,
+            reader: Reader::new(message),
+            keys: UniqueKeys::default(),
+            value: &[],
+            depth,
+        }
+    }
+
+    /// The entry that an enum is: its reader looks at one only, so the others are
+    /// looked at here.
+    fn variant(self) -> Result<EntryAccess<'de>, DecodeError> {
+        check_unique_keys(self.message)?;
+        Ok(self.entries())
     }
 }
 
@@ -192,7 +205,7 @@ impl<'de> de::Deserializer<'de> for StructDecoder<'de> {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_map(self.entries()?)
+        visitor.visit_map(self.entries())
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -213,7 +226,7 @@ impl<'de> de::Deserializer<'de> for StructDecoder<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        visitor.visit_enum(de::value::MapAccessDeserializer::new(self.entries()?))
+        visitor.visit_enum(de::value::MapAccessDeserializer::new(self.variant()?))
     }
 
     serde::forward_to_deserialize_any! {
@@ -223,10 +236,12 @@ impl<'de> de::Deserializer<'de> for StructDecoder<'de> {
 }
 
 struct EntryAccess<'de> {
+    /// The whole Struct.
+    message: &'de [u8],
     reader: Reader<'de>,
+    keys: UniqueKeys,
     /// The value of the entry whose key was read last.
     value: &'de [u8],
-    left: usize,
     depth: u8,
 }
 
@@ -238,13 +253,15 @@ impl<'de> de::MapAccess<'de> for EntryAccess<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        // The tags were checked when the keys were.
-        if !self.reader.take_tag(0x0a) {
+        if self.reader.is_empty() {
             return Ok(None);
         }
+        if !self.reader.take_tag(0x0a) {
+            return Err(DecodeError::Unusual);
+        }
         let (key, value) = read_entry(self.reader.length_delimited()?)?;
+        self.keys.add(key, self.message)?;
         self.value = value;
-        self.left = self.left.saturating_sub(1);
         seed.deserialize(KeyDecoder(utf8(key)?)).map(Some)
     }
 
@@ -253,11 +270,9 @@ impl<'de> de::MapAccess<'de> for EntryAccess<'de> {
         &mut self,
         seed: V,
     ) -> Result<V::Value, DecodeError> {
-        seed.deserialize(Decoder { message: self.value, depth: self.depth })
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
+        let value = seed.deserialize(Decoder { message: self.value, depth: self.depth });
+        // What does not fit may be repeated further on, and only the last counts.
+        value.map_err(|error| check_unique_keys(self.message).err().unwrap_or(error))
     }
 }
 

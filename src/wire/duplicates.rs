@@ -1,4 +1,4 @@
-//! Finds repeated keys of a map before it is read.
+//! Finds repeated keys of a map while it is read.
 //!
 //! In protobuf the last of several entries with one key wins; serde's derived
 //! types refuse a second. No encoder writes a key twice, so the check must cost
@@ -12,29 +12,28 @@ use super::reader::{Reader, read_entry};
 /// Up to so many entries a suspicion is settled by comparing keys pairwise.
 const FEW: usize = 32;
 
-/// Walks over the entries of a Struct: how many there are.
-///
-/// [`DecodeError::Unusual`] if a key comes twice or a field is no map entry.
-#[inline]
-pub(super) fn check_unique_keys(message: &[u8]) -> Result<usize, DecodeError> {
-    let mut seen = 0_u128;
-    let mut suspicious = false;
-    let mut count = 0;
-    let mut reader = Reader::new(message);
-    while !reader.is_empty() {
-        if !reader.take_tag(0x0a) {
-            return Err(DecodeError::Unusual);
-        }
-        let (key, _) = read_entry(reader.length_delimited()?)?;
+/// The keys of one Struct, as they come.
+#[derive(Default)]
+pub(super) struct UniqueKeys {
+    seen: u128,
+    /// All of them were compared, and differ.
+    settled: bool,
+}
+
+impl UniqueKeys {
+    /// Takes in the next key of `message`.
+    ///
+    /// [`DecodeError::Unusual`] if any comes twice or a field is no map entry.
+    #[inline]
+    pub(super) fn add(&mut self, key: &[u8], message: &[u8]) -> Result<(), DecodeError> {
         let bit = 1 << fingerprint(key);
-        suspicious |= seen & bit != 0;
-        seen |= bit;
-        count += 1;
+        if self.seen & bit != 0 && !self.settled {
+            check_unique_keys(message)?;
+            self.settled = true;
+        }
+        self.seen |= bit;
+        Ok(())
     }
-    if suspicious && has_duplicate(message, count)? {
-        return Err(DecodeError::Unusual);
-    }
-    Ok(count)
 }
 
 /// A number below 128 from a key's length and ends.
@@ -48,34 +47,36 @@ fn fingerprint(key: &[u8]) -> u32 {
     (ends + key.len() as u32 * 17) % 128
 }
 
+/// Compares all keys of a Struct.
+///
+/// [`DecodeError::Unusual`] if any comes twice or a field is no map entry.
 #[cold]
-fn has_duplicate(message: &[u8], count: usize) -> Result<bool, DecodeError> {
+pub(super) fn check_unique_keys(message: &[u8]) -> Result<(), DecodeError> {
+    let mut few = [&[][..]; FEW];
+    let mut count = 0;
+    let mut many = HashSet::new();
     let mut reader = Reader::new(message);
-    let mut next = || -> Result<Option<&[u8]>, DecodeError> {
+    while !reader.is_empty() {
         if !reader.take_tag(0x0a) {
-            return Ok(None);
+            return Err(DecodeError::Unusual);
         }
-        Ok(Some(read_entry(reader.length_delimited()?)?.0))
-    };
-    if count > FEW {
-        let mut keys = HashSet::with_capacity(count);
-        while let Some(key) = next()? {
-            if !keys.insert(key) {
-                return Ok(true);
+        let (key, _) = read_entry(reader.length_delimited()?)?;
+        let repeated = if count < FEW {
+            let repeated = few[..count].contains(&key);
+            few[count] = key;
+            repeated
+        } else {
+            if many.is_empty() {
+                many.extend(few);
             }
+            !many.insert(key)
+        };
+        if repeated {
+            return Err(DecodeError::Unusual);
         }
-        return Ok(false);
+        count += 1;
     }
-    let mut keys = [&[][..]; FEW];
-    let mut known = 0;
-    while let Some(key) = next()? {
-        if keys[..known].contains(&key) {
-            return Ok(true);
-        }
-        keys[known] = key;
-        known += 1;
-    }
-    Ok(false)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -92,19 +93,27 @@ mod tests {
         message
     }
 
+    /// As a reader does.
+    fn check(keys: impl IntoIterator<Item = String>) -> Result<(), DecodeError> {
+        let keys: Vec<_> = keys.into_iter().collect();
+        let message = message(keys.iter().cloned());
+        let mut unique = UniqueKeys::default();
+        keys.iter().try_for_each(|key| unique.add(key.as_bytes(), &message))
+    }
+
     #[test]
     fn a_repeated_key_is_found_among_few_and_among_many() {
         for count in [2, FEW - 1, FEW, FEW + 1, 500] {
             let unique = || (0..count).map(|i| format!("key{i}"));
-            assert_eq!(check_unique_keys(&message(unique())), Ok(count));
-            let repeated = message(unique().chain([String::from("key1")]));
-            assert_eq!(check_unique_keys(&repeated), Err(DecodeError::Unusual), "{count}");
+            assert_eq!(check(unique()), Ok(()));
+            let repeated = unique().chain([String::from("key1")]);
+            assert_eq!(check(repeated), Err(DecodeError::Unusual), "{count}");
         }
     }
 
     #[test]
     fn keys_that_only_look_alike_to_the_filter_are_unique() {
         let keys = ["abc", "axc", "ayc", "azc"].map(String::from);
-        assert_eq!(check_unique_keys(&message(keys)), Ok(4));
+        assert_eq!(check(keys), Ok(()));
     }
 }

@@ -99,6 +99,11 @@ pub(crate) enum DecodeError {
     /// Deeper than any server nests, and than a stack is sure to bear.
     #[error("the reply nests too deep")]
     TooDeep,
+    /// Its contents would take more than `limit` bytes of memory.
+    #[error(
+        "the message's values would take more than {limit} bytes of memory; see \"What a hostile server can cost\" in docs/reliability.md"
+    )]
+    TooHeavy { limit: usize },
     /// Valid protobuf that does not fit the type that was asked for.
     #[error("{0}")]
     Shape(String),

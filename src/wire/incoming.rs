@@ -12,6 +12,7 @@ use super::check::Check;
 use super::context::{ContextParts, UserPart};
 use super::de::read_struct;
 use super::reader::{Field, Reader, utf8};
+use super::weight::Part;
 use super::{DecodeError, proto, read_any_layout};
 use crate::model::{GlobalContext, Object, PluginContext, User};
 
@@ -114,23 +115,26 @@ fn merge<'a>(whole: &mut Cow<'a, [u8]>, part: &'a [u8]) {
 
 impl HookRequest<'_> {
     pub(crate) fn read_payload<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        read_any_layout::<prost_types::Struct, _>(&self.payload, |message| read_struct(message))
+        read_any_layout::<prost_types::Struct, _, _>(&self.payload, Part::Object, |message| {
+            read_struct(message)
+        })
     }
 
     pub(crate) fn read_context(&self) -> Result<PluginContext, DecodeError> {
-        read_any_layout::<proto::PluginContext, _>(&self.context, |message| {
+        read_any_layout::<proto::PluginContext, _, _>(&self.context, Part::Context, |message| {
             read_context(&ContextParts::read(message)?)
         })
     }
 
     /// Whether there is anything in the context that a reply has to bring back.
     pub(crate) fn carries_state(&self) -> bool {
-        let carries_state = read_any_layout::<proto::PluginContext, _>(&self.context, |message| {
+        let carries_state = |message: &[u8]| -> Result<bool, DecodeError> {
             let parts = ContextParts::read(message)?;
             let objects = [parts.state, parts.metadata, parts.global_state].into_iter();
             Ok(objects.flatten().any(has_entries))
-        });
-        carries_state.unwrap_or_default()
+        };
+        read_any_layout::<proto::PluginContext, _, _>(&self.context, Part::Context, carries_state)
+            .unwrap_or_default()
     }
 }
 

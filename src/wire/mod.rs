@@ -17,6 +17,7 @@
 //! | `ser`, `key`, `de`, `duplicates` | serde to and from Struct |
 //! | `context`, `request`, `reply` | the messages of a call |
 //! | `stamp` | what ties a reply to its call |
+//! | `weight` | what a message may cost the one who reads it |
 //! | `frame` | the codec around them |
 //! | `check`, `incoming`, `outgoing` | the same messages seen from the server |
 
@@ -27,6 +28,8 @@ mod de;
 mod duplicates;
 mod error;
 pub(crate) mod frame;
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(feature = "server")]
 pub(crate) mod incoming;
 mod key;
@@ -40,12 +43,14 @@ pub(crate) mod stamp;
 #[cfg(test)]
 mod tests;
 mod varint;
+pub(crate) mod weight;
 pub(crate) mod writer;
 
 pub(crate) use writer::FRAME_HEADER;
 
 pub(crate) use error::DecodeError;
 pub use error::EncodeError;
+use weight::Part;
 
 /// The generated messages.
 pub(crate) mod proto {
@@ -54,23 +59,36 @@ pub(crate) mod proto {
     include!(concat!(env!("OUT_DIR"), "/cpex.rs"));
 }
 
-/// Runs `read` on `message`; if its layout is unusual, on the layout that prost
-/// gives it. prost merges what is repeated and orders what is not, as protobuf
-/// demands, so `read` never has to.
-pub(crate) fn read_any_layout<M, T>(
+/// The largest message whose layout may be unusual. No encoder writes one, and to
+/// lay it out anew costs memory and, where it nests, time out of proportion.
+pub(crate) const MAX_UNUSUAL: usize = 1024 * 1024;
+
+/// Runs `read` on `message`, unless its contents would cost too much; if its
+/// layout is unusual, on the layout that prost gives it. prost merges what is
+/// repeated and orders what is not, as protobuf demands, so `read` never has to.
+pub(crate) fn read_any_layout<M, T, E>(
     message: &[u8],
-    read: impl Fn(&[u8]) -> Result<T, DecodeError>,
-) -> Result<T, DecodeError>
+    part: Part,
+    read: impl Fn(&[u8]) -> Result<T, E>,
+) -> Result<T, E>
 where
     M: prost::Message + Default,
+    E: From<DecodeError> + PartialEq,
 {
+    weight::check(message, part)?;
     match read(message) {
-        Err(DecodeError::Unusual) => {
-            let parsed = M::decode(message).map_err(|_| DecodeError::Malformed("structure"))?;
-            read(&parsed.encode_to_vec())
-        }
+        Err(error) if error == DecodeError::Unusual.into() => read(&laid_out_anew::<M>(message)?),
         other => other,
     }
+}
+
+#[cold]
+fn laid_out_anew<M: prost::Message + Default>(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    if message.len() > MAX_UNUSUAL {
+        return Err(DecodeError::Malformed("an unusual layout of this size"));
+    }
+    let parsed = M::decode(message).map_err(|_| DecodeError::Malformed("structure"))?;
+    Ok(parsed.encode_to_vec())
 }
 
 /// A Struct by itself, for benchmarks and fuzz targets.
@@ -84,5 +102,6 @@ pub(crate) fn encode_struct<T: serde::Serialize + ?Sized>(object: &T) -> Option<
 /// Reads a Struct by itself, for benchmarks and fuzz targets.
 #[cfg(feature = "internals")]
 pub(crate) fn decode_struct<T: serde::de::DeserializeOwned>(message: &[u8]) -> Option<T> {
-    read_any_layout::<prost_types::Struct, _>(message, |message| de::read_struct(message)).ok()
+    let read = |message: &[u8]| de::read_struct(message);
+    read_any_layout::<prost_types::Struct, _, DecodeError>(message, Part::Object, read).ok()
 }

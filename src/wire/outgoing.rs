@@ -68,7 +68,7 @@ impl<'a, R> ResultFields<'a, R> {
             continue_processing: result.continue_processing,
             modified_payload: result.modified_payload.as_ref(),
             modified_extensions: result.modified_extensions.as_ref(),
-            violation: result.violation.as_ref(),
+            violation: result.violation.as_deref(),
             metadata: &result.metadata,
             http_headers: result.http_headers.as_ref(),
             retry_delay_ms: result.retry_delay_ms,

@@ -96,6 +96,8 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
+        #[cfg(test)]
+        steps::count();
         let (value, size) = read_varint(self.rest).ok_or(DecodeError::Malformed("varint"))?;
         self.rest = &self.rest[size..];
         Ok(value)
@@ -121,6 +123,26 @@ impl<'a> Reader<'a> {
             self.rest.split_at_checked(count).ok_or(DecodeError::Malformed("cut off"))?;
         self.rest = rest;
         Ok(taken)
+    }
+}
+
+/// How many varints were read: every field has one, so this is the work that a
+/// message makes, without a clock.
+#[cfg(test)]
+pub(super) mod steps {
+    use std::cell::Cell;
+
+    thread_local!(static STEPS: Cell<usize> = const { Cell::new(0) });
+
+    pub(super) fn count() {
+        STEPS.set(STEPS.get() + 1);
+    }
+
+    /// The steps that `work` takes on this thread.
+    pub(in crate::wire) fn of(work: impl FnOnce()) -> usize {
+        let before = STEPS.get();
+        work();
+        STEPS.get() - before
     }
 }
 

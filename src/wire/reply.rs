@@ -12,6 +12,7 @@ use super::context::{ContextParts, set_once};
 use super::de::read_struct;
 use super::reader::Reader;
 use super::stamp::{Stamp, StampedObject};
+use super::weight::Part;
 use super::{DecodeError, proto, read_any_layout};
 use crate::error::PluginFault;
 use crate::model::{DenialMetadata, DenialMetric, Object, PluginResult, ReplyContext};
@@ -64,14 +65,9 @@ pub(crate) fn hook_reply<P: DeserializeOwned>(
     message: &[u8],
     expected: Expected<'_>,
 ) -> Result<HookReply<P>, ReplyFault> {
-    match read_hook_reply(message, expected) {
-        Err(ReplyFault::Undecodable(DecodeError::Unusual)) => {
-            let parsed = proto::InvokeHookResponse::decode(message)
-                .map_err(|_| DecodeError::Malformed("structure"))?;
-            read_hook_reply(&parsed.encode_to_vec(), expected)
-        }
-        other => other,
-    }
+    read_any_layout::<proto::InvokeHookResponse, _, _>(message, Part::HookReply, |message| {
+        read_hook_reply(message, expected)
+    })
 }
 
 fn read_hook_reply<P: DeserializeOwned>(
@@ -185,9 +181,16 @@ fn read_fault(message: &[u8], called: &str) -> Result<Option<PluginFault>, Decod
 fn read_denial_metadata(message: &[u8]) -> Result<Option<DenialMetadata>, DecodeError> {
     use proto::denial_metric::Value;
 
-    let base = proto::PluginResultBase::decode(message)
-        .map_err(|_| DecodeError::Malformed("result_base"))?;
-    Ok(base.denial_metadata.map(|metadata| {
+    // Nothing else in it is looked at.
+    let mut metrics = None;
+    let mut reader = Reader::new(message);
+    while let Some((number, field)) = reader.next()? {
+        if number == 4 {
+            set_once(&mut metrics, field)?;
+        }
+    }
+    let metrics = metrics.map(proto::DenialMetadata::decode).transpose();
+    Ok(metrics.map_err(|_| DecodeError::Malformed("denial_metadata"))?.map(|metadata| {
         let metric = |metric: proto::DenialMetric| {
             Some(match metric.value? {
                 Value::Boolean(value) => DenialMetric::Boolean(value),
@@ -202,7 +205,7 @@ fn read_denial_metadata(message: &[u8]) -> Result<Option<DenialMetadata>, Decode
 
 /// Reads the reply to a `GetPluginConfigRequest`; `None` is "not found".
 pub(crate) fn config_reply(message: &[u8]) -> Result<Option<Object>, DecodeError> {
-    read_any_layout::<proto::GetPluginConfigResponse, _>(message, |message| {
+    read_any_layout::<proto::GetPluginConfigResponse, _, _>(message, Part::ConfigReply, |message| {
         let (mut found, mut config) = (false, None);
         let mut reader = Reader::new(message);
         while let Some((number, field)) = reader.next()? {
@@ -218,14 +221,18 @@ pub(crate) fn config_reply(message: &[u8]) -> Result<Option<Object>, DecodeError
 
 /// Reads the reply to a `GetPluginConfigsRequest`.
 pub(crate) fn configs_reply(message: &[u8]) -> Result<Vec<Object>, DecodeError> {
-    read_any_layout::<proto::GetPluginConfigsResponse, _>(message, |message| {
-        let mut configs = Vec::new();
-        let mut reader = Reader::new(message);
-        while let Some((number, field)) = reader.next()? {
-            if number == 1 {
-                configs.push(read_struct(field.bytes()?)?);
+    read_any_layout::<proto::GetPluginConfigsResponse, _, _>(
+        message,
+        Part::ConfigsReply,
+        |message| {
+            let mut configs = Vec::new();
+            let mut reader = Reader::new(message);
+            while let Some((number, field)) = reader.next()? {
+                if number == 1 {
+                    configs.push(read_struct(field.bytes()?)?);
+                }
             }
-        }
-        Ok(configs)
-    })
+            Ok(configs)
+        },
+    )
 }

@@ -22,7 +22,7 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 pub(crate) struct Stamp([u8; 32]);
 
 impl Stamp {
-    fn new(number: u64, hash: u64) -> Self {
+    pub(crate) fn new(number: u64, hash: u64) -> Self {
         let value = u128::from(number) << 64 | u128::from(hash);
         let mut text = [0; 32];
         for (byte, digits) in value.to_be_bytes().iter().zip(text.chunks_exact_mut(2)) {

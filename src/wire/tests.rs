@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::de::read_struct;
 use super::ser::write_struct;
+use super::weight::Part;
 use super::writer::Writer;
 use super::{DecodeError, EncodeError, read_any_layout};
 use crate::config::BigIntegers;
@@ -39,7 +40,8 @@ fn encode_raw(value: &Value) -> Vec<u8> {
 }
 
 fn decode<T: serde::de::DeserializeOwned>(message: &[u8]) -> Result<T, DecodeError> {
-    read_any_layout::<prost_types::Struct, _>(message, |message| read_struct(message))
+    let read = |message: &[u8]| read_struct(message);
+    read_any_layout::<prost_types::Struct, _, _>(message, Part::Object, read)
 }
 
 fn to_prost(value: &Value) -> prost_types::Value {
@@ -330,6 +332,21 @@ fn a_long_key_at_any_depth_is_read_back() {
         let bytes = encode(&object).unwrap();
         assert_eq!(decode::<Value>(&bytes).unwrap(), object, "{length}");
     }
+}
+
+/// The last entry of a key wins, also over one that would not fit.
+#[test]
+fn of_two_entries_with_one_key_the_last_counts_whatever_the_first_was() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Counted {
+        count: u32,
+        name: String,
+    }
+    let misfit = encode(&json!({"count": "many", "name": "x"})).unwrap();
+    let fits = encode(&json!({"name": "y", "count": 3})).unwrap();
+    let both = [misfit.clone(), fits].concat();
+    assert_eq!(decode::<Counted>(&both), Ok(Counted { count: 3, name: "y".into() }));
+    assert!(matches!(decode::<Counted>(&misfit), Err(DecodeError::Shape(_))));
 }
 
 /// The last member of a oneof wins, also over a null before it.

@@ -7,6 +7,7 @@
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -93,10 +94,12 @@ impl Load {
         let socket = self.socket.as_deref().or(own.as_ref().map(NullServer::path));
         let socket = socket.expect("one or the other");
         let before = resident();
+        // The callers' own; not counted to each plugin.
+        let payload = Arc::new(payload);
         let plugins: Vec<Typed> = (0..self.plugins)
             .map(|_| {
                 let _runtime = runtime.enter();
-                Typed::with(sample::handle(socket, self.connections), payload.clone())
+                Typed::with(sample::handle(socket, self.connections), Arc::clone(&payload))
             })
             .collect();
         use_each_once(&runtime, &plugins);

@@ -1,12 +1,15 @@
 //! The client over in-memory pipes and paused time: every fault at its exact moment.
 
 mod batching;
+mod breaker;
 mod counted;
 mod deadlines;
 mod faults;
 mod healthy;
+mod keep_alive;
 mod pipe;
 mod pooling;
 mod reconnects;
+mod resending;
 mod scripted;
 mod stamps;

@@ -143,6 +143,12 @@ impl Peer {
         Some(marker_of(&request.payload.unwrap_or_default()))
     }
 
+    /// The next request is a keep-alive probe: the question for the plugin's configuration.
+    pub(super) async fn probe(&mut self) {
+        let bytes = self.0.next().await.unwrap().unwrap();
+        assert_eq!(proto::GetPluginConfigRequest::decode(bytes).unwrap().name, PLUGIN);
+    }
+
     pub(super) async fn reply(&mut self, marker: &str) {
         self.send(reply(PLUGIN, marker)).await;
     }

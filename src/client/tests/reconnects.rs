@@ -95,7 +95,7 @@ async fn callers_of_a_server_that_is_down_all_fail_within_one_cycle() {
     let calls: Vec<_> = (0..5).map(|i| call(&client, &i.to_string())).collect();
     for call in calls {
         let error = failure(call).await;
-        let Cause::Unavailable { attempts, error: source } = error.cause() else {
+        let Cause::Unavailable { attempts, error: source, .. } = error.cause() else {
             panic!("{error}")
         };
         assert_eq!(*attempts, 3);

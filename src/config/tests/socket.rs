@@ -34,7 +34,11 @@ fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
     assert_eq!(socket.max_backoff(), Duration::from_secs(1));
     assert_eq!(socket.idle_timeout(), Duration::from_secs(240));
     assert_eq!(socket.stall_limit(), Duration::from_secs(2));
+    assert_eq!(socket.breaker_threshold(), 5);
+    assert_eq!(socket.breaker_max_open(), Duration::from_secs(30));
+    assert_eq!(socket.keep_alive(), None);
     assert_eq!(socket.retry(), RetryPolicy::Unsent);
+    assert_eq!(socket.retry_budget(), 20);
     assert!(socket.verify());
     assert!(!socket.stamp());
     assert!(!socket.trust_path());
@@ -51,6 +55,7 @@ fn every_knob_can_be_set_in_a_file() {
         "max_backoff": 3, "idle_timeout": 299, "stall_limit": 4, "retry": "resend",
         "verify": "off", "stamp": "on", "max_frame_len": 1024,
         "trust_path": true, "peer_uids": [0, 1000], "peer_gids": [7], "big_integers": "round",
+        "breaker_threshold": 0, "breaker_max_open": 0.5, "keep_alive": 60, "retry_budget": 100,
     });
     let built = UnixSocketConfig::builder("/p")
         .reconnect_attempts(0)
@@ -63,7 +68,11 @@ fn every_knob_can_be_set_in_a_file() {
         .max_backoff(Duration::from_secs(3))
         .idle_timeout(Duration::from_secs(299))
         .stall_limit(Duration::from_secs(4))
+        .breaker_threshold(0)
+        .breaker_max_open(Duration::from_millis(500))
+        .keep_alive(Some(Duration::from_secs(60)))
         .retry(RetryPolicy::Resend)
+        .retry_budget(100)
         .verify(false)
         .stamp(true)
         .trust_path(true)
@@ -120,7 +129,7 @@ fn an_endless_path_does_not_fill_the_log() {
 #[test]
 fn durations_must_be_finite_positive_and_at_most_a_year() {
     let knobs = ["reconnect_delay", "timeout", "connect_timeout", "max_backoff", "stall_limit"];
-    for knob in knobs {
+    for knob in knobs.into_iter().chain(["breaker_max_open"]) {
         for value in [json!(0), json!(-1), json!(1e300), json!(31_536_001), json!(1e-12)] {
             let told = problems(with_socket(json!({knob: value})));
             let rule = "must be a number of seconds above 0 and at most 31536000";
@@ -158,6 +167,8 @@ fn counts_out_of_bounds_are_refused() {
         ("max_in_flight", json!(65_537), "from 1 to 65536"),
         ("queue_capacity", json!(-1), "from 0 to 1048576"),
         ("queue_capacity", json!(1_048_577), "from 0 to 1048576"),
+        ("breaker_threshold", json!(-1), "from 0 to 4294967295"),
+        ("retry_budget", json!(101), "from 0 to 100"),
         ("max_frame_len", json!(1023), "from 1024 to 4294967295"),
         ("max_frame_len", json!(4_294_967_296_u64), "from 1024 to 4294967295"),
     ] {
@@ -171,6 +182,26 @@ fn idle_connections_are_closed_before_the_server_closes_them() {
     let told = problems(with_socket(json!({"idle_timeout": 300})));
     let rule = "must be a number of seconds above 0 and at most 299";
     assert_eq!(told, [format!("unix_socket.idle_timeout = 300: {rule}")]);
+}
+
+#[test]
+fn keep_alive_is_a_time_or_off() {
+    for (value, every) in [(json!("off"), None), (json!(false), None), (json!(null), None)] {
+        assert_eq!(socket(json!({"keep_alive": value})).keep_alive(), every);
+    }
+    for value in [json!(0), json!(300), json!("on"), json!(true), json!("10")] {
+        let told = problems(with_socket(json!({"keep_alive": value})));
+        let rule = "must be a number of seconds above 0 and at most 299, or `off`";
+        assert_eq!(told, [format!("unix_socket.keep_alive = {value}: {rule}")]);
+    }
+}
+
+#[test]
+fn a_probe_that_would_never_be_sent_is_refused() {
+    let told = problems(with_socket(json!({"keep_alive": 240})));
+    assert_eq!(told, ["unix_socket.keep_alive = 240: must be below idle_timeout (240)"]);
+    let told = problems(with_socket(json!({"keep_alive": 5, "idle_timeout": 4})));
+    assert_eq!(told, ["unix_socket.keep_alive = 5: must be below idle_timeout (4)"]);
 }
 
 #[test]
@@ -280,6 +311,8 @@ proptest! {
         in_flight in 1..=65_536_usize,
         capacity in 0..=1_048_576_usize,
         frame in 1024..=u32::MAX as usize,
+        (threshold, rest, budget) in (any::<u32>(), 1..=86_400_000_u64, 0..=100_u32),
+        alive in proptest::option::of(0.01..0.99),
         uids in proptest::collection::vec(0..u32::MAX, 0..3),
         [resend, verify, stamp, round, trust_path] in any::<[bool; 5]>(),
     ) {
@@ -294,6 +327,10 @@ proptest! {
             .max_in_flight(in_flight)
             .queue_capacity(capacity)
             .max_frame_len(frame)
+            .breaker_threshold(threshold)
+            .breaker_max_open(Duration::from_millis(rest))
+            .keep_alive(alive.map(|part| Duration::from_millis(idle).mul_f64(part)))
+            .retry_budget(budget)
             .retry(if resend { RetryPolicy::Resend } else { RetryPolicy::Unsent })
             .verify(verify)
             .stamp(stamp)

@@ -42,7 +42,12 @@ impl<C: Connector> Task<C> {
         if overdue
             && deadline.is_some_and(|deadline| deadline + self.shared.limits.stall_limit <= now)
         {
-            let reason = "the plugin's reply was overdue beyond `stall_limit`";
+            let reason = if self.probing {
+                "the server left a keep-alive probe without a reply for `stall_limit`"
+            } else {
+                "the plugin's reply was overdue beyond `stall_limit`"
+            };
+            self.miss();
             self.lost(&disconnected(io::ErrorKind::TimedOut, reason));
         }
     }
@@ -57,8 +62,12 @@ impl<C: Connector> Task<C> {
             Link::Open(socket) => match socket.in_flight.head_deadline() {
                 Some(head) if self.stalled => consider(head + self.shared.limits.stall_limit),
                 Some(head) => consider(head),
-                None if self.shrunk => consider(self.idle_since + self.shared.limits.idle_timeout),
-                None => consider(self.idle_since + QUIET.min(self.shared.limits.idle_timeout)),
+                None => {
+                    let idle_timeout = self.shared.limits.idle_timeout;
+                    let quiet = if self.shrunk { idle_timeout } else { QUIET.min(idle_timeout) };
+                    consider(self.idle_since + quiet);
+                    self.probe_due().into_iter().for_each(&mut consider);
+                }
             },
         }
         if let Some(retry_at) = self.retry_at {
@@ -95,7 +104,7 @@ impl<C: Connector> Task<C> {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             self.drop_abandoned();
-            self.event(Event::Elapsed { demand: !self.pending.is_empty() });
+            self.event(Event::Elapsed { demand: self.is_wanted() });
         }
         self.tidy(now);
         let due = self.next_due();
@@ -103,7 +112,8 @@ impl<C: Connector> Task<C> {
         true
     }
 
-    /// Gives memory back, and later the socket, when nothing happens.
+    /// When nothing happens: gives memory back, looks whether the server is still there,
+    /// and closes the socket in the end.
     pub(super) fn tidy(&mut self, now: Instant) {
         let Link::Open(socket) = &mut self.link else { return };
         if !socket.in_flight.is_empty() || !self.pending.is_empty() {
@@ -122,6 +132,8 @@ impl<C: Connector> Task<C> {
         {
             self.credit(&socket);
             self.event(Event::IdledOut);
+        } else if self.probe_due().is_some_and(|due| due <= now) {
+            self.probe(now);
         }
     }
 }

@@ -1,15 +1,24 @@
 //! The end of a connection: everybody is answered, every place is given back.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::{Link, Task};
+use crate::connection::breaker::Signal;
 use crate::connection::message::{Loss, Request};
-use crate::connection::state::Event;
+use crate::connection::state::{ConnectionState, Event};
 use crate::connection::transport::Connector;
 
 impl<C: Connector> Task<C> {
     /// True once there is nothing left to do, ever.
     pub(super) fn is_done(&self) -> bool {
+        if self.machine.state() == ConnectionState::Shutdown {
+            return true;
+        }
         let Some(stop_at) = self.shared.stop_at() else {
             // The last handle is gone, and with it everybody who could wait.
             return self.requests.is_closed() && self.requests.is_empty() && {
@@ -29,9 +38,7 @@ impl<C: Connector> Task<C> {
         }
     }
 
-    /// Answers everybody, and refuses whoever comes later. A caller counts its call
-    /// to the load before it queues it: while there is load left, one is between
-    /// the two, and what it queues must be taken out yet.
+    /// Answers everybody, and closes the queue to whoever comes later.
     pub(super) fn finish(&mut self, loss: &Loss) {
         self.requests.close();
         while let Ok(request) = self.requests.try_recv() {
@@ -52,6 +59,17 @@ impl<C: Connector> Task<C> {
         self.fail_pending(loss);
         self.event(Event::ShutDown);
     }
+
+    /// Answers who found the queue open and put a call into it after `finish` had
+    /// emptied it; `Ready` when there can be no more of them, which only the queue
+    /// itself knows. A call that stays in it would never be answered.
+    pub(super) fn poll_late(&mut self, cx: &mut Context<'_>, loss: &Loss) -> Poll<()> {
+        while let Some(request) = ready!(self.requests.poll_recv(cx)) {
+            self.shared.release(self.index, 1);
+            request.responder.fail(loss.clone());
+        }
+        Poll::Ready(())
+    }
 }
 
 /// A task whose runtime goes away ends without a last turn. Places that it kept
@@ -60,5 +78,16 @@ impl<C: Connector> Drop for Task<C> {
     fn drop(&mut self) {
         self.finish(&Loss::TaskGone);
         self.gauge().set_in_flight(0);
+        // Whoever is late is a few instructions away, on another thread.
+        let mut late = pin!(unconstrained(poll_fn(|cx| self.poll_late(cx, &Loss::TaskGone))));
+        while late.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            std::thread::yield_now();
+        }
+        // Otherwise it could stay open: nobody is left to find the plugin again.
+        self.shared.circuit.signal(Signal::Reset);
     }
 }
+
+#[cfg(test)]
+#[path = "end_tests.rs"]
+mod tests;

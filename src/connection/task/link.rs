@@ -8,11 +8,14 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 
 use super::{Link, Task};
-use crate::connection::message::{Freedom, Loss, Reply, Request};
+use crate::connection::breaker::Signal;
+use crate::connection::gauge::Suspicion;
+use crate::connection::message::{Freedom, Loss, Reply, Request, Responder};
 use crate::connection::shared::Shared;
 use crate::connection::socket::{End, Socket};
 use crate::connection::state::Event;
 use crate::connection::transport::{Connector, is_busy};
+use crate::wire::reply::config_reply;
 
 impl<C: Connector> Task<C> {
     pub(super) fn poll_connect(&mut self, cx: &mut Context<'_>) -> bool {
@@ -58,6 +61,20 @@ impl<C: Connector> Task<C> {
             // Before their callers run: who calls again at once must find this
             // connection free and a place to be had.
             self.shared.release(self.index, delivered);
+            self.missed = false;
+            if self.shared.circuit.is_troubled() {
+                let waits = |responder: &Responder| !responder.is_abandoned();
+                let timely = deliveries.iter().any(|(to, _)| to.as_ref().is_some_and(waits));
+                self.shared.circuit.signal(Signal::Reply { timely });
+            }
+        }
+        // Nothing is sent behind a probe, so the one reply that can come is its own.
+        let probed = delivered > 0 && std::mem::take(&mut self.probing);
+        if probed
+            && let Some((_, message)) = deliveries.pop()
+            && config_reply(&message).is_err()
+        {
+            gauge.suspect(number, Suspicion::Undecodable);
         }
         for (responder, message) in deliveries.drain(..) {
             let reply = Reply { message, socket: number };
@@ -76,15 +93,18 @@ impl<C: Connector> Task<C> {
                     self.look_at_head(Instant::now());
                 }
                 if delivered > 0 && self.pending.is_empty() && self.in_flight() == 0 {
-                    self.idle_since = Instant::now();
+                    // A probe is no use of the connection, but it has taken memory.
+                    if !probed {
+                        self.idle_since = Instant::now();
+                    }
                     self.shrunk = false;
                 }
             }
             Poll::Ready(Err(End::Eof)) => {
                 let reason = "the server closed the connection";
-                self.lost(&disconnected(io::ErrorKind::UnexpectedEof, reason));
+                self.hung_up(&disconnected(io::ErrorKind::UnexpectedEof, reason));
             }
-            Poll::Ready(Err(End::Io(error))) => self.lost(&Loss::Disconnected(Arc::new(error))),
+            Poll::Ready(Err(End::Io(error))) => self.hung_up(&Loss::Disconnected(Arc::new(error))),
             Poll::Ready(Err(End::Framing(error))) => self.lost(&Loss::Framing(Arc::new(error))),
             Poll::Ready(Err(End::Unasked)) => {
                 let reason = "the server sent a reply that nobody had asked for";
@@ -105,11 +125,19 @@ impl<C: Connector> Task<C> {
             Poll::Ready(Err(error)) => {
                 // Replies that came before the break are there to be read.
                 while self.poll_read(cx) {}
-                self.lost(&Loss::Disconnected(Arc::new(error)));
+                self.hung_up(&Loss::Disconnected(Arc::new(error)));
                 true
             }
             Poll::Pending => false,
         }
+    }
+
+    /// The server ended the socket.
+    fn hung_up(&mut self, loss: &Loss) {
+        if !self.shared.circuit.is_closed() {
+            self.shared.circuit.signal(Signal::HungUp);
+        }
+        self.lost(loss);
     }
 
     /// The socket, if there is one; an attempt to connect is left alone.
@@ -145,11 +173,12 @@ impl<C: Connector> Task<C> {
             self.last_error = Arc::new(io::Error::other("the last connection was given up"));
         }
         self.set_stalled(false);
+        (self.missed, self.probing) = (false, false);
         self.drop_abandoned();
         self.credit(&socket);
         let Shared { plugin, socket: path, .. } = &*self.shared;
         tracing::debug!(%plugin, socket = %path.display(), connection = self.index, in_flight, ?loss, "connection lost");
-        self.event(Event::Lost { demand: !self.pending.is_empty() });
+        self.event(Event::Lost { demand: self.is_wanted() });
     }
 
     /// Forgets earlier failures if `socket`, which is at its end, had a good reply.

@@ -6,12 +6,14 @@
 //! is in the struct, so nothing is lost between two turns.
 //!
 //! `queue` is what is not on a socket yet, `link` the socket, `clock` what is due
-//! when, `end` how it all ends; this file holds them together.
+//! when, `silence` what a missing reply means, `end` how it all ends; this file holds
+//! them together.
 
 mod clock;
 mod end;
 mod link;
 mod queue;
+mod silence;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -25,6 +27,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::backoff::Backoff;
+use super::breaker::Signal;
 use super::gauge::Gauge;
 use super::message::{Freedom, Loss, Request};
 use super::shared::Shared;
@@ -66,6 +69,11 @@ pub(crate) struct Task<C: Connector> {
     shrunk: bool,
     /// The first request in flight is beyond its deadline.
     stalled: bool,
+    /// The reply to that request is counted as missing already.
+    missed: bool,
+    /// The request in flight is a keep-alive probe; there is no other.
+    probing: bool,
+    probed_at: Instant,
     /// Replies delivered in the last turn: their callers are likely to call again.
     delivered: usize,
     /// The last turn waited for company.
@@ -101,6 +109,9 @@ impl<C: Connector> Task<C> {
             idle_since: now,
             shrunk: true,
             stalled: false,
+            missed: false,
+            probing: false,
+            probed_at: now,
             delivered: 0,
             waited: false,
             deliveries: Vec::new(),
@@ -123,6 +134,10 @@ impl<C: Connector> Task<C> {
     fn event(&mut self, event: Event) {
         let before = (self.machine.state(), self.machine.is_failing_fast());
         let action = self.machine.on(event, fastrand::f64());
+        if event == Event::Connected {
+            // Before the state is published: who sees that it is ready may call.
+            self.shared.circuit.signal(Signal::Connected);
+        }
         self.tell_state(before);
         match action {
             Action::Nothing => {}
@@ -134,6 +149,7 @@ impl<C: Connector> Task<C> {
             Action::Wait { delay, give_up } => {
                 self.retry_at = Some(Instant::now() + delay);
                 if give_up {
+                    self.tell_unreachable(delay, matches!(event, Event::Lost { .. }));
                     self.give_up();
                 } else {
                     self.hand_back(0, Freedom::Stay);
@@ -156,10 +172,7 @@ impl<C: Connector> Task<C> {
         let Shared { plugin, socket, .. } = &*self.shared;
         let (socket, connection) = (socket.display(), self.index);
         let failures = self.machine.failures();
-        if failing && !was_failing {
-            let error = &self.last_error;
-            tracing::info!(%plugin, %socket, connection, failures, %error, "plugin is down: calls fail at once until it is back");
-        } else if state == ConnectionState::Connecting || (failing && was_failing) || failures > 1 {
+        if state == ConnectionState::Connecting || failing || failures > 1 {
             tracing::debug!(%plugin, %socket, connection, failures, from = before.as_str(), to = state.as_str(), "connection state");
         } else {
             tracing::info!(%plugin, %socket, connection, from = before.as_str(), to = state.as_str(), "connection state");
@@ -211,14 +224,7 @@ where
         }
         let in_flight = this.in_flight();
         this.gauge().set_in_flight(in_flight);
-        if !done {
-            return Poll::Pending;
-        }
-        if this.gauge().load() > 0 {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(())
+        if done { this.poll_late(cx, &Loss::Shutdown) } else { Poll::Pending }
     }
 }
 

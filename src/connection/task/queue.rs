@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -92,14 +93,32 @@ impl<C: Connector> Task<C> {
         }
     }
 
+    /// Opens the plugin's breaker, unless another connection works.
+    pub(super) fn tell_unreachable(&self, delay: Duration, broken: bool) {
+        if !self.another(Gauge::is_ready) {
+            let attempts = self.machine.failures();
+            self.shared.circuit.unreachable(attempts, &self.last_error, delay, broken);
+        }
+    }
+
+    /// Whether there shall be a connection. While the breaker is open one is kept
+    /// without calls too: that it ends, or comes about, tells of a restart.
+    pub(super) fn is_wanted(&self) -> bool {
+        let has_it = |gauge: &Gauge| {
+            matches!(gauge.state(), ConnectionState::Ready | ConnectionState::Connecting)
+        };
+        !self.pending.is_empty() || (!self.shared.circuit.is_closed() && !self.another(has_it))
+    }
+
     /// The plugin cannot be reached over this connection: what waits takes another
     /// one, or is told so.
     pub(super) fn give_up(&mut self) {
         if self.another(|gauge| gauge.is_ready()) {
             self.hand_back(0, Freedom::Stay);
         }
-        let attempts = self.machine.failures();
-        self.fail_pending(&Loss::Unavailable { attempts, error: Arc::clone(&self.last_error) });
+        let (attempts, error) = (self.machine.failures(), Arc::clone(&self.last_error));
+        let retry_after = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
+        self.fail_pending(&Loss::Unavailable { attempts, error, retry_after });
     }
 
     /// Whether any of the plugin's other connections is like this.
@@ -136,6 +155,7 @@ impl<C: Connector> Task<C> {
         }
         self.pending = waiting;
         let mut earliest = self.pending.iter().map(|request| request.deadline).min();
+        self.miss_head(now);
         if let Link::Open(socket) = &mut self.link {
             socket.in_flight.expire(now).for_each(|responder| {
                 responder.fail(Loss::Expired(Stage::InFlight));

@@ -19,11 +19,11 @@ pub struct Typed {
 
 impl Typed {
     pub fn new(handle: PluginHandle) -> Self {
-        Self::with(handle, sample::payload())
+        Self::with(handle, Arc::new(sample::payload()))
     }
 
-    pub fn with(handle: PluginHandle, payload: PromptPreFetchPayload) -> Self {
-        Self { handle, payload: Arc::new(payload), context: sample::context() }
+    pub fn with(handle: PluginHandle, payload: Arc<PromptPreFetchPayload>) -> Self {
+        Self { handle, payload, context: sample::context() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! 1 MiB there and 1 MiB back.
 
+use std::sync::Arc;
+
 use super::Bench;
 use crate::common::null_server::{Answer, NullServer};
 use crate::common::sample;
@@ -18,7 +20,7 @@ pub fn measure(bench: &Bench) -> Point {
     let bytes = (request.len() + reply.len()) as f64 / 1e6;
     let server = NullServer::threads("large", Answer::new(&reply));
     let mut copy = PingPong::new(request, &reply);
-    let typed = Typed::with(sample::handle(server.path(), 1), payload);
+    let typed = Typed::with(sample::handle(server.path(), 1), Arc::new(payload));
     let series = bench.rounds.run(vec![
         Contender::new("the bytes alone, through a socket pair", |time| {
             copy.throughput(time) * bytes

@@ -1,0 +1,98 @@
+//! Any operations on the queue of requests in flight, beside a plain list.
+#![no_main]
+
+use hookwire_fuzz::queue::Op;
+use libfuzzer_sys::fuzz_target;
+
+// The file as it is: it knows nothing of the rest of the crate.
+#[allow(dead_code, unreachable_pub)]
+#[path = "../../src/connection/in_flight.rs"]
+mod in_flight;
+
+use in_flight::{InFlight, Unasked};
+
+#[derive(Clone)]
+struct Waiting {
+    number: u32,
+    deadline: u8,
+    there: bool,
+    start: u64,
+    end: u64,
+}
+
+#[derive(Default)]
+struct Model {
+    list: Vec<Waiting>,
+    queued: u64,
+    written: u64,
+    pushed: u32,
+}
+
+impl Model {
+    fn responders(list: &mut [Waiting], which: impl Fn(&Waiting) -> bool) -> Vec<u32> {
+        let leave = |entry: &mut Waiting| {
+            entry.there = false;
+            entry.number
+        };
+        list.iter_mut().filter(|entry| entry.there && which(entry)).map(leave).collect()
+    }
+}
+
+fn apply(op: &Op, queue: &mut InFlight<u32, u8>, model: &mut Model) {
+    match *op {
+        Op::Push { size, deadline } => {
+            // No frame is empty.
+            let size = u64::from(size) + 1;
+            queue.push(model.pushed, deadline, size as usize);
+            let (start, end) = (model.queued, model.queued + size);
+            model.list.push(Waiting { number: model.pushed, deadline, there: true, start, end });
+            (model.queued, model.pushed) = (end, model.pushed + 1);
+        }
+        Op::Advance(count) => {
+            let count = u64::from(count).min(model.queued - model.written);
+            queue.advance(count as usize);
+            model.written += count;
+        }
+        Op::Pop => {
+            let expected = match model.list.first() {
+                Some(head) if head.end <= model.written => {
+                    let head = model.list.remove(0);
+                    Ok(head.there.then_some(head.number))
+                }
+                _ => Err(Unasked),
+            };
+            assert_eq!(queue.pop(), expected);
+        }
+        Op::Expire { now } => {
+            let expected = Model::responders(&mut model.list, |entry| entry.deadline <= now);
+            assert_eq!(queue.expire(now).collect::<Vec<_>>(), expected);
+        }
+        Op::TakeBack => {
+            let expected = model.list.pop_if(|entry| entry.start >= model.written);
+            model.queued = expected.as_ref().map_or(model.queued, |entry| entry.start);
+            let taken = queue.take_back().map(|entry| (entry.responder, entry.deadline));
+            let expected = expected.map(|e| (e.there.then_some(e.number), e.deadline));
+            assert_eq!(taken, expected);
+        }
+        Op::Shrink => queue.shrink(),
+        Op::Drain => {
+            let expected = Model::responders(&mut model.list, |_| true);
+            model.list.clear();
+            assert_eq!(queue.drain().collect::<Vec<_>>(), expected);
+        }
+    }
+}
+
+fuzz_target!(|ops: Vec<Op>| {
+    let (mut queue, mut model) = (InFlight::new(), Model::default());
+    for op in &ops {
+        apply(op, &mut queue, &mut model);
+        let list = &model.list;
+        assert_eq!((queue.len(), queue.is_empty()), (list.len(), list.is_empty()));
+        assert_eq!(queue.head_deadline(), list.first().map(|entry| entry.deadline));
+        let waiting = || list.iter().filter(|entry| entry.there);
+        assert_eq!(queue.earliest_deadline(), waiting().map(|entry| entry.deadline).min());
+        let even = |number: &u32| number.is_multiple_of(2);
+        assert_eq!(queue.nobody(even), !waiting().any(|entry| even(&entry.number)));
+    }
+});
