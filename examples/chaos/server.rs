@@ -23,50 +23,53 @@ const LONG: Duration = Duration::from_secs(5);
 /// More than the kernel keeps for a connection.
 const MORE_THAN_FITS: usize = 768 * 1024;
 
-pub(crate) async fn serve(mut connection: Connection, site: Arc<Site>) -> io::Result<()> {
-    let mut dice = site.dice(connection.number);
-    let faults = site.connection_faults();
-    if faults.contains(&Fault::AcceptThenClose) && dice.one_in(20) && !site.is_calm() {
-        site.faults.add(Fault::AcceptThenClose);
-        return Ok(());
-    }
-    // A reply is missing: from then on no answer is where it belongs.
-    let mut damaged = false;
-    loop {
-        let gap = if faults.is_empty() { usize::MAX } else { dice.gap(site.gap()) };
-        for _ in 0..gap {
-            let request = tokio::select! {
-                request = take(&mut connection, &site) => request?,
-                // What is broken does not outlast the faults.
-                () = site.calmed(), if damaged => return Ok(()),
-            };
-            connection.reply(honest(&request, site.contexts)).await?;
+/// A connection, as the server has it.
+struct Service {
+    connection: Connection,
+    site: Arc<Site>,
+    dice: Dice,
+    /// A reply was left out: since then no answer is where it belongs.
+    damaged: bool,
+}
+
+pub(crate) async fn serve(connection: Connection, site: Arc<Site>) -> io::Result<()> {
+    let dice = site.dice(connection.number);
+    Service { connection, site, dice, damaged: false }.run().await
+}
+
+impl Service {
+    async fn run(&mut self) -> io::Result<()> {
+        let faults = self.site.connection_faults();
+        if faults.contains(&Fault::AcceptThenClose) && self.dice.one_in(20) && !self.site.is_calm()
+        {
+            return self.close(Fault::AcceptThenClose);
         }
-        let fault = dice.pick(&faults);
-        if !site.is_calm() && fault != Fault::AcceptThenClose {
-            Faulty { connection: &mut connection, site: &site, dice: &mut dice }.act(fault).await?;
-            damaged |= fault == Fault::Dropped;
+        loop {
+            let gap = if faults.is_empty() { usize::MAX } else { self.dice.gap(self.site.gap()) };
+            for _ in 0..gap {
+                let request = self.take().await?;
+                self.site.thawed().await;
+                self.connection.reply(honest(&request, self.site.contexts)).await?;
+            }
+            let fault = self.dice.pick(&faults);
+            if !self.site.is_calm() && fault != Fault::AcceptThenClose {
+                self.act(fault).await?;
+            }
         }
     }
-}
 
-/// The next call, whose hook runs now.
-async fn take(connection: &mut Connection, site: &Site) -> io::Result<Request> {
-    site.thawed().await;
-    let request = connection.hook().await?;
-    site.run(&request);
-    site.thawed().await;
-    Ok(request)
-}
+    /// The next call, whose hook runs now. Dropped while it waits, it loses nothing.
+    async fn take(&mut self) -> io::Result<Request> {
+        self.site.thawed().await;
+        let request = tokio::select! {
+            request = self.connection.hook() => request?,
+            // What is broken does not outlast the faults.
+            () = self.site.calmed(), if self.damaged => return Err(closed()),
+        };
+        self.site.run(&request);
+        Ok(request)
+    }
 
-/// A connection that is about to go wrong.
-struct Faulty<'a> {
-    connection: &'a mut Connection,
-    site: &'a Site,
-    dice: &'a mut Dice,
-}
-
-impl Faulty<'_> {
     /// An error ends the connection; it is counted before that.
     async fn act(&mut self, fault: Fault) -> io::Result<()> {
         match fault {
@@ -90,7 +93,7 @@ impl Faulty<'_> {
             }
             _ => {}
         }
-        let request = take(self.connection, self.site).await?;
+        let request = self.take().await?;
         let reply = honest(&request, self.site.contexts);
         if self.site.is_calm() {
             // The request has come later than the end of the faults.
@@ -107,7 +110,7 @@ impl Faulty<'_> {
             }
             Fault::Stall => {
                 let _ = timeout(LONG, self.site.calmed()).await;
-                closed()
+                Err(closed())
             }
             Fault::SplitReply | Fault::CutReply => {
                 let bytes = reply.frame();
@@ -116,7 +119,7 @@ impl Faulty<'_> {
                 let at = self.dice.below(most);
                 self.connection.raw(&bytes[..at]).await?;
                 if fault == Fault::CutReply {
-                    return closed();
+                    return Err(closed());
                 }
                 sleep(self.dice.millis(0.2, 20.0)).await;
                 self.connection.raw(&bytes[at..]).await
@@ -138,7 +141,10 @@ impl Faulty<'_> {
                 self.connection.reply(reply.clone()).await?;
                 self.connection.reply(reply).await
             }
-            Fault::Dropped => Ok(()),
+            Fault::Dropped => {
+                self.damaged = true;
+                Ok(())
+            }
             Fault::Unasked => {
                 self.connection.reply(invented(&request, self.site.contexts)).await?;
                 self.connection.reply(reply).await
@@ -160,7 +166,7 @@ impl Faulty<'_> {
             }
             Fault::CloseAfterReply => {
                 self.connection.reply(reply).await?;
-                closed()
+                Err(closed())
             }
             Fault::HalfClose => {
                 if self.dice.one_in(2) {
@@ -180,18 +186,18 @@ impl Faulty<'_> {
                 }
                 self.connection.reply(reply).await
             }
-            _ => closed(),
+            _ => Err(closed()),
         }
     }
 
     fn close(&self, fault: Fault) -> io::Result<()> {
         self.site.faults.add(fault);
-        closed()
+        Err(closed())
     }
 
     /// Answers two calls the wrong way round, if there are two.
     async fn swap(&mut self, first: Reply) -> io::Result<()> {
-        if let Ok(second) = timeout(PATIENCE, take(self.connection, self.site)).await {
+        if let Ok(second) = timeout(PATIENCE, self.take()).await {
             self.site.faults.add(Fault::Swapped);
             self.connection.reply(honest(&second?, self.site.contexts)).await?;
         }
@@ -211,10 +217,10 @@ impl Faulty<'_> {
     /// Leaves it to the client to close.
     async fn let_close(&mut self) -> io::Result<()> {
         let _ = timeout(LONG, self.connection.client_closed()).await;
-        closed()
+        Err(closed())
     }
 }
 
-fn closed() -> io::Result<()> {
-    Err(io::ErrorKind::ConnectionAborted.into())
+fn closed() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
 }
