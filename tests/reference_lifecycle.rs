@@ -227,3 +227,17 @@ impl Write for Log {
         Ok(())
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_called_only_if_it_runs_as_the_expected_user_on_a_path_of_theirs() {
+    let Some(server) = ReferenceServer::shared() else { return };
+    let own = rustix::process::geteuid().as_raw();
+    let handle = |uid| {
+        let socket = UnixSocketConfig::builder(server.socket()).trust_path(true).peer_uids([uid]);
+        let config = PluginConfig::builder("Echo").unix_socket(socket).build().unwrap();
+        PluginHandle::connect_lazy(config)
+    };
+    call(&handle(own), json!({})).await.unwrap();
+    let error = call(&handle(own + 1), json!({})).await.unwrap_err();
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Untrusted, Sent::No), "{error}");
+}

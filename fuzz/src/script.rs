@@ -36,11 +36,8 @@ pub fn script(bytes: &[u8]) -> Option<Script> {
         rest = if piece & 3 < 2 { taken.1 } else { after };
     }
     reads.push_back(read);
-    // An empty read would be the end, and one of 4096 bytes may be cut in two.
+    // An empty read would be the end.
     reads.retain(|read| !read.is_empty());
-    if reads.iter().any(|read| read.len() > 4096) {
-        return None;
-    }
     let callers = (0..requests >> 1 & 31).map(|number| (REQUEST, number % 3 == 2));
     Some(Script {
         max_frame_len: usize::from(unit) * 16,

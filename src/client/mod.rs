@@ -17,7 +17,9 @@ use crate::config::{BigIntegers, RetryPolicy, UnixSocketConfig};
 use crate::connection::ConnectionState;
 use crate::connection::circuit::Trial;
 use crate::connection::gauge::Suspicion;
-use crate::connection::message::{Failure, Freedom, Loss, Place, Reply, Request, Responder};
+use crate::connection::message::{
+    Failure, Freedom, Loss, Place, Reply, Request, Responder, answered,
+};
 use crate::connection::shared::Shared;
 use crate::connection::transport::{Connector, UnixConnector};
 use crate::error::{Cause, PluginError, Sent};
@@ -304,7 +306,10 @@ impl Client {
                     return Err((sent_before, Cause::Overloaded { waiting }));
                 }
                 Attempt::Refused(Refusal::Lost(loss)) => (loss, Sent::No, None),
-                Attempt::Failed(Failure { loss, sent, moved }) => (loss, sent, moved),
+                Attempt::Failed(failure) => {
+                    let Failure { loss, sent, moved } = *failure;
+                    (loss, sent, moved)
+                }
             };
             if sent == Sent::Maybe {
                 sent_before = Sent::Maybe;
@@ -357,12 +362,8 @@ impl Client {
         }
         let request = Request { frame, deadline, freedom, responder };
         let connection = self.pool.hand_over(request).map_err(Attempt::lost)?;
-        match answer.await {
-            Ok(Ok(reply)) => Ok(Received { reply, connection }),
-            Ok(Err(failure)) => Err(Attempt::Failed(failure)),
-            // A responder answers even when it is dropped.
-            Err(_) => Err(Attempt::lost(Loss::TaskGone)),
-        }
+        let reply = answered(answer).await.map_err(Attempt::Failed)?;
+        Ok(Received { reply, connection })
     }
 }
 
@@ -378,7 +379,7 @@ struct Terms {
 /// How one attempt ended without a reply.
 enum Attempt {
     Refused(Refusal),
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 impl Attempt {

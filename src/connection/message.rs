@@ -1,8 +1,7 @@
 //! What a handle and a connection task say to each other, and nothing else.
 //!
-//! A [`Request`] goes in, exactly one [`Answer`] comes out: the responder
-//! answers when it is dropped, so no path through the task, not even a panic or
-//! a runtime that is shut down, leaves a caller waiting.
+//! A [`Request`] goes in, exactly one [`Answer`] comes out: no path through the
+//! task, not even a panic or a runtime that is shut down, leaves a caller waiting.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -38,8 +37,8 @@ pub(crate) enum Freedom {
     Open,
 }
 
-/// What comes back for a [`Request`].
-pub(crate) type Answer = Result<Reply, Failure>;
+/// What comes back for a [`Request`]. Failures are rare and large: in a box, so that replies are moved in little room.
+pub(crate) type Answer = Result<Reply, Box<Failure>>;
 
 /// A reply's message, and which socket of the connection it came from.
 #[derive(Debug)]
@@ -141,10 +140,11 @@ impl Loss {
     }
 }
 
-/// The reply's slot. Dropped unanswered, it tells the caller that the task is gone.
+/// The reply's slot. Dropped unanswered, which only a panic does, it tells the caller
+/// that nobody knows any more.
 #[derive(Debug)]
 pub(crate) struct Responder {
-    slot: Option<oneshot::Sender<Answer>>,
+    slot: oneshot::Sender<Answer>,
     sent: Sent,
     /// The call gives the plugin less time than it is configured to have.
     hasty: bool,
@@ -152,8 +152,8 @@ pub(crate) struct Responder {
 
 impl Responder {
     pub(crate) fn new() -> (Self, oneshot::Receiver<Answer>) {
-        let (sender, receiver) = oneshot::channel();
-        (Self { slot: Some(sender), sent: Sent::No, hasty: false }, receiver)
+        let (slot, receiver) = oneshot::channel();
+        (Self { slot, sent: Sent::No, hasty: false }, receiver)
     }
 
     /// The call has less time than the plugin is configured to have.
@@ -177,12 +177,12 @@ impl Responder {
 
     /// True if the caller has left.
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.slot.as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.slot.is_closed()
     }
 
     /// Answers with a reply; false if the caller has left.
-    pub(crate) fn reply(mut self, reply: Reply) -> bool {
-        self.slot.take().is_some_and(|slot| slot.send(Ok(reply)).is_ok())
+    pub(crate) fn reply(self, reply: Reply) -> bool {
+        self.slot.send(Ok(reply)).is_ok()
     }
 
     /// Answers with a failure; false if the caller has left.
@@ -195,18 +195,18 @@ impl Responder {
         self.answer(Loss::Moved, Some(moved));
     }
 
-    fn answer(mut self, loss: Loss, moved: Option<Moved>) -> bool {
-        let sent = self.sent;
-        self.slot.take().is_some_and(|slot| slot.send(Err(Failure { loss, sent, moved })).is_ok())
+    fn answer(self, loss: Loss, moved: Option<Moved>) -> bool {
+        self.slot.send(Err(Box::new(Failure { loss, sent: self.sent, moved }))).is_ok()
     }
 }
 
-impl Drop for Responder {
-    fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            let _ = slot.send(Err(Failure { loss: Loss::TaskGone, sent: self.sent, moved: None }));
-        }
-    }
+/// Waits for the answer to a request that was handed over.
+///
+/// # Errors
+/// As the task says; without a word of it, the request may have been sent.
+pub(crate) async fn answered(receiver: oneshot::Receiver<Answer>) -> Answer {
+    let gone = || Failure { loss: Loss::TaskGone, sent: Sent::Maybe, moved: None };
+    receiver.await.unwrap_or_else(|_| Err(Box::new(gone())))
 }
 
 #[cfg(test)]
@@ -214,20 +214,26 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_responder_that_is_dropped_answers() {
+    async fn a_responder_that_is_dropped_leaves_nobody_waiting() {
         let (responder, answer) = Responder::new();
         drop(responder);
-        let failure = answer.await.unwrap().unwrap_err();
+        let failure = answered(answer).await.unwrap_err();
         assert!(matches!(failure.loss, Loss::TaskGone));
-        assert_eq!(failure.sent, Sent::No);
+        assert_eq!(failure.sent, Sent::Maybe);
     }
 
     #[tokio::test]
-    async fn a_sent_request_is_never_called_unsent() {
+    async fn a_failure_says_whether_the_request_was_sent() {
         let (mut responder, answer) = Responder::new();
         responder.mark_sent();
-        drop(responder);
-        assert_eq!(answer.await.unwrap().unwrap_err().sent, Sent::Maybe);
+        responder.fail(Loss::Shutdown);
+        assert_eq!(answered(answer).await.unwrap_err().sent, Sent::Maybe);
+
+        let (mut responder, answer) = Responder::new();
+        responder.mark_sent();
+        responder.mark_unsent();
+        responder.fail(Loss::Shutdown);
+        assert_eq!(answered(answer).await.unwrap_err().sent, Sent::No);
     }
 
     #[test]

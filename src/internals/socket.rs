@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,14 +15,14 @@ use crate::connection::message::{Freedom, Reply, Request, Responder};
 use crate::connection::socket::{End, Socket};
 
 /// What happens to a socket.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Script {
     pub max_frame_len: usize,
     /// The size of each request, and whether its caller has left.
     pub requests: Vec<(usize, bool)>,
     /// How many bytes of the requests leave.
     pub written: usize,
-    /// What each read brings; 4096 bytes at most.
+    /// What is there at once. A read takes as much of it as it has room for.
     pub reads: VecDeque<Vec<u8>>,
     /// Whether the server closes the socket after that.
     pub eof: bool,
@@ -37,11 +38,21 @@ pub enum Ended {
     Unasked,
 }
 
-/// Plays the script: the reply that each caller got.
+/// What came of a script.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Played {
+    /// The reply that each caller got.
+    pub replies: Vec<Option<Vec<u8>>>,
+    pub ended: Ended,
+}
+
+/// Plays the script; also, how many bytes each read took.
 #[must_use]
-pub fn play(script: Script) -> (Vec<Option<Vec<u8>>>, Ended) {
+pub fn play(script: Script) -> (Played, Vec<usize>) {
     let Script { max_frame_len, requests, written, reads, eof } = script;
-    let mut socket = Socket::new(Scripted { reads, eof, room: written }, 1, max_frame_len);
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let scripted = Scripted { reads, taken: Arc::clone(&taken), eof, room: written };
+    let mut socket = Socket::new(scripted, 1, max_frame_len);
     let mut cx = Context::from_waker(Waker::noop());
     let traffic = Traffic::default();
     let deadline = Instant::now();
@@ -71,12 +82,15 @@ pub fn play(script: Script) -> (Vec<Option<Vec<u8>>>, Ended) {
         let reply = answer?.try_recv().ok()?.ok()?;
         Some(reply.message.to_vec())
     });
-    (replies.collect(), ended)
+    let played = Played { replies: replies.collect(), ended };
+    let taken = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
+    (played, taken)
 }
 
 /// The server's end.
 struct Scripted {
     reads: VecDeque<Vec<u8>>,
+    taken: Arc<Mutex<Vec<usize>>>,
     eof: bool,
     /// What the kernel still takes.
     room: usize,
@@ -89,7 +103,14 @@ impl AsyncRead for Scripted {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.reads.pop_front() {
-            Some(read) => buffer.put_slice(&read),
+            Some(mut read) => {
+                let rest = read.split_off(read.len().min(buffer.remaining()));
+                buffer.put_slice(&read);
+                self.taken.lock().unwrap_or_else(PoisonError::into_inner).push(read.len());
+                if !rest.is_empty() {
+                    self.reads.push_front(rest);
+                }
+            }
             None if self.eof => {}
             None => return Poll::Pending,
         }

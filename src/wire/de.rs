@@ -71,6 +71,17 @@ impl<'de> Decoder<'de> {
         if reader.is_empty() { Ok(kind) } else { Err(DecodeError::Unusual) }
     }
 
+    /// The content of the Value if it has this one field of bytes: the short way for
+    /// those who know what they expect.
+    #[inline]
+    fn only(&self, tag: u8) -> Option<&'de [u8]> {
+        let mut reader = Reader::new(self.message);
+        if !reader.take_tag(tag) {
+            return None;
+        }
+        reader.length_delimited().ok().filter(|_| reader.is_empty())
+    }
+
     #[inline]
     fn deeper(&self) -> Result<u8, DecodeError> {
         self.depth.checked_sub(1).ok_or(DecodeError::TooDeep)
@@ -134,6 +145,39 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
         }
     }
 
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.only(0x1a) {
+            Some(text) => visitor.visit_borrowed_str(utf8(text)?),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.deserialize_str(visitor)
+    }
+
+    #[inline]
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        match self.only(0x2a) {
+            Some(message) => {
+                visitor.visit_map(StructDecoder { message, depth: self.deeper()? }.entries())
+            }
+            None => self.deserialize_any(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        self.deserialize_map(visitor)
+    }
+
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.kind()? {
             Kind::Number(value) => visitor.visit_f64(value),
@@ -175,8 +219,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool f32 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        identifier
+        bool f32 char bytes byte_buf unit unit_struct seq tuple tuple_struct identifier
     }
 }
 

@@ -11,4 +11,5 @@ mod pipe;
 mod pooling;
 mod reconnects;
 mod resending;
+mod scripted;
 mod stamps;

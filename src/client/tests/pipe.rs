@@ -121,8 +121,12 @@ impl Server {
     }
 
     pub(super) async fn accept(&mut self) -> Peer {
-        let pipe = self.accepted.recv().await.expect("the client is gone");
-        Peer(Framed::new(pipe, frame::codec(16 << 20)))
+        Peer(Framed::new(self.accept_pipe().await, frame::codec(16 << 20)))
+    }
+
+    /// The server's end of a pipe as it is, for a script of the fault server.
+    pub(super) async fn accept_pipe(&mut self) -> DuplexStream {
+        self.accepted.recv().await.expect("the client is gone")
     }
 
     /// True if nobody has connected since the last accept.

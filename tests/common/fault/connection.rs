@@ -4,31 +4,37 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::messages::{Reply, Request, answer, frame};
 use super::record::Record;
 
-/// Dropping it closes the connection.
-pub(crate) struct Connection {
+/// The length in front of a message.
+const HEADER: usize = 4;
+
+/// Over a socket, or over an in-memory pipe for scripts in paused time. Dropping it
+/// closes the connection.
+pub(crate) struct Connection<S = UnixStream> {
     /// How many connections the server had accepted before this one.
     pub(crate) number: usize,
-    stream: UnixStream,
+    stream: S,
     inbox: BytesMut,
     record: Arc<Record>,
 }
 
-impl Connection {
-    pub(super) fn new(number: usize, stream: UnixStream, record: Arc<Record>) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(crate) fn new(number: usize, stream: S, record: Arc<Record>) -> Self {
         Self { number, stream, inbox: BytesMut::new(), record }
     }
 
-    /// The next request; an `UnexpectedEof` once the client has closed.
+    /// The next request; an `UnexpectedEof` once the client has closed. Dropped
+    /// half-way it loses nothing: the next one goes on from there.
     pub(crate) async fn request(&mut self) -> io::Result<Request> {
-        self.fill(4).await?;
-        let size = self.inbox.get_u32() as usize;
-        self.fill(size).await?;
+        self.fill(HEADER).await?;
+        let size = (&self.inbox[..HEADER]).get_u32() as usize;
+        self.fill(HEADER + size).await?;
+        self.inbox.advance(HEADER);
         let request = Request::read(&self.inbox.split_to(size));
         self.record.request(&request);
         Ok(request)
@@ -49,6 +55,16 @@ impl Connection {
     pub(crate) async fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
         self.fill(count).await?;
         Ok(self.inbox.split_to(count).to_vec())
+    }
+
+    /// Takes at most `most` bytes from the socket, which the next requests are read
+    /// from: a reader that is slower than its client writes.
+    pub(crate) async fn sip(&mut self, most: usize) -> io::Result<()> {
+        let mut limited = (&mut self.stream).take(most as u64);
+        match limited.read_buf(&mut self.inbox).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
     }
 
     async fn fill(&mut self, size: usize) -> io::Result<()> {
@@ -102,7 +118,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         self.record.ended();
     }

@@ -215,7 +215,8 @@ pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), message].concat()
 }
 
-fn fields<const N: usize>(fields: [(&str, Kind); N]) -> Struct {
+/// A Struct with these fields.
+pub(crate) fn fields<const N: usize>(fields: [(&str, Kind); N]) -> Struct {
     Struct { fields: fields.into_iter().map(|(key, kind)| (key.to_owned(), value(kind))).collect() }
 }
 

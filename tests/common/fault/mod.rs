@@ -23,6 +23,7 @@ mod record;
 use std::fs;
 use std::future::Future;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub(crate) use self::{
     connection::Connection,
     gate::Gate,
-    messages::{Reply, Request, argument, config_reply, frame, proto},
+    messages::{Reply, Request, argument, config_reply, fields, frame, proto},
     record::{Record, Seen},
 };
 
@@ -75,6 +76,12 @@ impl FaultServer {
         Self { record: Arc::default(), script, accepting: None, dir }
     }
 
+    /// For servers that live long: the record keeps numbers only.
+    pub(crate) fn without_history(mut self) -> Self {
+        self.record = Arc::new(Record::numbers_only());
+        self
+    }
+
     /// A server that does everything right.
     pub(crate) fn honest() -> Self {
         Self::start(|mut connection| async move { connection.serve().await })
@@ -105,10 +112,14 @@ impl FaultServer {
     }
 
     fn bind(&self, backlog: u32) -> UnixListener {
+        self.bound().listen(backlog).expect("a bound socket listens")
+    }
+
+    fn bound(&self) -> UnixSocket {
         clear(&self.path());
         let socket = UnixSocket::new_stream().expect("a socket");
         socket.bind(self.path()).expect("the path is free");
-        socket.listen(backlog).expect("a bound socket listens")
+        socket
     }
 
     fn accept(&mut self, listener: UnixListener) {
@@ -149,6 +160,15 @@ impl FaultServer {
     pub(crate) fn replace_with_directory(&self) {
         clear(&self.path());
         fs::create_dir(self.path()).expect("a directory");
+    }
+
+    /// Listens, but lets nobody write to the socket. False if that does not keep this
+    /// process from connecting: permissions do not bind root.
+    pub(crate) fn restart_forbidden(&mut self) -> bool {
+        let socket = self.bound();
+        fs::set_permissions(self.path(), fs::Permissions::from_mode(0o000)).expect("its own file");
+        self.accept(socket.listen(BACKLOG).expect("a bound socket listens"));
+        std::os::unix::net::UnixStream::connect(self.path()).is_err()
     }
 
     /// Listens with a backlog that is full already and accepts nothing, so that

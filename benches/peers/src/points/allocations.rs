@@ -7,6 +7,9 @@ use std::process::Command;
 use super::Bench;
 use crate::report::Point;
 
+/// Its name for the memory that an idle plugin holds.
+pub const IDLE_BYTES: &str = "idle plugin: live bytes";
+
 pub fn measure(_: &Bench) -> Point {
     let mut point = Point::new(8, "allocations of a call");
     match count() {
@@ -20,7 +23,8 @@ pub fn measure(_: &Bench) -> Point {
     point
 }
 
-fn count() -> Result<BTreeMap<String, f64>, String> {
+/// What the binary counted, by name.
+pub fn count() -> Result<BTreeMap<String, f64>, String> {
     let cargo = std::env::var_os("CARGO")
         .ok_or("this needs cargo; run the binary `allocations` by hand")?;
     let output = Command::new(cargo)

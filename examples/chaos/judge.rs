@@ -1,0 +1,114 @@
+//! Holds what a caller was told against what it had asked for.
+
+use std::fmt;
+
+use hookwire::{PluginContext, PluginError, PluginResult, Sent};
+use serde_json::Value;
+
+use crate::ledger::Ledger;
+use crate::site::Contexts;
+use crate::work::{Answer, Marker, Verdict, work};
+
+/// A call as its caller knows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) marker: Marker,
+    pub(crate) filler: &'static str,
+    /// What the reply brings back.
+    pub(crate) contexts: Contexts,
+}
+
+/// What a plugin answered, typed or not.
+pub(crate) type Told = Result<PluginResult<Answer>, PluginError>;
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// It is not the answer to this call.
+    Mismatched(String),
+    /// It is an answer, and no hook ran for it.
+    NeverRan,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mismatched(what) => f.write_str(what),
+            Self::NeverRan => f.write_str("an answer although the hook did not run"),
+        }
+    }
+}
+
+/// The name of the outcome, for counting; and what is wrong with it.
+pub(crate) fn judge(
+    asked: &Asked,
+    told: &Told,
+    context: &PluginContext,
+    ledger: &Ledger,
+) -> (&'static str, Option<Wrong>) {
+    let (verdict, number) = work(asked.marker, asked.filler);
+    let (outcome, fits) = match told {
+        Ok(result) if result.is_allowed() => ("allowed", allows(asked, result, verdict, &number)),
+        Ok(result) => ("denied", denies(asked, result, verdict, &number)),
+        Err(error) => match error.plugin_fault() {
+            Some(fault) => (
+                "plugin_error",
+                verdict == Verdict::Fault
+                    && fault.message == asked.marker.to_string()
+                    && fault.code == number,
+            ),
+            None => (error.kind().as_str(), true),
+        },
+    };
+    if !fits && outcome == "plugin_error" && asked.contexts == Contexts::Stamped {
+        // An error carries no stamp. Whose it is nobody knows; it allows nothing.
+        return ("unproven_error", None);
+    }
+    if !fits {
+        return (outcome, mismatch(format!("{outcome}, should be {verdict:?} of {number}")));
+    }
+    if context.state != expected_state(asked, told.is_ok(), &number) {
+        return (outcome, mismatch("the context is not the one of this call".into()));
+    }
+    match told {
+        Err(error) if error.plugin_fault().is_none() => {
+            if error.was_sent() == Sent::No {
+                ledger.unsent(asked.marker);
+            }
+            (outcome, None)
+        }
+        _ => (outcome, (!ledger.has_run(asked.marker)).then_some(Wrong::NeverRan)),
+    }
+}
+
+/// The state that a call goes out with.
+pub(crate) fn first_state(marker: Marker) -> serde_json::Map<String, Value> {
+    [("asked".to_owned(), Value::from(marker.to_string()))].into_iter().collect()
+}
+
+fn expected_state(asked: &Asked, answered: bool, number: &str) -> serde_json::Map<String, Value> {
+    if answered && asked.contexts == Contexts::Returned {
+        return [("number".to_owned(), Value::from(number))].into_iter().collect();
+    }
+    first_state(asked.marker)
+}
+
+fn allows(asked: &Asked, result: &PluginResult<Answer>, verdict: Verdict, number: &str) -> bool {
+    let Verdict::Allow { echo } = verdict else { return false };
+    result.modified_payload.as_ref().is_some_and(|answer| {
+        answer.marker == asked.marker.to_string()
+            && answer.number == number
+            && answer.filler.as_deref() == echo.then_some(asked.filler)
+    })
+}
+
+fn denies(asked: &Asked, result: &PluginResult<Answer>, verdict: Verdict, number: &str) -> bool {
+    verdict == Verdict::Deny
+        && result.violation.as_ref().is_some_and(|violation| {
+            violation.reason == asked.marker.to_string() && violation.code == number
+        })
+}
+
+fn mismatch(what: String) -> Option<Wrong> {
+    Some(Wrong::Mismatched(what))
+}

@@ -1,0 +1,102 @@
+//! A chaos run: thousands of callers, plugin servers that do everything wrong, and
+//! every single reply held against what was asked.
+//!
+//! `cargo run --release --features chaos --example chaos -- --help`
+//!
+//! `plan` is what a call is like, `caller` makes calls and has `judge` look at each
+//! answer; `seek` and `recovery` measure how soon a server that returned is found. `server` is one
+//! connection of a faulty server, `answer` what it says, `outage` takes whole servers
+//! down, `site` is a plugin with its server and `host` where that lives. `work` is what
+//! a hook computes, `ledger` knows which ran;
+//! `lateness`, `quiet` and `process` look for calls that hang, wrong states and leaks.
+//! `run` holds it together, `soak`, `chart` and `report` show it.
+
+// Test code in the form of a program.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
+mod answer;
+mod caller;
+mod chart;
+mod dice;
+mod fault;
+#[path = "../../tests/common/fault/mod.rs"]
+mod fault_server;
+mod host;
+mod judge;
+mod lateness;
+mod ledger;
+mod options;
+mod outage;
+mod plan;
+mod process;
+mod quiet;
+mod recovery;
+mod report;
+mod run;
+mod seek;
+mod server;
+mod site;
+mod soak;
+mod tally;
+mod target;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio::runtime::Builder;
+
+use options::Options;
+use report::Report;
+use run::Setup;
+use soak::{FLAT, Samples};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let clients = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let clients = clients.expect("a runtime for the callers");
+    let setup = options.setup();
+    // What is made once in a process is made now, and is no leak later.
+    setup.warm_up().run(&clients, &mut Samples::default());
+
+    let Setup { seed, callers, plugins, .. } = setup;
+    println!("seed {seed}: {callers} callers, {plugins} plugins");
+    let seconds = setup.lasts.map_or(0, |lasts| lasts.as_secs() as usize);
+    let mut samples = Samples::with_room(seconds + 600);
+    let (outcome, leaked) = setup.run(&clients, &mut samples);
+    let drifts = if setup.lasts.is_some() { samples.drifts() } else { Vec::new() };
+    let mut report = Report::new(&outcome, leaked, &drifts);
+    if setup.lasts.is_none() {
+        let (outcome, leaked) = setup.misled().run(&clients, &mut Samples::default());
+        report.add_misled(outcome, leaked);
+    }
+
+    report.print();
+    for drift in &drifts {
+        let (what, median, worst) = (drift.what, drift.median, drift.worst * 100.0);
+        let verdict = if drift.worst <= FLAT { "flat" } else { "NOT flat" };
+        println!("{what}: {verdict}, {median:.0} after the warm-up, {worst:.1} % off at the most");
+    }
+    if setup.lasts.is_some() && drifts.is_empty() {
+        println!("too short a run to say whether anything grows");
+    }
+    outcome.tally.wrongs.iter().chain(&outcome.wrong_state).for_each(|wrong| println!("! {wrong}"));
+    report.broken.iter().for_each(|broken| println!("BROKEN: {broken}"));
+    save(options.csv.as_deref(), || samples.csv());
+    save(options.svg.as_deref(), || chart::chart(&samples, &format!("A soak of {seconds} s")));
+    if options.json {
+        println!("{}", serde_json::to_string(&report).expect("a report is JSON"));
+    }
+    if report.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn save(path: Option<&Path>, text: impl FnOnce() -> String) {
+    let Some(path) = path else { return };
+    if let Err(error) = fs::write(path, text()) {
+        eprintln!("cannot write {}: {error}", path.display());
+    }
+}

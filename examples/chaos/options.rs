@@ -1,0 +1,64 @@
+//! What can be asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum as _};
+
+use crate::fault::Fault;
+use crate::run::Setup;
+use crate::site::Contexts;
+
+/// Thousands of callers, faulty plugin servers, and every single reply checked.
+///
+/// Exit code 1 if a promise was broken. A seed repeats what every caller and every
+/// connection decides; it cannot repeat the scheduler, so not when they meet.
+#[derive(Debug, Clone, Parser)]
+pub(crate) struct Options {
+    /// Calls to make, at least.
+    #[arg(long, default_value_t = 1_000_000)]
+    calls: u64,
+    /// Faults to make happen, at least.
+    #[arg(long, default_value_t = 10_000)]
+    faults: u64,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// The last line of the output is one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A soak: goes on for so long instead, with faults as often as `--calls` and
+    /// `--faults` say, and checks that nothing grows.
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// Where the samples of each second go.
+    #[arg(long)]
+    pub(crate) csv: Option<PathBuf>,
+    /// Where their chart goes.
+    #[arg(long)]
+    pub(crate) svg: Option<PathBuf>,
+    #[arg(long, default_value_t = 2_000)]
+    callers: u32,
+    #[arg(long, default_value_t = 16)]
+    plugins: usize,
+    /// These faults only.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Fault>,
+}
+
+impl Options {
+    /// The run that is asked for.
+    pub(crate) fn setup(&self) -> Setup {
+        let all = || Fault::value_variants().to_vec();
+        Setup {
+            seed: self.seed,
+            calls: self.calls,
+            faults: self.faults,
+            callers: self.callers.max(1),
+            plugins: self.plugins.max(1),
+            kinds: if self.only.is_empty() { all() } else { self.only.clone() },
+            contexts: vec![Contexts::Returned, Contexts::Stamped, Contexts::None],
+            misled: false,
+            lasts: self.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Outages of a whole server, one after the other, and its returns.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::dice::Dice;
+use crate::fault::Fault;
+use crate::fault_server::FaultServer;
+use crate::site::Site;
+
+/// A server has come back.
+pub(crate) struct Return {
+    pub(crate) fault: Fault,
+    pub(crate) at: Instant,
+    /// Dropped once it was found again.
+    pub(crate) found: oneshot::Sender<()>,
+}
+
+/// Time between the end of an outage and the next one, in milliseconds.
+const PAUSE: (f64, f64) = (500.0, 5_000.0);
+
+/// How long an outage lasts, in milliseconds.
+const LENGTH: (f64, f64) = (5.0, 1_500.0);
+
+/// Above what finding a server may take.
+const LONG: Duration = Duration::from_secs(10);
+
+/// Takes the server down and brings it back until it is dropped; says so on `returns`.
+pub(crate) async fn drive(
+    server: &mut FaultServer,
+    site: &Site,
+    mut dice: Dice,
+    returns: mpsc::Sender<Return>,
+) {
+    let kinds = site.outages();
+    if kinds.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    loop {
+        sleep(dice.millis(PAUSE.0, PAUSE.1)).await;
+        let fault = dice.pick(&kinds);
+        let length = dice.millis(LENGTH.0, LENGTH.1);
+        let at = take_down(server, site, fault, length).await;
+        let (found, search) = oneshot::channel();
+        if returns.send(Return { fault, at, found }).await.is_err() {
+            return;
+        }
+        // Its connections behave until it was found: this measures the return, not
+        // the next fault.
+        let _ = timeout(LONG, search).await;
+        site.set_calm(false);
+    }
+}
+
+/// One outage: since when the server is back.
+async fn take_down(
+    server: &mut FaultServer,
+    site: &Site,
+    fault: Fault,
+    length: Duration,
+) -> Instant {
+    if fault == Fault::FullBacklog {
+        site.faults.add(fault);
+        let backlog = server.fill_backlog().await;
+        sleep(length).await;
+        site.set_calm(true);
+        backlog.drain(server).await;
+        return Instant::now();
+    }
+    if fault == Fault::Frozen {
+        site.faults.add(fault);
+        site.set_frozen(true);
+        sleep(length).await;
+        site.set_calm(true);
+        site.set_frozen(false);
+        return Instant::now();
+    }
+    server.kill().await;
+    let fault = match fault {
+        Fault::SocketIsForbidden if !server.restart_forbidden() => {
+            server.kill().await;
+            Fault::ForbiddenDoesNotBind
+        }
+        other => other,
+    };
+    site.faults.add(fault);
+    match fault {
+        Fault::SocketRemoved => server.remove_socket(),
+        Fault::SocketIsAFile => server.replace_with_file(),
+        Fault::SocketIsADirectory => server.replace_with_directory(),
+        _ => {}
+    }
+    if fault != Fault::Restart {
+        sleep(length).await;
+    }
+    site.set_calm(true);
+    server.restart();
+    Instant::now()
+}

@@ -1,0 +1,174 @@
+//! One plugin of the run: how it is called, and what its server does to its callers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookwire::{PluginConfig, PluginHandle, UnixSocketConfig};
+use tokio::sync::watch;
+
+use crate::dice::Dice;
+use crate::fault::{Fault, Faults};
+use crate::fault_server::{FaultServer, Request, argument};
+use crate::ledger::Ledger;
+use crate::work::Marker;
+
+/// What a reply brings back beside its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contexts {
+    /// The call's own context with its request id, which tells it from others.
+    Returned,
+    /// The call's own context. All calls are of one request, so that only their stamps
+    /// tell them apart.
+    Stamped,
+    /// None.
+    None,
+}
+
+/// What the servers of a run have in common.
+pub(crate) struct Rules {
+    pub(crate) seed: u64,
+    /// The faults of connections and of servers.
+    pub(crate) faults: Vec<Fault>,
+    /// Honest requests between two faults of connections, on average.
+    pub(crate) gap: f64,
+    /// Replies go to other requests also where nothing shows it.
+    pub(crate) misled: bool,
+}
+
+pub(crate) struct Site {
+    pub(crate) index: usize,
+    pub(crate) name: String,
+    pub(crate) contexts: Contexts,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) ledger: Arc<Ledger>,
+    rules: Arc<Rules>,
+    /// The kinds that are possible here.
+    kinds: Vec<Fault>,
+    /// No faults now: the server has just come back, or the run is over.
+    calm: watch::Sender<bool>,
+    frozen: watch::Sender<bool>,
+}
+
+/// Connections of the plugins: every size from 1 to 16 is there after two rounds of eight.
+const POOLS: [usize; 16] = [1, 4, 16, 2, 8, 1, 3, 12, 5, 6, 7, 9, 10, 11, 13, 14];
+
+impl Site {
+    pub(crate) fn new(
+        index: usize,
+        contexts: Contexts,
+        rules: Arc<Rules>,
+        faults: Arc<Faults>,
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        let shown = rules.misled || contexts != Contexts::None;
+        let possible = |fault: &Fault| shown || !fault.misleads();
+        let kinds = rules.faults.iter().copied().filter(possible).collect();
+        let name = format!("Plugin{index}");
+        let (calm, frozen) = (watch::Sender::new(false), watch::Sender::new(false));
+        Self { index, name, contexts, faults, ledger, rules, kinds, calm, frozen }
+    }
+
+    /// The faults of its connections.
+    pub(crate) fn connection_faults(&self) -> Vec<Fault> {
+        self.kinds.iter().copied().filter(|fault| !fault.is_outage()).collect()
+    }
+
+    /// The faults of the whole server.
+    pub(crate) fn outages(&self) -> Vec<Fault> {
+        self.kinds.iter().copied().filter(|fault| fault.is_outage()).collect()
+    }
+
+    /// The dice of connection `number` of its server.
+    pub(crate) fn dice(&self, number: usize) -> Dice {
+        Dice::new(self.rules.seed, [self.index as u64 + 1, number as u64])
+    }
+
+    /// Its replies may go to other requests than they belong to.
+    pub(crate) fn misleads(&self) -> bool {
+        self.kinds.iter().any(|fault| fault.misleads())
+    }
+
+    pub(crate) fn gap(&self) -> f64 {
+        self.rules.gap
+    }
+
+    pub(crate) fn set_calm(&self, calm: bool) {
+        self.calm.send_replace(calm);
+    }
+
+    pub(crate) fn is_calm(&self) -> bool {
+        *self.calm.borrow()
+    }
+
+    /// Waits until there are to be no faults.
+    pub(crate) async fn calmed(&self) {
+        // The sender is ours.
+        let _ = self.calm.subscribe().wait_for(|calm| *calm).await;
+    }
+
+    pub(crate) fn set_frozen(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
+    }
+
+    /// Waits while the server is frozen.
+    pub(crate) async fn thawed(&self) {
+        if *self.frozen.borrow() {
+            // The sender is ours.
+            let _ = self.frozen.subscribe().wait_for(|frozen| !frozen).await;
+        }
+    }
+
+    /// A server that has read this request runs the hook.
+    pub(crate) fn run(&self, request: &Request) {
+        if let Some(marker) = marker(request) {
+            self.ledger.ran(marker);
+        }
+    }
+
+    /// How the plugin is called. Bounds are small and waits are short, so that all
+    /// of them are reached.
+    pub(crate) fn handle(&self, path: &Path) -> PluginHandle {
+        let mut dice = Dice::new(self.rules.seed, [0, self.index as u64]);
+        let base = dice.millis(5.0, 100.0);
+        let socket = UnixSocketConfig::builder(path)
+            .max_connections(POOLS[self.index % POOLS.len()])
+            .max_in_flight(dice.between(2, 16))
+            .queue_capacity(dice.between(64, 1024))
+            .timeout(Duration::from_secs(2))
+            .connect_timeout(Duration::from_millis(500))
+            // Some close so soon that it happens all the time.
+            .idle_timeout(if dice.one_in(3) {
+                dice.millis(2.0, 20.0)
+            } else {
+                dice.millis(500.0, 5e3)
+            })
+            .stall_limit(dice.millis(50.0, 300.0))
+            .reconnect_attempts(dice.between(1, 4) as u32)
+            .reconnect_delay(base)
+            .stamp(self.contexts == Contexts::Stamped);
+        let config = PluginConfig::builder(&self.name).hook("tool_pre_invoke").unix_socket(socket);
+        PluginHandle::connect_lazy(config.build().expect("a valid configuration"))
+    }
+
+    pub(crate) fn server(self: &Arc<Self>) -> FaultServer {
+        let site = Arc::clone(self);
+        let server = FaultServer::absent(move |connection| {
+            crate::server::serve(connection, Arc::clone(&site))
+        });
+        server.without_history()
+    }
+}
+
+/// Whose call it is; `None` if it is no call of ours.
+pub(crate) fn marker(request: &Request) -> Option<Marker> {
+    request.marker().parse().ok()
+}
+
+/// The text that a call came with.
+pub(crate) fn filler(request: &Request) -> &str {
+    match request {
+        Request::Hook(hook) => argument(hook, "filler").unwrap_or_default(),
+        _ => "",
+    }
+}

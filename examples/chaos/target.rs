@@ -1,0 +1,122 @@
+//! What callers call: a plugin's handle, or in tests something that only claims to be one.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookwire::{
+    CallOptions, ErrorKind, Hook, Overload, PluginContext, PluginHandle, PluginResult, RetryPolicy,
+};
+use serde_json::{Value, json};
+
+use crate::judge::{Asked, Told, Wrong};
+use crate::plan::Plan;
+use crate::site::{Contexts, Site};
+use crate::work::{Answer, Question, Work};
+
+pub(crate) trait Target: Send + Sync + Sized + 'static {
+    fn name(&self) -> &str;
+
+    /// What its replies bring back.
+    fn contexts(&self) -> Contexts;
+
+    fn call(
+        &self,
+        asked: &Asked,
+        plan: &Plan,
+        context: &mut PluginContext,
+    ) -> impl Future<Output = Told> + Send;
+
+    /// How the question for the configuration ended, and what is wrong with that.
+    fn ask_for_config(&self) -> impl Future<Output = (&'static str, Option<Wrong>)> + Send;
+
+    /// Another way to the same plugin, for a few calls.
+    fn short_lived(&self) -> Option<Self>;
+
+    /// The end of one that is short-lived: shut down within a time, or only dropped.
+    fn part(self, shutdown: Option<Duration>) -> impl Future<Output = ()> + Send;
+}
+
+pub(crate) struct Plugin {
+    pub(crate) handle: PluginHandle,
+    pub(crate) site: Arc<Site>,
+    path: PathBuf,
+}
+
+impl Plugin {
+    pub(crate) fn new(site: &Arc<Site>, path: PathBuf) -> Self {
+        Self { handle: site.handle(&path), site: Arc::clone(site), path }
+    }
+}
+
+impl Target for Plugin {
+    fn name(&self) -> &str {
+        &self.site.name
+    }
+
+    fn contexts(&self) -> Contexts {
+        self.site.contexts
+    }
+
+    async fn call(&self, asked: &Asked, plan: &Plan, context: &mut PluginContext) -> Told {
+        let mut options = CallOptions::new().timeout(plan.timeout);
+        if plan.refuse {
+            options = options.overload(Overload::Refuse);
+        }
+        if plan.may_repeat {
+            options = options.retry(RetryPolicy::Resend);
+        }
+        // Callers share a plugin by clones of its handle.
+        let handle = self.handle.clone();
+        if plan.dynamic {
+            let args = json!({"marker": asked.marker.to_string(), "filler": asked.filler});
+            let payload = json!({"name": "chaos", "args": args});
+            let result = handle.invoke_hook_json_with(Work::NAME, &payload, context, options).await;
+            return result.map(typed);
+        }
+        let question = Question::new(asked.marker, asked.filler);
+        handle.invoke_hook_with::<Work>(&question, context, options).await
+    }
+
+    async fn ask_for_config(&self) -> (&'static str, Option<Wrong>) {
+        match self.handle.plugin_config().await {
+            Ok(Some(config)) if config.get("name") == Some(&self.name().into()) => ("config", None),
+            // A "not found" is an empty frame. Where replies get lost on the way it may
+            // be one that was meant for a hook call, and nothing on the wire shows it.
+            Ok(None) if self.site.misleads() => ("config_unprovable", None),
+            Ok(config) => {
+                let found = config.map_or("nothing".to_owned(), |config| format!("{config:?}"));
+                let what = format!("asked for its configuration, and was told {found}");
+                ("config", Some(Wrong::Mismatched(what)))
+            }
+            Err(error) if error.kind() == ErrorKind::Plugin => {
+                ("config_failed", Some(Wrong::Mismatched(error.to_string())))
+            }
+            Err(_) => ("config_failed", None),
+        }
+    }
+
+    fn short_lived(&self) -> Option<Self> {
+        Some(Self::new(&self.site, self.path.clone()))
+    }
+
+    async fn part(self, shutdown: Option<Duration>) {
+        if let Some(timeout) = shutdown {
+            self.handle.shutdown(timeout).await;
+        }
+    }
+}
+
+fn typed(result: PluginResult<Value>) -> PluginResult<Answer> {
+    let read = |answer: Value| {
+        let text = answer.to_string();
+        let unreadable = Answer { marker: text, number: String::new(), filler: None };
+        serde_json::from_value(answer).unwrap_or(unreadable)
+    };
+    let mut typed = PluginResult::allow();
+    typed.continue_processing = result.continue_processing;
+    typed.violation = result.violation;
+    typed.modified_payload = result.modified_payload.map(read);
+    typed
+}

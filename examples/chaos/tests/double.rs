@@ -1,0 +1,105 @@
+//! A client that lies in one way, and the calls to try it on.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookwire::{PluginContext, PluginResult, PluginViolation};
+use tokio::time::sleep;
+
+use crate::judge::{Asked, Told, Wrong};
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+use crate::site::Contexts;
+use crate::target::Target;
+use crate::work::{Answer, Marker, Verdict, work};
+
+/// What a client does wrong.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Lie {
+    Nothing,
+    AnotherAnswer,
+    AnotherPayload,
+    AllowsAll,
+    LosesTheState,
+    ChangesTheState,
+    DoesNotRun,
+    RunsTwice,
+    LateBy(Duration),
+    NeverEnds,
+}
+
+/// Only claims to call a plugin.
+pub(super) struct Double {
+    pub(super) lie: Lie,
+    pub(super) ledger: Arc<Ledger>,
+}
+
+fn answer(marker: Marker, filler: &str) -> (PluginResult<Answer>, String) {
+    let (verdict, number) = work(marker, filler);
+    let text = marker.to_string();
+    let result = match verdict {
+        Verdict::Allow { echo } => {
+            let filler = echo.then(|| filler.to_owned());
+            PluginResult::modify(Answer { marker: text, number: number.clone(), filler })
+        }
+        _ => PluginResult::deny(PluginViolation::new(text, "", number.clone())),
+    };
+    (result, number)
+}
+
+impl Target for Double {
+    fn name(&self) -> &str {
+        "Double"
+    }
+
+    fn contexts(&self) -> Contexts {
+        Contexts::Returned
+    }
+
+    async fn call(&self, asked: &Asked, plan: &Plan, context: &mut PluginContext) -> Told {
+        let mut marker = asked.marker;
+        match self.lie {
+            Lie::DoesNotRun => {}
+            Lie::RunsTwice => (0..2).for_each(|_| self.ledger.ran(marker)),
+            _ => self.ledger.ran(marker),
+        }
+        match self.lie {
+            Lie::AnotherAnswer => marker = marker_with(marker.number + 1, verdict_of(marker)),
+            Lie::LateBy(late) => sleep(plan.timeout + late).await,
+            Lie::NeverEnds => pending().await,
+            _ => {}
+        }
+        let filler = if self.lie == Lie::AnotherPayload { "x" } else { asked.filler };
+        let (mut result, number) = answer(marker, filler);
+        if self.lie == Lie::AllowsAll {
+            result.continue_processing = true;
+        }
+        context.state = match self.lie {
+            Lie::LosesTheState => serde_json::Map::new(),
+            Lie::ChangesTheState => [("number".to_owned(), "1".into())].into_iter().collect(),
+            _ => [("number".to_owned(), number.into())].into_iter().collect(),
+        };
+        Ok(result)
+    }
+
+    async fn ask_for_config(&self) -> (&'static str, Option<Wrong>) {
+        ("config", None)
+    }
+
+    fn short_lived(&self) -> Option<Self> {
+        None
+    }
+
+    async fn part(self, _: Option<Duration>) {}
+}
+
+fn verdict_of(marker: Marker) -> Verdict {
+    work(marker, "").0
+}
+
+/// The first call from `number` on with this verdict.
+pub(super) fn marker_with(number: u32, verdict: Verdict) -> Marker {
+    let marker = |number| Marker { caller: 0, number, may_repeat: false };
+    (number..).map(marker).find(|marker| verdict_of(*marker) == verdict).unwrap()
+}
