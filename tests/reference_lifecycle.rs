@@ -15,8 +15,8 @@ use common::reference::calls::{call, config, connect};
 use futures::StreamExt;
 use futures::future::join_all;
 use hookwire::{
-    ConnectionState, ErrorKind, PluginConfig, PluginError, PluginHandle, RetryPolicy, Sent,
-    UnixSocketConfig,
+    BreakerState, ConnectionState, ErrorKind, PluginConfig, PluginError, PluginHandle, RetryPolicy,
+    Sent, UnixSocketConfig,
 };
 use serde_json::json;
 
@@ -170,6 +170,33 @@ async fn a_plugin_that_starts_after_its_handle_is_reached_by_the_first_call() {
     assert_eq!(plugin.state(), ConnectionState::Idle);
     tokio::task::block_in_place(|| server.restart());
     call(&plugin, json!({})).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_freezes_is_noticed_without_a_call_and_found_again_after_a_restart() {
+    let Some(mut server) = ReferenceServer::start(&[]) else { return };
+    let socket = UnixSocketConfig::builder(server.socket())
+        .keep_alive(Some(Duration::from_millis(50)))
+        .breaker_threshold(1);
+    let config = PluginConfig::builder("Echo").unix_socket(socket).build().unwrap();
+    let plugin = PluginHandle::connect(config).await.unwrap();
+    call(&plugin, json!({})).await.unwrap();
+    let (sent, received) = (plugin.stats().bytes_sent, plugin.stats().bytes_received);
+    eventually("probes are sent and answered", || {
+        plugin.stats().bytes_sent > sent + 100 && plugin.stats().bytes_received > received + 100
+    })
+    .await;
+    assert_eq!((plugin.stats().reconnects, plugin.stats().breaker_opened), (0, 0));
+
+    server.freeze();
+    eventually("it is noticed", || plugin.breaker() == BreakerState::Open).await;
+    let error = call(&plugin, json!({})).await.unwrap_err();
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+    assert_eq!(plugin.stats().timeouts, 0, "nobody had to wait for it");
+
+    tokio::task::block_in_place(|| server.restart());
+    let found = async { while call(&plugin, json!({})).await.is_err() {} };
+    in_time("it is found again", found).await;
 }
 
 /// What is logged at `warn` and above, in this thread.

@@ -169,6 +169,14 @@ impl ReferenceServer {
         self.running = None;
     }
 
+    /// Stops the server from running, without ending it: the kernel goes on taking
+    /// connections and bytes for it.
+    pub(crate) fn freeze(&self) {
+        let server = self.running.as_ref().expect("the server runs");
+        let pid = rustix::process::Pid::from_child(&server.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("our own child");
+    }
+
     /// Ends the server as an administrator would: it closes its connections and goes.
     pub(crate) fn stop(&mut self) {
         let Some(mut server) = self.running.take() else { return };
