@@ -21,11 +21,14 @@ fn check_bounds(socket: &UnixSocketConfig) {
         socket.max_backoff(),
         socket.stall_limit(),
         socket.idle_timeout(),
+        socket.breaker_max_open(),
     ] {
         assert!(!duration.is_zero() && duration <= year, "{duration:?}");
     }
     assert!(socket.idle_timeout() <= Duration::from_secs(299));
     assert!(socket.max_backoff() >= socket.reconnect_delay());
+    assert!(socket.keep_alive().is_none_or(|every| every < socket.idle_timeout()));
+    assert!(socket.retry_budget() <= 100);
     assert!((1..=1024).contains(&socket.max_connections()));
     assert!((1..=65_536).contains(&socket.max_in_flight()));
     assert!(socket.queue_capacity() <= 1_048_576);

@@ -29,6 +29,12 @@ struct Model {
 }
 
 impl Model {
+    fn push(&mut self, size: usize, deadline: u8, there: bool) {
+        let (start, end) = (self.queued, self.queued + size as u64);
+        self.list.push(Waiting { number: self.pushed, deadline, there, start, end });
+        (self.queued, self.pushed) = (end, self.pushed + 1);
+    }
+
     fn responders(list: &mut [Waiting], which: impl Fn(&Waiting) -> bool) -> Vec<u32> {
         let leave = |entry: &mut Waiting| {
             entry.there = false;
@@ -38,15 +44,20 @@ impl Model {
     }
 }
 
+/// No frame is empty.
+fn frame(size: u8) -> usize {
+    usize::from(size) + 1
+}
+
 fn apply(op: &Op, queue: &mut InFlight<u32, u8>, model: &mut Model) {
     match *op {
         Op::Push { size, deadline } => {
-            // No frame is empty.
-            let size = u64::from(size) + 1;
-            queue.push(model.pushed, deadline, size as usize);
-            let (start, end) = (model.queued, model.queued + size);
-            model.list.push(Waiting { number: model.pushed, deadline, there: true, start, end });
-            (model.queued, model.pushed) = (end, model.pushed + 1);
+            queue.push(model.pushed, deadline, frame(size));
+            model.push(frame(size), deadline, true);
+        }
+        Op::PushTombstone { size, deadline } => {
+            queue.push_tombstone(deadline, frame(size));
+            model.push(frame(size), deadline, false);
         }
         Op::Advance(count) => {
             let count = u64::from(count).min(model.queued - model.written);

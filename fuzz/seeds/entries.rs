@@ -22,7 +22,9 @@ pub(super) fn configs() -> Seeds {
             "timeout": 30.0, "max_connections": 8, "max_in_flight": 16, "queue_capacity": 1024,
             "connect_timeout": 5, "max_backoff": 1, "idle_timeout": 240, "stall_limit": 2,
             "retry": "resend", "verify": "on", "max_frame_len": 16_777_216,
-            "big_integers": "round",
+            "big_integers": "round", "breaker_threshold": 5, "breaker_max_open": 30,
+            "keep_alive": 30, "retry_budget": 20, "stamp": true, "trust_path": true,
+            "peer_uids": [0], "peer_gids": [0],
         },
     });
     let remote = json!({
@@ -41,6 +43,7 @@ pub(super) fn configs() -> Seeds {
         ("a_long_delay", with("reconnect_delay", 3600.into())),
         ("bounds", with("max_connections", 1025.into())),
         ("a_tiny_duration", with("timeout", 1e-300.into())),
+        ("probed_too_late", with("keep_alive", 240.into())),
         ("a_relative_path", with("path", "my.sock".into())),
         ("a_nul_in_the_path", with("path", "/a\0b".into())),
         ("no_object", json!([1])),

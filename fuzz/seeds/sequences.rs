@@ -62,6 +62,10 @@ pub(super) fn reads() -> Seeds {
         ("unasked", reads_of(1, 8, false, &[&frame(b"one"), &CUT, &frame(b"two")])),
         ("unasked_beginning", reads_of(1, 8, false, &[&frame(b"one"), &raw(&[0])])),
         ("before_its_request_left", reads_of(2, 15, false, &[&frame(b"one"), &frame(b"two")])),
+        (
+            "more_than_is_expected_at_once",
+            reads_of(0, 0, false, &[&header(16).repeat(20), &raw(b"x")]),
+        ),
         ("many", reads_of(20, 160, true, &[&long[..]; 20])),
     ]
     .map(|(name, seed)| (name.to_owned(), seed))
@@ -97,6 +101,16 @@ pub(super) fn operations() -> Seeds {
         (
             "pushed_after_a_take_back",
             vec![push(1), Op::TakeBack, push(2), Op::Advance(10), Op::Pop],
+        ),
+        (
+            "a_probe",
+            vec![
+                Op::PushTombstone { size: 9, deadline: 0 },
+                push(5),
+                Op::Advance(20),
+                Op::Pop,
+                Op::Pop,
+            ],
         ),
         (
             "drained_half_written",

@@ -18,6 +18,11 @@ pub enum Op {
     TakeBack,
     Shrink,
     Drain,
+    /// A request that nobody waits for from the start.
+    PushTombstone {
+        size: u8,
+        deadline: u8,
+    },
 }
 
 /// The bytes that `arbitrary` reads as these operations.
@@ -32,11 +37,12 @@ pub fn bytes(ops: &[Op]) -> Vec<u8> {
             Op::TakeBack => (4, vec![]),
             Op::Shrink => (5, vec![]),
             Op::Drain => (6, vec![]),
+            Op::PushTombstone { size, deadline } => (7, vec![size, deadline]),
         };
         // One more follows.
         bytes.push(1);
-        // `arbitrary` maps 32 bits evenly to the seven variants.
-        bytes.extend((((variant << 32) / 7 + 1) as u32).to_le_bytes());
+        // `arbitrary` maps 32 bits evenly to the eight variants.
+        bytes.extend((((variant << 32) / 8 + 1) as u32).to_le_bytes());
         bytes.extend(arguments);
     }
     bytes

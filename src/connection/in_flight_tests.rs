@@ -57,6 +57,7 @@ fn the_earliest_deadline_is_that_of_somebody_who_waits() {
 #[derive(Debug, Clone)]
 enum Op {
     Push(usize),
+    PushTombstone(usize),
     Write(usize),
     Reply,
     Expire(u32),
@@ -66,6 +67,7 @@ enum Op {
 fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (4_usize..50).prop_map(Op::Push),
+        1 => (4_usize..50).prop_map(Op::PushTombstone),
         3 => (1_usize..60).prop_map(Op::Write),
         2 => Just(Op::Reply),
         1 => (0_u32..40).prop_map(Op::Expire),
@@ -84,9 +86,14 @@ proptest! {
         let (mut next, mut queued, mut written) = (0_u32, 0_u64, 0_u64);
         for op in ops {
             match op {
-                Op::Push(size) => {
-                    queue.push(next, next, size);
-                    model.push((next, true, queued, queued + size as u64));
+                Op::Push(size) | Op::PushTombstone(size) => {
+                    let there = matches!(op, Op::Push(_));
+                    if there {
+                        queue.push(next, next, size);
+                    } else {
+                        queue.push_tombstone(next, size);
+                    }
+                    model.push((next, there, queued, queued + size as u64));
                     queued += size as u64;
                     next += 1;
                 }
