@@ -7,6 +7,11 @@
 //! which do nothing else. A call that ends more than [`ALLOWED`] after its caller was
 //! awake is hung, unless somebody who was to be woken in the same time was so late
 //! that two such steps account for the rest.
+//!
+//! That does not see when the system takes the processor from one of the runtime's
+//! threads only: those whom the others wake are on time. So what such a thread waited
+//! for a processor while the call was late is not held against it either. It counts
+//! once: a call is kept by one thread at a time.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +19,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+
+use crate::starved::Waits;
 
 /// What a call may be late, on a machine that is not busy.
 pub(crate) const ALLOWED: Duration = Duration::from_millis(50);
@@ -42,6 +49,8 @@ pub(crate) struct Late {
     pub(crate) worst_explained: Duration,
     /// The latest that the machine was.
     pub(crate) worst_machine: Duration,
+    /// The longest that a callers' thread waited for a processor while a call was late.
+    pub(crate) worst_starved: Duration,
 }
 
 pub(crate) struct Lateness {
@@ -49,6 +58,7 @@ pub(crate) struct Lateness {
     /// For each slot of time, its number in the upper half and in the lower one the
     /// most that somebody was late who was under way in it, in µs.
     slots: Box<[AtomicU64]>,
+    starved: Mutex<Waits>,
     calls: Mutex<Calls>,
 }
 
@@ -62,7 +72,8 @@ struct Calls {
 impl Lateness {
     pub(crate) fn new() -> Self {
         let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        Self { began: Instant::now(), slots, calls: Mutex::default() }
+        let (starved, calls) = Default::default();
+        Self { began: Instant::now(), slots, starved, calls }
     }
 
     /// Starts the canaries on this runtime; they end when the set is dropped.
@@ -91,16 +102,21 @@ impl Lateness {
         }
     }
 
+    /// A callers' thread waited for a processor, for so long until now.
+    pub(crate) fn starved(&self, waited: Duration, until: Instant) {
+        lock(&self.starved).note(waited, until);
+    }
+
     /// A call ended; since `due` it was late.
     pub(crate) fn call(&self, due: Instant, ended: Instant) {
         if ended > due + ALLOWED {
-            self.calls().open.push((due, ended));
+            lock(&self.calls).open.push((due, ended));
         }
     }
 
     /// Judges the calls that ended long enough ago.
     pub(crate) fn settle(&self) -> Late {
-        let mut calls = self.calls();
+        let mut calls = lock(&self.calls);
         let now = Instant::now();
         let of_now = self.machine(now - PATIENCE.min(now - self.began), now);
         calls.late.worst_machine = calls.late.worst_machine.max(of_now);
@@ -111,7 +127,10 @@ impl Lateness {
                 continue;
             }
             let (over, late) = (call.1 - call.0, &mut calls.late);
-            if over <= ALLOWED + STEPS * self.machine(call.0, call.1) {
+            let machine = self.machine(call.0, call.1);
+            let starved = lock(&self.starved).within(call.0, call.1);
+            late.worst_starved = late.worst_starved.max(starved);
+            if over <= ALLOWED + starved.max(STEPS * machine) {
                 late.explained += 1;
                 late.worst_explained = late.worst_explained.max(over);
             } else {
@@ -137,8 +156,8 @@ impl Lateness {
         };
         slot(from)..=slot(to).min(slot(from) + SLOTS)
     }
+}
 
-    fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

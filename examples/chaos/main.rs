@@ -8,7 +8,8 @@
 //! connection of a faulty server, `answer` what it says, `outage` takes whole servers
 //! down, `site` is a plugin with its server and `host` where that lives. `work` is what
 //! a hook computes, `ledger` knows which ran;
-//! `lateness`, `quiet` and `process` look for calls that hang, wrong states and leaks.
+//! `lateness`, `quiet` and `process` look for calls that hang, wrong states and leaks, and
+//! `starved` for threads that have no processor.
 //! `run` holds it together, `soak`, `chart` and `report` show it.
 
 // Test code in the form of a program.
@@ -37,6 +38,7 @@ mod seek;
 mod server;
 mod site;
 mod soak;
+mod starved;
 mod tally;
 mod target;
 #[cfg(test)]
@@ -57,7 +59,8 @@ use soak::{FLAT, Samples};
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let clients = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let mut clients = Builder::new_multi_thread();
+    let clients = clients.worker_threads(2).thread_name(starved::THREADS).enable_all().build();
     let clients = clients.expect("a runtime for the callers");
     let setup = options.setup();
     // What is made once in a process is made now, and is no leak later.

@@ -48,7 +48,9 @@ pub(crate) struct Options {
 impl Options {
     /// The run that is asked for.
     pub(crate) fn setup(&self) -> Setup {
-        let all = || Fault::value_variants().to_vec();
+        // What `SocketIsForbidden` turns into is not drawn: that one reports it by itself.
+        let drawn = |fault: &Fault| *fault != Fault::ForbiddenDoesNotBind;
+        let all = || Fault::value_variants().iter().copied().filter(drawn).collect();
         Setup {
             seed: self.seed,
             calls: self.calls,

@@ -44,6 +44,8 @@ pub(crate) struct Report {
     pub(crate) late_as_the_machine: u64,
     pub(crate) worst_late_ms: f64,
     pub(crate) worst_machine_ms: f64,
+    /// What callers' threads waited for a processor while a call was late.
+    pub(crate) worst_starved_ms: f64,
     /// Servers that were gone, and came back.
     pub(crate) gone: Found,
     /// Servers that were there, did not answer, and went on.
@@ -87,6 +89,7 @@ impl Report {
             late_as_the_machine: late.explained,
             worst_late_ms: millis(late.worst_explained),
             worst_machine_ms: millis(late.worst_machine),
+            worst_starved_ms: millis(late.worst_starved),
             gone: *gone,
             frozen: *frozen,
             misled_without_stamps: None,
@@ -160,8 +163,11 @@ impl Report {
             self.hung, self.worst_hung_ms
         );
         println!(
-            "                     {} more were late, at most {:.0} ms, and so was the machine (at most {:.0} ms)",
-            self.late_as_the_machine, self.worst_late_ms, self.worst_machine_ms
+            "                     {} more were late, at most {:.0} ms, and so was the machine (at most {:.0} ms, and {:.0} ms without a processor)",
+            self.late_as_the_machine,
+            self.worst_late_ms,
+            self.worst_machine_ms,
+            self.worst_starved_ms
         );
         println!("wrong state          {}", self.wrong_state);
         println!(

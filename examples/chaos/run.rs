@@ -21,6 +21,7 @@ use crate::recovery::Found;
 use crate::seek::{Recoveries, SEEKERS, seek};
 use crate::site::{Contexts, Rules, Site};
 use crate::soak::Samples;
+use crate::starved::Sampler;
 use crate::tally::Tally;
 use crate::target::Plugin;
 use crate::work::Marker;
@@ -114,6 +115,7 @@ impl Setup {
             .collect();
 
         let canaries = bench.lateness.watch();
+        let sampler = Sampler::start(Arc::clone(&bench.lateness));
         let goal = self.goal(started, &faults);
         let mut callers = JoinSet::new();
         for caller in 0..self.callers {
@@ -150,7 +152,7 @@ impl Setup {
             wrong_state.extend(quiet::inspect(plugin, tally, &bench, marker).await);
         }
         sleep(lateness::PATIENCE).await;
-        drop(canaries);
+        drop((canaries, sampler));
 
         part(plugins).await;
         for mut server in servers {
