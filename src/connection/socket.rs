@@ -57,6 +57,8 @@ pub(crate) struct Socket<T> {
     /// A reply came that was asked for.
     pub(crate) answered: bool,
     room: usize,
+    /// The inbox may hold whole replies.
+    held: bool,
 }
 
 impl<T: Transport> Socket<T> {
@@ -70,6 +72,7 @@ impl<T: Transport> Socket<T> {
             frames: Frames::new(max_frame_len),
             answered: false,
             room: LEAST_ROOM,
+            held: false,
         }
     }
 
@@ -100,26 +103,34 @@ impl<T: Transport> Socket<T> {
     }
 
     /// Reads what is there and delivers each reply to the request that it
-    /// answers; `Pending` if nothing was there.
+    /// answers, `most` of them; `Pending` if nothing was there. If there are more,
+    /// the task is woken again.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         traffic: &Traffic,
+        mut most: usize,
         mut deliver: impl FnMut(Delivery),
     ) -> Poll<Result<(), End>> {
         let mut any = false;
         for _ in 0..READS {
+            if self.held {
+                any = true;
+                if let Err(end) = self.deliver_frames(&mut most, &mut deliver) {
+                    return Poll::Ready(Err(end));
+                }
+                if self.held {
+                    break;
+                }
+            }
             match self.poll_fill(cx) {
                 Poll::Pending if any => return Poll::Ready(Ok(())),
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(End::Io(error))),
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.eof())),
                 Poll::Ready(Ok(count)) => {
-                    any = true;
+                    self.held = true;
                     traffic.bytes_received.fetch_add(count as u64, Relaxed);
-                    if let Err(end) = self.deliver_frames(&mut deliver) {
-                        return Poll::Ready(Err(end));
-                    }
                 }
             }
         }
@@ -153,11 +164,21 @@ impl<T: Transport> Socket<T> {
         Poll::Ready(Ok(count))
     }
 
-    fn deliver_frames(&mut self, deliver: &mut impl FnMut(Delivery)) -> Result<(), End> {
+    fn deliver_frames(
+        &mut self,
+        most: &mut usize,
+        deliver: &mut impl FnMut(Delivery),
+    ) -> Result<(), End> {
+        self.held = false;
         while let Some(message) = self.frames.next(&mut self.inbox).map_err(End::Framing)? {
             let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
             self.answered = true;
             deliver((responder, message.freeze()));
+            *most -= 1;
+            if *most == 0 {
+                self.held = !self.inbox.is_empty();
+                break;
+            }
         }
         // Left alone, it would pass for the beginning of the next reply.
         if !self.inbox.is_empty() && self.in_flight.is_empty() {

@@ -65,7 +65,7 @@ pub fn play(script: Script) -> (Played, Vec<usize>) {
     }
     while let Poll::Ready(Ok(())) = socket.poll_write(&mut cx, &traffic) {}
     let ended = loop {
-        let outcome = socket.poll_read(&mut cx, &traffic, |(responder, message)| {
+        let outcome = socket.poll_read(&mut cx, &traffic, usize::MAX, |(responder, message)| {
             if let Some(responder) = responder {
                 responder.reply(Reply { message, socket: 1 });
             }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::advance;
 
 use super::pipe::{PLUGIN, answer, call, call_sized, config, framed, pair, reply, settle};
@@ -39,6 +40,43 @@ async fn a_batch_of_requests_is_one_write_and_a_batch_of_replies_one_read() {
         assert_eq!(answer(call).await, i.to_string());
     }
     assert_eq!(server.calls.reads.load(SeqCst) - reads, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_half_of_the_calls_is_with_the_server_while_the_others_callers_have_their_replies() {
+    connected!(client, server, peer);
+    let callers: Vec<_> = (0..64)
+        .map(|_| {
+            let client = std::sync::Arc::clone(&client);
+            tokio::spawn(async move {
+                for i in 0..10 {
+                    assert_eq!(answer(call(&client, &i.to_string())).await, i.to_string());
+                }
+            })
+        })
+        .collect();
+    let mut batches = Vec::new();
+    let mut left = 640;
+    while left > 0 {
+        let mut replies = Vec::new();
+        let mut count = 0;
+        let mut next = Some(peer.request().await.unwrap());
+        while let Some(marker) = next {
+            replies.extend_from_slice(&framed(&reply(PLUGIN, &marker)));
+            count += 1;
+            next = peer.request().now_or_never().flatten();
+        }
+        peer.send_raw(&replies).await;
+        batches.push(count);
+        left -= count;
+    }
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    // All of them begin at once.
+    assert_eq!(batches[0], 64);
+    assert!(batches[1..].iter().all(|&count| count == 32), "{batches:?}");
+    drop(server);
 }
 
 #[tokio::test(start_paused = true)]

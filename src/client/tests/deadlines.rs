@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, sleep};
 
-use super::pipe::{Door, answer, call, call_sized, call_with, config, failure, pair, settle};
+use super::pipe::{
+    Door, PLUGIN, answer, call, call_sized, call_with, config, failure, framed, pair, reply, settle,
+};
 use crate::error::{ErrorKind, Sent};
 use crate::options::{CallOptions, Overload};
 
@@ -185,6 +187,24 @@ async fn ten_thousand_cancelled_calls_leave_nothing_behind() {
     assert_eq!(client.shared.places.available_permits(), client.shared.capacity());
     drop(client);
     serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_replies_that_are_here_at_the_deadline_are_in_time() {
+    let (client, mut server) = pair(&config(|c| c.max_in_flight(64)), 1 << 16);
+    let calls: Vec<_> = (0..64).map(|i| call(&client, &i.to_string())).collect();
+    let mut peer = server.accept().await;
+    let mut replies = Vec::new();
+    for i in 0..64 {
+        assert_eq!(peer.request().await.unwrap(), i.to_string());
+        replies.extend_from_slice(&framed(&reply(PLUGIN, &i.to_string())));
+    }
+    // The connection's timer fires in the same turn of the clock.
+    sleep(10 * SECOND).await;
+    peer.send_raw(&replies).await;
+    for (i, call) in calls.into_iter().enumerate() {
+        assert_eq!(answer(call).await, i.to_string());
+    }
 }
 
 #[tokio::test(start_paused = true)]

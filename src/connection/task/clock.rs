@@ -90,6 +90,8 @@ impl<C: Connector> Task<C> {
         if self.timer.as_mut().poll(cx).is_pending() {
             return false;
         }
+        // A reply that is here is in time.
+        self.poll_read_all(cx);
         let now = Instant::now();
         if self.deadlines_from.is_some_and(|from| from <= now) {
             self.expire(now);

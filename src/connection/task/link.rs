@@ -17,6 +17,9 @@ use crate::connection::state::Event;
 use crate::connection::transport::{Connector, is_busy};
 use crate::wire::reply::config_reply;
 
+/// Replies that are handed out in one turn, at least.
+const LEAST_SHARE: usize = 4;
+
 impl<C: Connector> Task<C> {
     pub(super) fn poll_connect(&mut self, cx: &mut Context<'_>) -> bool {
         let Link::Opening { attempt, .. } = &mut self.link else { return false };
@@ -48,13 +51,34 @@ impl<C: Connector> Task<C> {
         self.event(Event::ConnectFailed { busy });
     }
 
-    /// Reads and delivers; true if anything came.
+    /// Reads, and delivers to half of the calls; true if anything came.
+    ///
+    /// If all callers got their replies at once, the server would have nothing to do
+    /// until they call again, and they nothing until it answers. So the two work side
+    /// by side: while one half looks at its replies, the other half's calls are with
+    /// the server. Where other connections keep it busy, larger batches are worth more.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
+        let share = self.gauge().load().div_ceil(2).max(LEAST_SHARE);
+        let alone = !self.another(|gauge| gauge.load() > 0);
+        self.poll_deliver(cx, if alone { share } else { usize::MAX })
+    }
+
+    /// Reads and delivers all that is there; true if anything came.
+    pub(super) fn poll_read_all(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while self.poll_deliver(cx, usize::MAX) {
+            any = true;
+        }
+        any
+    }
+
+    fn poll_deliver(&mut self, cx: &mut Context<'_>, most: usize) -> bool {
         let Link::Open(socket) = &mut self.link else { return false };
         let gauge = &self.shared.gauges[self.index];
         let number = socket.number;
         let deliveries = &mut self.deliveries;
-        let outcome = socket.poll_read(cx, &gauge.traffic, |delivery| deliveries.push(delivery));
+        let outcome =
+            socket.poll_read(cx, &gauge.traffic, most, |delivery| deliveries.push(delivery));
         let delivered = deliveries.len();
         let mut abandoned = 0;
         if delivered > 0 {
@@ -124,7 +148,7 @@ impl<C: Connector> Task<C> {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => {
                 // Replies that came before the break are there to be read.
-                while self.poll_read(cx) {}
+                self.poll_read_all(cx);
                 self.hung_up(&Loss::Disconnected(Arc::new(error)));
                 true
             }

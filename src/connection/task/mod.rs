@@ -180,15 +180,16 @@ impl<C: Connector> Task<C> {
     }
 
     /// After a burst of replies their callers are about to call again. One round
-    /// of the scheduler lets them queue up, so that they share a write.
+    /// of the scheduler lets them queue up, so that they share a write. Those who
+    /// did so since the last burst wait no longer: their write comes first.
     fn waits_for_company(&mut self, cx: &mut Context<'_>) -> bool {
         let expected = std::mem::take(&mut self.delivered);
-        // Never twice in a row: what is queued already must not wait for ever.
-        self.waited = !self.waited && expected >= 2 && self.pending.len() < expected;
+        let waited = self.waited;
+        self.waited = expected >= 2 && (waited || self.pending.len() < expected);
         if self.waited {
             cx.waker().wake_by_ref();
         }
-        self.waited
+        self.waited && !waited
     }
 }
 

@@ -122,7 +122,7 @@ impl<C: Connector> Task<C> {
     }
 
     /// Whether any of the plugin's other connections is like this.
-    fn another(&self, is: impl Fn(&Gauge) -> bool) -> bool {
+    pub(super) fn another(&self, is: impl Fn(&Gauge) -> bool) -> bool {
         let mut gauges = self.shared.gauges.iter().enumerate();
         gauges.any(|(index, gauge)| index != self.index && is(gauge))
     }
