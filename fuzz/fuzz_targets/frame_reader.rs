@@ -30,6 +30,9 @@ fn model(script: &Script, taken: &[usize]) -> Played {
             }
             replies[next] = (!has_left).then(|| message.to_vec());
             (at, next) = (at + 4 + length, next + 1);
+            if next == replies.len() {
+                break;
+            }
         }
         if next == replies.len() && at < arrived {
             return Played { replies, ended: Ended::Unasked };

@@ -2,10 +2,12 @@
 //!
 //! As bytes: three numbers (the longest message in units of 16, the bytes of all
 //! requests that leave, and how many requests there are, whose last bit closes
-//! the socket at the end), then pieces. A piece is a number, whose low two bits
+//! the socket at the end and whose first two say how many replies are delivered in
+//! one turn), then pieces. A piece is a number, whose low two bits
 //! say what it is and whose other six how long, and its bytes.
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 
 use hookwire::internals::socket::Script;
 
@@ -45,5 +47,6 @@ pub fn script(bytes: &[u8]) -> Option<Script> {
         written: usize::from(written),
         reads,
         eof: requests & 1 == 1,
+        share: NonZeroUsize::new(usize::from(requests >> 6)).unwrap_or(NonZeroUsize::MAX),
     })
 }

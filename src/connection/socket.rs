@@ -119,7 +119,7 @@ impl<T: Transport> Socket<T> {
                 if let Err(end) = self.deliver_frames(&mut most, &mut deliver) {
                     return Poll::Ready(Err(end));
                 }
-                if self.held {
+                if most == 0 {
                     break;
                 }
             }
@@ -175,7 +175,7 @@ impl<T: Transport> Socket<T> {
             self.answered = true;
             deliver((responder, message.freeze()));
             *most -= 1;
-            if *most == 0 {
+            if *most == 0 || self.in_flight.is_empty() {
                 self.held = !self.inbox.is_empty();
                 break;
             }
@@ -224,5 +224,37 @@ impl<T: Transport> Socket<T> {
         }
         self.outbox.shrink();
         self.in_flight.shrink();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::{AsyncReadExt, join, sink};
+
+    use super::*;
+
+    #[test]
+    fn a_turn_that_has_handed_out_its_share_reads_no_further() {
+        const FIRST: &[u8] = &[0, 0, 0, 1, b'a', 0, 0, 0, 1, b'b'];
+        const SECOND: &[u8] = &[0, 0, 0, 1, b'c', 0, 0, 0, 1, b'd'];
+        let replies = FIRST.chain(SECOND);
+        let mut socket = Socket::new(join(replies, sink()), 1, 16);
+        for _ in 0..4 {
+            let (responder, _) = Responder::new();
+            let (deadline, freedom) = (Instant::now(), Freedom::Stay);
+            socket.send(Request { frame: vec![0], deadline, freedom, responder });
+        }
+        let (mut cx, traffic) = (Context::from_waker(Waker::noop()), Traffic::default());
+        assert!(socket.poll_write(&mut cx, &traffic).is_ready());
+        for expected in [b"ab", b"cd"] {
+            let mut marks = Vec::new();
+            let outcome = socket.poll_read(&mut cx, &traffic, 2, |(_, message)| {
+                marks.extend_from_slice(&message);
+            });
+            assert!(matches!(outcome, Poll::Ready(Ok(()))), "{outcome:?}");
+            assert_eq!(marks, expected);
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -15,7 +16,7 @@ use crate::connection::message::{Freedom, Reply, Request, Responder};
 use crate::connection::socket::{End, Socket};
 
 /// What happens to a socket.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Script {
     pub max_frame_len: usize,
     /// The size of each request, and whether its caller has left.
@@ -26,6 +27,8 @@ pub struct Script {
     pub reads: VecDeque<Vec<u8>>,
     /// Whether the server closes the socket after that.
     pub eof: bool,
+    /// How many replies are delivered in one turn.
+    pub share: NonZeroUsize,
 }
 
 /// How far a socket came.
@@ -49,7 +52,7 @@ pub struct Played {
 /// Plays the script; also, how many bytes each read took.
 #[must_use]
 pub fn play(script: Script) -> (Played, Vec<usize>) {
-    let Script { max_frame_len, requests, written, reads, eof } = script;
+    let Script { max_frame_len, requests, written, reads, eof, share } = script;
     let taken = Arc::new(Mutex::new(Vec::new()));
     let scripted = Scripted { reads, taken: Arc::clone(&taken), eof, room: written };
     let mut socket = Socket::new(scripted, 1, max_frame_len);
@@ -65,7 +68,7 @@ pub fn play(script: Script) -> (Played, Vec<usize>) {
     }
     while let Poll::Ready(Ok(())) = socket.poll_write(&mut cx, &traffic) {}
     let ended = loop {
-        let outcome = socket.poll_read(&mut cx, &traffic, usize::MAX, |(responder, message)| {
+        let outcome = socket.poll_read(&mut cx, &traffic, share.get(), |(responder, message)| {
             if let Some(responder) = responder {
                 responder.reply(Reply { message, socket: 1 });
             }
