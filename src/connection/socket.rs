@@ -57,7 +57,7 @@ pub(crate) struct Socket<T> {
     /// A reply came that was asked for.
     pub(crate) answered: bool,
     room: usize,
-    /// The inbox may hold whole replies.
+    /// The inbox holds bytes that were not looked at yet.
     held: bool,
 }
 
@@ -112,16 +112,13 @@ impl<T: Transport> Socket<T> {
         mut most: usize,
         mut deliver: impl FnMut(Delivery),
     ) -> Poll<Result<(), End>> {
-        let mut any = false;
+        let mut any = self.held;
+        if let Err(end) = self.deliver_frames(&mut most, &mut deliver) {
+            return Poll::Ready(Err(end));
+        }
         for _ in 0..READS {
-            if self.held {
-                any = true;
-                if let Err(end) = self.deliver_frames(&mut most, &mut deliver) {
-                    return Poll::Ready(Err(end));
-                }
-                if most == 0 {
-                    break;
-                }
+            if most == 0 {
+                break;
             }
             match self.poll_fill(cx) {
                 Poll::Pending if any => return Poll::Ready(Ok(())),
@@ -129,8 +126,12 @@ impl<T: Transport> Socket<T> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(End::Io(error))),
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.eof())),
                 Poll::Ready(Ok(count)) => {
-                    self.held = true;
+                    any = true;
                     traffic.bytes_received.fetch_add(count as u64, Relaxed);
+                    self.held = true;
+                    if let Err(end) = self.deliver_frames(&mut most, &mut deliver) {
+                        return Poll::Ready(Err(end));
+                    }
                 }
             }
         }
@@ -169,7 +170,9 @@ impl<T: Transport> Socket<T> {
         most: &mut usize,
         deliver: &mut impl FnMut(Delivery),
     ) -> Result<(), End> {
-        self.held = false;
+        if !std::mem::take(&mut self.held) {
+            return Ok(());
+        }
         while let Some(message) = self.frames.next(&mut self.inbox).map_err(End::Framing)? {
             let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
             self.answered = true;

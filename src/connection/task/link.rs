@@ -56,11 +56,14 @@ impl<C: Connector> Task<C> {
     /// If all callers got their replies at once, the server would have nothing to do
     /// until they call again, and they nothing until it answers. So the two work side
     /// by side: while one half looks at its replies, the other half's calls are with
-    /// the server. Where other connections keep it busy, larger batches are worth more.
+    /// the server. Where other connections keep it busy, larger batches are worth more;
+    /// and where a reply is overdue, or the end is near, all that came is looked at
+    /// before anything is decided by what did not.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         let share = self.gauge().load().div_ceil(2).max(LEAST_SHARE);
-        let alone = !self.another(|gauge| gauge.load() > 0);
-        self.poll_deliver(cx, if alone { share } else { usize::MAX })
+        let urgent = self.stalled || self.shared.stop_at().is_some();
+        let all = urgent || self.another(|gauge| gauge.load() > 0);
+        self.poll_deliver(cx, if all { usize::MAX } else { share })
     }
 
     /// Reads and delivers all that is there; true if anything came.
