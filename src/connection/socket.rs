@@ -57,8 +57,8 @@ pub(crate) struct Socket<T> {
     /// A reply came that was asked for.
     pub(crate) answered: bool,
     room: usize,
-    /// The inbox holds bytes that were not looked at yet.
-    held: bool,
+    /// The last read ended at its share: there may be more.
+    pub(crate) more: bool,
 }
 
 impl<T: Transport> Socket<T> {
@@ -72,7 +72,7 @@ impl<T: Transport> Socket<T> {
             frames: Frames::new(max_frame_len),
             answered: false,
             room: LEAST_ROOM,
-            held: false,
+            more: false,
         }
     }
 
@@ -103,21 +103,24 @@ impl<T: Transport> Socket<T> {
     }
 
     /// Reads what is there and delivers each reply to the request that it
-    /// answers, `most` of them; `Pending` if nothing was there. If there are more,
-    /// the task is woken again.
+    /// answers, up to `share` of them; `Pending` if nothing was there. If there may
+    /// be `more`, the task is woken again.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         traffic: &Traffic,
-        mut most: usize,
+        share: usize,
         mut deliver: impl FnMut(Delivery),
     ) -> Poll<Result<(), End>> {
-        let mut any = self.held;
-        if let Err(end) = self.deliver_frames(&mut most, &mut deliver) {
+        let mut left = share;
+        self.more = false;
+        if let Err(end) = self.deliver_frames(&mut left, &mut deliver) {
             return Poll::Ready(Err(end));
         }
+        let mut any = left < share;
         for _ in 0..READS {
-            if most == 0 {
+            if left == 0 {
+                self.more = true;
                 break;
             }
             match self.poll_fill(cx) {
@@ -128,8 +131,7 @@ impl<T: Transport> Socket<T> {
                 Poll::Ready(Ok(count)) => {
                     any = true;
                     traffic.bytes_received.fetch_add(count as u64, Relaxed);
-                    self.held = true;
-                    if let Err(end) = self.deliver_frames(&mut most, &mut deliver) {
+                    if let Err(end) = self.deliver_frames(&mut left, &mut deliver) {
                         return Poll::Ready(Err(end));
                     }
                 }
@@ -165,21 +167,20 @@ impl<T: Transport> Socket<T> {
         Poll::Ready(Ok(count))
     }
 
+    /// Delivers whole frames of the inbox until none is left, or nothing of the share.
     fn deliver_frames(
         &mut self,
-        most: &mut usize,
+        left: &mut usize,
         deliver: &mut impl FnMut(Delivery),
     ) -> Result<(), End> {
-        if !std::mem::take(&mut self.held) {
-            return Ok(());
-        }
-        while let Some(message) = self.frames.next(&mut self.inbox).map_err(End::Framing)? {
+        while *left > 0
+            && let Some(message) = self.frames.next(&mut self.inbox).map_err(End::Framing)?
+        {
             let responder = self.in_flight.pop().map_err(|_| End::Unasked)?;
             self.answered = true;
+            *left -= 1;
             deliver((responder, message.freeze()));
-            *most -= 1;
-            if *most == 0 || self.in_flight.is_empty() {
-                self.held = !self.inbox.is_empty();
+            if self.in_flight.is_empty() {
                 break;
             }
         }

@@ -171,6 +171,12 @@ impl Peer {
         let _ = self.0.get_mut().write_all(bytes).await;
     }
 
+    /// Sends no more, and goes on reading.
+    pub(super) async fn end_writing(&mut self) {
+        use tokio::io::AsyncWriteExt;
+        self.0.get_mut().shutdown().await.unwrap();
+    }
+
     /// True once the client has closed the connection.
     pub(super) async fn is_closed(&mut self) -> bool {
         !matches!(self.0.next().await, Some(Ok(_)))

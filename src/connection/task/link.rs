@@ -75,13 +75,18 @@ impl<C: Connector> Task<C> {
         any
     }
 
-    fn poll_deliver(&mut self, cx: &mut Context<'_>, most: usize) -> bool {
+    /// Whether the last read ended at its share.
+    pub(super) fn may_read_more(&self) -> bool {
+        matches!(&self.link, Link::Open(socket) if socket.more)
+    }
+
+    fn poll_deliver(&mut self, cx: &mut Context<'_>, share: usize) -> bool {
         let Link::Open(socket) = &mut self.link else { return false };
         let gauge = &self.shared.gauges[self.index];
         let number = socket.number;
         let deliveries = &mut self.deliveries;
         let outcome =
-            socket.poll_read(cx, &gauge.traffic, most, |delivery| deliveries.push(delivery));
+            socket.poll_read(cx, &gauge.traffic, share, |delivery| deliveries.push(delivery));
         let delivered = deliveries.len();
         let mut abandoned = 0;
         if delivered > 0 {

@@ -212,6 +212,11 @@ where
             if this.waits_for_company(cx) {
                 break;
             }
+            // All that came is looked at before anything is written: a reply too many
+            // would pass for the answer to a new request, and an end be noticed too late.
+            if this.may_read_more() {
+                continue;
+            }
             this.send_pending();
             progress |= this.poll_write(cx);
             progress |= this.poll_timer(cx);
@@ -221,6 +226,7 @@ where
         }
         let done = this.is_done();
         if done {
+            this.poll_read_all(cx);
             this.finish(&Loss::Shutdown);
         }
         let in_flight = this.in_flight();
