@@ -79,7 +79,7 @@ impl Report {
             seconds: took.as_secs_f64(),
             leaked_bytes: leaked.bytes,
             wrong_state: wrong_state.len(),
-            outcomes: tally.outcomes.clone(),
+            outcomes: tally.outcomes(),
             worst_hung_ms: millis(late.worst_hung),
             hooks_run: executions.all,
             repeated: executions.repeated,

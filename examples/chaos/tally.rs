@@ -7,11 +7,15 @@ use crate::judge::Wrong;
 /// Wrong answers that are told in words.
 const TOLD: usize = 10;
 
-#[derive(Debug, Default)]
+/// Ways to end for which there is room from the beginning. There are thousands of
+/// tallies: if each took memory when its callers see a rare end for the first time, a
+/// long run would look like one that leaks.
+const ENDS: usize = 24;
+
+#[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) calls: u64,
-    /// By how they ended.
-    pub(crate) outcomes: BTreeMap<&'static str, u64>,
+    outcomes: Vec<(&'static str, u64)>,
     pub(crate) mismatched: u64,
     /// Answers to calls whose hook did not run.
     pub(crate) never_ran: u64,
@@ -21,13 +25,43 @@ pub(crate) struct Tally {
     pub(crate) wrongs: Vec<String>,
 }
 
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            calls: 0,
+            outcomes: Vec::with_capacity(ENDS),
+            mismatched: 0,
+            never_ran: 0,
+            never_ended: 0,
+            wrongs: Vec::new(),
+        }
+    }
+}
+
 impl Tally {
     pub(crate) fn count(&mut self, outcome: &'static str) {
-        *self.outcomes.entry(outcome).or_default() += 1;
+        self.count_many(outcome, 1);
+    }
+
+    fn count_many(&mut self, outcome: &'static str, count: u64) {
+        match self.outcomes.iter_mut().find(|(known, _)| *known == outcome) {
+            Some((_, known)) => *known += count,
+            None => self.outcomes.push((outcome, count)),
+        }
     }
 
     pub(crate) fn of(&self, outcome: &str) -> u64 {
-        self.outcomes.get(outcome).copied().unwrap_or(0)
+        self.outcomes.iter().find(|(known, _)| *known == outcome).map_or(0, |(_, count)| *count)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.outcomes.capacity()
+    }
+
+    /// How calls ended, and how many.
+    pub(crate) fn outcomes(&self) -> BTreeMap<&'static str, u64> {
+        self.outcomes.iter().copied().collect()
     }
 
     pub(crate) fn wrong(&mut self, whose: &str, wrong: &Wrong) {
@@ -47,7 +81,7 @@ impl Tally {
     pub(crate) fn add(&mut self, other: Self) {
         self.calls += other.calls;
         for (outcome, count) in other.outcomes {
-            *self.outcomes.entry(outcome).or_default() += count;
+            self.count_many(outcome, count);
         }
         self.mismatched += other.mismatched;
         self.never_ran += other.never_ran;

@@ -250,9 +250,20 @@ async fn a_plugin_that_counts_other_calls_than_its_callers_is_in_a_wrong_state()
     let config = PluginConfig::builder("P").socket("/nowhere/p.sock").build().unwrap();
     let stats = PluginHandle::connect_lazy(config).stats();
     assert_eq!(accounts(&stats, &Tally::default()), Vec::<String>::new());
-    let mut tally = Tally { calls: 1, ..Tally::default() };
+    let mut tally = Tally::default();
+    tally.calls = 1;
     tally.count("timeout");
     assert_eq!(accounts(&stats, &tally).len(), 3);
+}
+
+#[test]
+fn a_tally_takes_no_more_memory_the_longer_it_counts() {
+    let ends: Vec<&'static str> = (0..24).map(|i| &"abcdefghijklmnopqrstuvwxyz"[i..]).collect();
+    let mut tally = Tally::default();
+    let room = tally.room();
+    ends.iter().chain(&ends).for_each(|end| tally.count(end));
+    assert_eq!(tally.room(), room);
+    assert!(ends.iter().all(|end| tally.of(end) == 2));
 }
 
 #[test]
