@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, advance, sleep};
 
 use super::pipe::{
-    Door, PLUGIN, answer, call, call_sized, call_with, config, failure, framed, pair, reply, settle,
+    Door, answer, burst, call, call_sized, call_with, config, failure, pair, settle,
 };
 use crate::error::{ErrorKind, Sent};
 use crate::options::{CallOptions, Overload};
@@ -194,16 +194,53 @@ async fn all_replies_that_are_here_at_the_deadline_are_in_time() {
     let (client, mut server) = pair(&config(|c| c.max_in_flight(64)), 1 << 16);
     let calls: Vec<_> = (0..64).map(|i| call(&client, &i.to_string())).collect();
     let mut peer = server.accept().await;
-    let mut replies = Vec::new();
-    for i in 0..64 {
-        assert_eq!(peer.request().await.unwrap(), i.to_string());
-        replies.extend_from_slice(&framed(&reply(PLUGIN, &i.to_string())));
-    }
+    let replies = burst(&mut peer, 64).await;
     // The connection's timer fires in the same turn of the clock.
     sleep(10 * SECOND).await;
     peer.send_raw(&replies).await;
     for (i, call) in calls.into_iter().enumerate() {
         assert_eq!(answer(call).await, i.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_replies_that_are_here_when_the_client_stops_are_in_time() {
+    let (client, mut server) = pair(&config(|c| c.max_in_flight(64)), 1 << 16);
+    let calls: Vec<_> = (0..64).map(|i| call(&client, &i.to_string())).collect();
+    let mut peer = server.accept().await;
+    let replies = burst(&mut peer, 64).await;
+    peer.send_raw(&replies).await;
+    client.stop(Instant::now());
+    for (i, call) in calls.into_iter().enumerate() {
+        assert_eq!(answer(call).await, i.to_string());
+    }
+}
+
+/// By the deadline in its middle, the burst that ends a stall would be overdue.
+#[tokio::test(start_paused = true)]
+async fn a_stalled_connection_is_not_judged_before_all_that_came_is_looked_at() {
+    let (client, mut server) = pair(&config(|c| c.max_in_flight(64)), 1 << 16);
+    let seconds = |i| match i {
+        0 => 5,
+        32 => 1,
+        _ => 10,
+    };
+    let calls: Vec<_> = (0..64)
+        .map(|i| {
+            let options = CallOptions::new().timeout(seconds(i) * SECOND);
+            call_with(&client, &i.to_string(), 0, options)
+        })
+        .collect();
+    let mut peer = server.accept().await;
+    let replies = burst(&mut peer, 64).await;
+    sleep(6 * SECOND).await;
+    peer.send_raw(&replies).await;
+    for (i, call) in calls.into_iter().enumerate() {
+        if seconds(i) < 6 {
+            assert_eq!(failure(call).await.kind(), ErrorKind::Timeout);
+        } else {
+            assert_eq!(answer(call).await, i.to_string());
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use prost::Message as _;
-use serde_json::{Value, json};
 
-use super::pipe::{PLUGIN, answer, call, config, failure, framed, pair, reply, response, settle};
+use super::pipe::{
+    PLUGIN, answer, answer_of, burst, call, call_here, config, failure, framed, pair, reply,
+    response, settle,
+};
 use crate::client::Client;
 use crate::error::{ErrorKind, Sent};
-use crate::model::{PluginContext, PluginResult};
 use crate::options::CallOptions;
 use crate::wire::proto;
 
@@ -139,40 +140,30 @@ async fn a_reply_that_comes_before_its_request_has_left_ends_the_connection() {
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Framing, Sent::Maybe));
 }
 
-/// Calls in this task, so that the next call follows at once.
-async fn answer_here(client: &Client, marker: &str) -> String {
-    let mut context = PluginContext::new(marker);
-    let payload = json!({"marker": marker});
-    let call = client.invoke("test_hook", &payload, &mut context, CallOptions::new());
-    let result: PluginResult<Value> = call.await.unwrap();
-    result.modified_payload.unwrap().as_str().unwrap().to_owned()
-}
-
 /// 64 calls, all answered in one burst with `behind` it, ten of whose callers call
 /// again at once. Those ten find another connection.
 async fn ten_call_again_after_a_burst_with(behind: &[u8], closes: bool) {
+    async fn ask(client: &Client, marker: &str) -> String {
+        answer_of(call_here(client, marker, 0, CallOptions::new()).await)
+    }
     let (client, mut server) = pair(&config(|c| c.max_in_flight(64)), 1 << 16);
     let calls: Vec<_> = (0..64)
         .map(|i| {
             let client = Arc::clone(&client);
             tokio::spawn(async move {
                 let marker = i.to_string();
-                assert_eq!(answer_here(&client, &marker).await, marker);
+                assert_eq!(ask(&client, &marker).await, marker);
                 if i < 10 {
                     let marker = format!("again {i}");
-                    assert_eq!(answer_here(&client, &marker).await, marker);
+                    assert_eq!(ask(&client, &marker).await, marker);
                 }
             })
         })
         .collect();
     let mut peer = server.accept().await;
-    let mut burst = Vec::new();
-    for _ in 0..64 {
-        let marker = peer.request().await.unwrap();
-        burst.extend_from_slice(&framed(&reply(PLUGIN, &marker)));
-    }
-    burst.extend_from_slice(behind);
-    peer.send_raw(&burst).await;
+    let mut replies = burst(&mut peer, 64).await;
+    replies.extend_from_slice(behind);
+    peer.send_raw(&replies).await;
     if closes {
         peer.end_writing().await;
     }

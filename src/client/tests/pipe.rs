@@ -227,17 +227,29 @@ pub(super) fn call_with(
     size: usize,
     options: CallOptions,
 ) -> Call {
-    let client = Arc::clone(client);
+    let (client, marker) = (Arc::clone(client), marker.to_owned());
+    tokio::spawn(async move { call_here(&client, &marker, size, options).await })
+}
+
+/// Calls in this task, so that what follows does so at once.
+pub(super) async fn call_here(
+    client: &Client,
+    marker: &str,
+    size: usize,
+    options: CallOptions,
+) -> Result<PluginResult<Value>, PluginError> {
     let payload = json!({"marker": marker, "pad": "x".repeat(size)});
-    tokio::spawn(async move {
-        let mut context = PluginContext::new(format!("request-{}", payload["marker"]));
-        client.invoke("test_hook", &payload, &mut context, options).await
-    })
+    let mut context = PluginContext::new(format!("request-{marker}"));
+    client.invoke("test_hook", &payload, &mut context, options).await
 }
 
 /// What the call with this reply must have returned.
 pub(super) async fn answer(call: Call) -> String {
-    let result = call.await.unwrap().unwrap();
+    answer_of(call.await.unwrap())
+}
+
+pub(super) fn answer_of(outcome: Result<PluginResult<Value>, PluginError>) -> String {
+    let result = outcome.unwrap();
     assert!(result.continue_processing);
     result.modified_payload.unwrap().as_str().unwrap().to_owned()
 }
@@ -251,6 +263,16 @@ pub(super) async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
+}
+
+/// Takes `count` requests; the frames that answer them.
+pub(super) async fn burst(peer: &mut Peer, count: usize) -> Vec<u8> {
+    let mut frames = Vec::new();
+    for _ in 0..count {
+        let marker = peer.request().await.unwrap();
+        frames.extend_from_slice(&framed(&reply(PLUGIN, &marker)));
+    }
+    frames
 }
 
 /// A frame's bytes, to be cut into pieces.

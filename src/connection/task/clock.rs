@@ -91,7 +91,7 @@ impl<C: Connector> Task<C> {
             return false;
         }
         // A reply that is here is in time.
-        self.poll_read_all(cx);
+        self.read_all(cx);
         let now = Instant::now();
         if self.deadlines_from.is_some_and(|from| from <= now) {
             self.expire(now);

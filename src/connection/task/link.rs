@@ -57,22 +57,17 @@ impl<C: Connector> Task<C> {
     /// until they call again, and they nothing until it answers. So the two work side
     /// by side: while one half looks at its replies, the other half's calls are with
     /// the server. Where other connections keep it busy, larger batches are worth more;
-    /// and where a reply is overdue, or the end is near, all that came is looked at
-    /// before anything is decided by what did not.
+    /// and where a reply is overdue, all that came is looked at before the server is
+    /// judged by what did not.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> bool {
         let share = self.gauge().load().div_ceil(2).max(LEAST_SHARE);
-        let urgent = self.stalled || self.shared.stop_at().is_some();
-        let all = urgent || self.another(|gauge| gauge.load() > 0);
+        let all = self.stalled || self.another(|gauge| gauge.load() > 0);
         self.poll_deliver(cx, if all { usize::MAX } else { share })
     }
 
-    /// Reads and delivers all that is there; true if anything came.
-    pub(super) fn poll_read_all(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut any = false;
-        while self.poll_deliver(cx, usize::MAX) {
-            any = true;
-        }
-        any
+    /// Reads and delivers all that is there.
+    pub(super) fn read_all(&mut self, cx: &mut Context<'_>) {
+        while self.poll_deliver(cx, usize::MAX) {}
     }
 
     /// Whether the last read ended at its share.
@@ -156,7 +151,7 @@ impl<C: Connector> Task<C> {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(error)) => {
                 // Replies that came before the break are there to be read.
-                self.poll_read_all(cx);
+                self.read_all(cx);
                 self.hung_up(&Loss::Disconnected(Arc::new(error)));
                 true
             }

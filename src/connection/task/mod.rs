@@ -226,7 +226,8 @@ where
         }
         let done = this.is_done();
         if done {
-            this.poll_read_all(cx);
+            // As at a deadline: a reply that is here is in time.
+            this.read_all(cx);
             this.finish(&Loss::Shutdown);
         }
         let in_flight = this.in_flight();
