@@ -6,8 +6,6 @@
 
 mod common;
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use common::calls::{
@@ -15,6 +13,7 @@ use common::calls::{
     spawn_call,
 };
 use common::fault::{FaultServer, Gate, Reply};
+use common::permissions::bind_to_permissions;
 use hookwire::{
     CallOptions, Cause, ConnectionState, ErrorKind, Overload, PluginError, PluginHandle,
     RetryPolicy, Sent, Stage,
@@ -308,15 +307,21 @@ async fn h8_whatever_takes_the_sockets_place_the_plugin_is_found_again() {
     assert_eq!(call(&handle, "after").await.unwrap(), "after");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h8_a_socket_without_permission_is_told_and_found_again_once_there_is_one() {
-    let mut server = FaultServer::honest();
-    let forbid = fs::Permissions::from_mode(0o000);
-    fs::set_permissions(server.path(), forbid).unwrap();
-    if std::os::unix::net::UnixStream::connect(server.path()).is_ok() {
-        eprintln!("skipped: this user (root?) may connect to a socket of mode 000");
-        return;
-    }
+/// All in one thread, because it is the thread that is bound; in one of its own, because
+/// the test's own may run other tests afterwards.
+#[test]
+fn h8_a_socket_without_permission_is_told_and_found_again_once_there_is_one() {
+    let bound = std::thread::spawn(|| {
+        bind_to_permissions();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(a_socket_without_permission_is_told_and_found_again());
+    });
+    bound.join().unwrap();
+}
+
+async fn a_socket_without_permission_is_told_and_found_again() {
+    let mut server = absent();
+    assert!(server.restart_forbidden(), "this user may connect to a socket of mode 000");
     let handle = lazy(socket(server.path()).reconnect_attempts(1));
     let error = call(&handle, "m").await.unwrap_err();
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Unavailable, Sent::No), "{error}");

@@ -6,4 +6,5 @@
 
 pub(crate) mod calls;
 pub(crate) mod fault;
+pub(crate) mod permissions;
 pub(crate) mod reference;
