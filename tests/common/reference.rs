@@ -172,9 +172,18 @@ impl ReferenceServer {
     /// Stops the server from running, without ending it: the kernel goes on taking
     /// connections and bytes for it.
     pub(crate) fn freeze(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Lets a frozen server run on: it finds all that came meanwhile.
+    pub(crate) fn thaw(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let server = self.running.as_ref().expect("the server runs");
         let pid = rustix::process::Pid::from_child(&server.0);
-        rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("our own child");
+        rustix::process::kill_process(pid, signal).expect("our own child");
     }
 
     /// Ends the server as an administrator would: it closes its connections and goes.
