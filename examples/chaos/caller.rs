@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hookwire::PluginContext;
+use hookwire::{PluginContext, PluginError};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -76,11 +76,15 @@ pub(crate) async fn call_on<T: Target>(
         };
         for _ in 0..calls {
             let plan = Plan::roll(&mut dice);
-            let marker = Marker { caller, number, may_repeat: plan.may_repeat };
+            // Rolled whether it is waited for or not: what comes next must not depend on
+            // how this call ends.
+            let pause = dice.millis(5.0, 100.0);
+            let may_repeat = plan.may_repeat || target.resends();
+            let marker = Marker { caller, number, may_repeat };
             number += 1;
             let wait = call_once(target, &plan, marker, &bench, &mut tallies[tally]).await;
             if wait {
-                sleep(dice.millis(5.0, 100.0)).await;
+                sleep(pause).await;
             }
         }
         if dice.one_in(4) {
@@ -104,10 +108,15 @@ pub(crate) async fn call_once<T: Target>(
 ) -> bool {
     tally.calls += 1;
     if plan.asks_for_config {
-        let (outcome, wrong) = target.ask_for_config().await;
-        tally.count(outcome);
-        if let Some(wrong) = wrong {
-            tally.wrong(target.name(), &wrong);
+        let deadline = Instant::now() + target.timeout();
+        match until_ended(target.ask_for_config(), deadline, &bench.lateness).await {
+            Some((outcome, wrong)) => {
+                tally.count(outcome);
+                if let Some(wrong) = wrong {
+                    tally.wrong(target.name(), &wrong);
+                }
+            }
+            None => never_ended(tally, format!("{}: a question", target.name())),
         }
         return false;
     }
@@ -117,7 +126,7 @@ pub(crate) async fn call_once<T: Target>(
         _ => format!("request-{marker}"),
     };
     let mut context = PluginContext::new(request_id).with_state(first_state(marker));
-    let deadline = Instant::now() + plan.timeout;
+    let deadline = Instant::now() + plan.timeout.unwrap_or(target.timeout());
     let ended = {
         let call = until_ended(target.call(&asked, plan, &mut context), deadline, &bench.lateness);
         match plan.leave {
@@ -129,9 +138,7 @@ pub(crate) async fn call_once<T: Target>(
     let told = match ended {
         Some(Some(told)) => told,
         Some(None) => {
-            tally.never_ended += 1;
-            tally.count("never_ended");
-            tally.tell(format!("{}: call {marker} never ended", target.name()));
+            never_ended(tally, format!("{}: call {marker}", target.name()));
             return false;
         }
         None => {
@@ -143,6 +150,9 @@ pub(crate) async fn call_once<T: Target>(
             return false;
         }
     };
+    if told.as_ref().is_err_and(PluginError::is_timeout) && Instant::now() < deadline {
+        tally.wrong(&format!("{} call {marker}", target.name()), &Wrong::TooSoon);
+    }
     let (outcome, wrong) = judge(&asked, &told, &context, &bench.ledger);
     tally.count(outcome);
     if let Some(wrong) = wrong {
@@ -168,6 +178,12 @@ async fn until_ended<T>(
     let told = timeout_at(awake + GRACE, call).await.ok()?;
     lateness.call(awake, Instant::now());
     Some(told)
+}
+
+fn never_ended(tally: &mut Tally, what: String) {
+    tally.never_ended += 1;
+    tally.count("never_ended");
+    tally.tell(format!("{what} never ended"));
 }
 
 fn is_away(told: &Told) -> bool {

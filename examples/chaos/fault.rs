@@ -63,6 +63,12 @@ impl Fault {
         )
     }
 
+    /// What a run draws from.
+    pub(crate) fn drawn() -> impl Iterator<Item = Self> {
+        // What `SocketIsForbidden` turns into reports itself.
+        Self::value_variants().iter().copied().filter(|fault| *fault != Self::ForbiddenDoesNotBind)
+    }
+
     pub(crate) fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
@@ -81,6 +87,15 @@ impl Default for Faults {
 impl Faults {
     pub(crate) fn add(&self, fault: Fault) {
         self.0[fault as usize].fetch_add(1, Relaxed);
+    }
+
+    /// How often this one happened, or what it turned into.
+    pub(crate) fn of(&self, fault: Fault) -> u64 {
+        let count = |fault: Fault| self.0[fault as usize].load(Relaxed);
+        match fault {
+            Fault::SocketIsForbidden => count(fault) + count(Fault::ForbiddenDoesNotBind),
+            fault => count(fault),
+        }
     }
 
     pub(crate) fn total(&self) -> u64 {

@@ -28,6 +28,8 @@ pub(crate) enum Wrong {
     Mismatched(String),
     /// It is an answer, and no hook ran for it.
     NeverRan,
+    /// The call's time is said to be over, and is not.
+    TooSoon,
 }
 
 impl fmt::Display for Wrong {
@@ -35,6 +37,7 @@ impl fmt::Display for Wrong {
         match self {
             Self::Mismatched(what) => f.write_str(what),
             Self::NeverRan => f.write_str("an answer although the hook did not run"),
+            Self::TooSoon => f.write_str("timed out before its deadline"),
         }
     }
 }

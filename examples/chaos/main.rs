@@ -10,7 +10,8 @@
 //! a hook computes, `ledger` knows which ran;
 //! `lateness`, `quiet` and `process` look for calls that hang, wrong states and leaks, and
 //! `starved` for threads that have no processor.
-//! `run` holds it together, `soak`, `chart` and `report` show it.
+//! `run` holds it together, `coverage` looks whether it came to everything, `soak`,
+//! `chart` and `report` show it.
 
 // Test code in the form of a program.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
@@ -18,6 +19,7 @@
 mod answer;
 mod caller;
 mod chart;
+mod coverage;
 mod dice;
 mod fault;
 #[path = "../../tests/common/fault/mod.rs"]
@@ -28,6 +30,8 @@ mod lateness;
 mod ledger;
 mod options;
 mod outage;
+#[path = "../../tests/common/permissions.rs"]
+mod permissions;
 mod plan;
 mod process;
 mod quiet;
@@ -59,6 +63,8 @@ use soak::{FLAT, Samples};
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // Before there are other threads, which inherit it.
+    permissions::bind_to_permissions();
     let mut clients = Builder::new_multi_thread();
     let clients = clients.worker_threads(2).thread_name(starved::THREADS).enable_all().build();
     let clients = clients.expect("a runtime for the callers");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum as _};
+use clap::Parser;
 
 use crate::fault::Fault;
 use crate::run::Setup;
@@ -11,8 +11,9 @@ use crate::site::Contexts;
 
 /// Thousands of callers, faulty plugin servers, and every single reply checked.
 ///
-/// Exit code 1 if a promise was broken. A seed repeats what every caller and every
-/// connection decides; it cannot repeat the scheduler, so not when they meet.
+/// Exit code 1 if a promise was broken. A seed repeats what every caller, every turn of
+/// a connection and every server decides; it cannot repeat the scheduler, so not when
+/// they meet.
 #[derive(Debug, Clone, Parser)]
 pub(crate) struct Options {
     /// Calls to make, at least.
@@ -48,16 +49,13 @@ pub(crate) struct Options {
 impl Options {
     /// The run that is asked for.
     pub(crate) fn setup(&self) -> Setup {
-        // What `SocketIsForbidden` turns into is not drawn: that one reports it by itself.
-        let drawn = |fault: &Fault| *fault != Fault::ForbiddenDoesNotBind;
-        let all = || Fault::value_variants().iter().copied().filter(drawn).collect();
         Setup {
             seed: self.seed,
             calls: self.calls,
             faults: self.faults,
             callers: self.callers.max(1),
             plugins: self.plugins.max(1),
-            kinds: if self.only.is_empty() { all() } else { self.only.clone() },
+            kinds: if self.only.is_empty() { Fault::drawn().collect() } else { self.only.clone() },
             contexts: vec![Contexts::Returned, Contexts::Stamped, Contexts::None],
             misled: false,
             lasts: self.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0)),

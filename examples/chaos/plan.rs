@@ -14,10 +14,11 @@ pub(crate) enum Leave {
     AtPoll(usize),
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) filler: &'static str,
-    pub(crate) timeout: Duration,
+    /// `None`: what the plugin is configured to have.
+    pub(crate) timeout: Option<Duration>,
     pub(crate) leave: Leave,
     /// By name, with JSON, and not with types.
     pub(crate) dynamic: bool,
@@ -45,7 +46,7 @@ impl Plan {
         };
         Self {
             filler: &text()[from..from + size],
-            timeout: dice.millis(2.0, 2_000.0),
+            timeout: Some(dice.millis(2.0, 2_000.0)).filter(|_| !dice.one_in(8)),
             leave,
             dynamic: dice.one_in(8),
             refuse: dice.one_in(20),
@@ -58,7 +59,7 @@ impl Plan {
     pub(crate) fn plain() -> Self {
         Self {
             filler: &text()[..64],
-            timeout: Duration::from_secs(2),
+            timeout: Some(Duration::from_secs(2)),
             leave: Leave::Never,
             dynamic: false,
             refuse: false,

@@ -94,6 +94,7 @@ fn places_of(plugin: &Plugin) -> usize {
 /// As many calls at once as there are places. None may be refused for want of one.
 async fn use_every_place(plugin: &Plugin, bench: &Bench, first: Marker) -> Vec<String> {
     let places = places_of(plugin);
+    let first = Marker { may_repeat: plugin.resends(), ..first };
     let options = CallOptions::new().overload(Overload::Refuse).timeout(PATIENCE);
     let mut calls = JoinSet::new();
     for number in 0..places as u32 {

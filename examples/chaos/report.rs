@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::coverage::Ways;
 use crate::process::Holdings;
 use crate::recovery::Found;
 use crate::run::Outcome;
@@ -38,6 +39,7 @@ pub(crate) struct Report {
     /// Calls that allowed it.
     pub(crate) repeated: u64,
     pub(crate) answered_without_run: u64,
+    pub(crate) timed_out_too_soon: u64,
     pub(crate) run_though_unsent: u64,
     pub(crate) too_late_to_judge: u64,
     /// Beyond deadline + 50 ms, by no more than the machine.
@@ -50,6 +52,10 @@ pub(crate) struct Report {
     pub(crate) gone: Found,
     /// Servers that were there, did not answer, and went on.
     pub(crate) frozen: Found,
+    pub(crate) ways: Ways,
+    /// Faults and ways of the client that a run of this length should have come to, and
+    /// did not.
+    pub(crate) missing: Vec<String>,
     /// A second run, without stamps, of what only stamps can show.
     pub(crate) misled_without_stamps: Option<Misled>,
     /// The promises that were broken, in words.
@@ -66,7 +72,8 @@ pub(crate) struct Misled {
 
 impl Report {
     pub(crate) fn new(outcome: &Outcome, leaked: Holdings, drifts: &[Drift]) -> Self {
-        let Outcome { tally, executions, faults, late, gone, frozen, wrong_state, took } = outcome;
+        let Outcome { tally, executions, faults, late, gone, frozen, .. } = outcome;
+        let Outcome { wrong_state, ways, missing, took, .. } = outcome;
         let mut report = Self {
             calls: tally.calls,
             faults: faults.clone(),
@@ -84,6 +91,7 @@ impl Report {
             hooks_run: executions.all,
             repeated: executions.repeated,
             answered_without_run: tally.never_ran,
+            timed_out_too_soon: tally.too_soon,
             run_though_unsent: executions.false_unsent,
             too_late_to_judge: executions.too_late,
             late_as_the_machine: late.explained,
@@ -92,6 +100,8 @@ impl Report {
             worst_starved_ms: millis(late.worst_starved),
             gone: *gone,
             frozen: *frozen,
+            ways: *ways,
+            missing: missing.clone(),
             misled_without_stamps: None,
             broken: Vec::new(),
         };
@@ -122,6 +132,7 @@ impl Report {
             ("hooks run twice", self.executed_twice),
             ("hooks run though the call was not sent", self.run_though_unsent),
             ("hooks run too late to be judged", self.too_late_to_judge),
+            ("calls timed out before their deadline", self.timed_out_too_soon),
             ("calls hung", self.hung),
             ("wrong states", self.wrong_state as u64),
             ("callers never found a server again", self.gone.never + self.frozen.never),
@@ -137,6 +148,8 @@ impl Report {
             let found = self.recovered_within_1s * 100.0;
             broken.push(format!("only {found:.2} % answered within 1 s of a return"));
         }
+        let never = self.missing.iter().map(|what| format!("no {what} in the whole run"));
+        broken.extend(never);
         broken
     }
 
@@ -150,6 +163,10 @@ impl Report {
         let faults: u64 = self.faults.values().sum();
         println!("faults               {faults}");
         list("by kind", &self.faults);
+        let Ways { breaker_opened, sent_again, budget_spent, probes } = self.ways;
+        println!(
+            "breakers             opened {breaker_opened} times; sent again {sent_again}, not for want of budget {budget_spent}; probes {probes}"
+        );
         println!("mismatched           {}", self.mismatched);
         println!(
             "executed twice       {} (of calls that allow it: {})",
@@ -169,6 +186,7 @@ impl Report {
             self.worst_machine_ms,
             self.worst_starved_ms
         );
+        println!("timed out too soon   {}", self.timed_out_too_soon);
         println!("wrong state          {}", self.wrong_state);
         println!(
             "leaked               {} tasks, {} fds, {} bytes (up to {BYTES_ALLOWED} is what runtimes keep)",

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::caller::{Bench, Goal, call_on};
+use crate::coverage::{Ways, missing};
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};
 use crate::host::host;
@@ -53,6 +54,9 @@ pub(crate) struct Outcome {
     pub(crate) gone: Found,
     pub(crate) frozen: Found,
     pub(crate) wrong_state: Vec<String>,
+    pub(crate) ways: Ways,
+    /// What should have happened, and did not.
+    pub(crate) missing: Vec<String>,
     pub(crate) took: Duration,
 }
 
@@ -145,8 +149,9 @@ impl Setup {
             recoveries.frozen.add(&seen.frozen);
         }
         let took = started.elapsed();
-        let mut wrong_state = Vec::new();
+        let (mut wrong_state, mut ways) = (Vec::new(), Ways::default());
         for (index, (plugin, tally)) in plugins.iter().zip(&tallies).enumerate() {
+            ways.add(&plugin.handle.stats(), tally, plugin.site.questions());
             let caller = self.callers + self.plugins as u32 * SEEKERS + index as u32;
             let marker = Marker { caller, number: 0, may_repeat: false };
             wrong_state.extend(quiet::inspect(plugin, tally, &bench, marker).await);
@@ -170,6 +175,8 @@ impl Setup {
             gone,
             frozen,
             wrong_state,
+            ways,
+            missing: missing(&self.kinds, &faults, &ways),
             took,
         }
     }

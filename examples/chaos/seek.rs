@@ -55,7 +55,8 @@ pub(crate) async fn seek<T: Target>(
         recovery.outage();
         let mut seekers = JoinSet::new();
         for (seeker, number) in numbers.iter().enumerate() {
-            let next = Marker { caller: first + seeker as u32, number: *number, may_repeat: false };
+            let (caller, may_repeat) = (first + seeker as u32, targets[index].resends());
+            let next = Marker { caller, number: *number, may_repeat };
             let (targets, bench) = (Arc::clone(&targets), bench.clone());
             seekers.spawn(async move {
                 let (calls, took) = until_answered(&targets[index], &bench, next, at).await;

@@ -27,13 +27,14 @@ const MORE_THAN_FITS: usize = 768 * 1024;
 struct Service {
     connection: Connection,
     site: Arc<Site>,
+    /// New ones for each fault: how one goes on must not change what the next is like.
     dice: Dice,
     /// A reply was left out: since then no answer is where it belongs.
     damaged: bool,
 }
 
 pub(crate) async fn serve(connection: Connection, site: Arc<Site>) -> io::Result<()> {
-    let dice = site.dice(connection.number);
+    let dice = site.dice(connection.number, 0);
     Service { connection, site, dice, damaged: false }.run().await
 }
 
@@ -44,7 +45,8 @@ impl Service {
         {
             return self.close(Fault::AcceptThenClose);
         }
-        loop {
+        for turn in 1.. {
+            self.dice = self.site.dice(self.connection.number, turn);
             let gap = if faults.is_empty() { usize::MAX } else { self.dice.gap(self.site.gap()) };
             for _ in 0..gap {
                 let request = self.take().await?;
@@ -56,18 +58,27 @@ impl Service {
                 self.act(fault).await?;
             }
         }
+        Ok(())
     }
 
-    /// The next call, whose hook runs now. Dropped while it waits, it loses nothing.
+    /// The next call, whose hook runs now; questions are answered on the way. Dropped
+    /// while it waits, it loses nothing.
     async fn take(&mut self) -> io::Result<Request> {
-        self.site.thawed().await;
-        let request = tokio::select! {
-            request = self.connection.hook() => request?,
-            // What is broken does not outlast the faults.
-            () = self.site.calmed(), if self.damaged => return Err(closed()),
-        };
-        self.site.run(&request);
-        Ok(request)
+        loop {
+            self.site.thawed().await;
+            let request = tokio::select! {
+                request = self.connection.request() => request?,
+                // What is broken does not outlast the faults.
+                () = self.site.calmed(), if self.damaged => return Err(closed()),
+            };
+            if matches!(request, Request::Hook(_)) {
+                self.site.run(&request);
+                return Ok(request);
+            }
+            self.site.thawed().await;
+            self.site.asked();
+            self.connection.answer(&request).await?;
+        }
     }
 
     /// An error ends the connection; it is counted before that.

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use hookwire::{PluginConfig, PluginHandle, UnixSocketConfig};
+use hookwire::{PluginConfig, PluginHandle, RetryPolicy, UnixSocketConfig};
 use tokio::sync::watch;
 
 use crate::dice::Dice;
@@ -48,10 +49,14 @@ pub(crate) struct Site {
     /// No faults now: the server has just come back, or the run is over.
     calm: watch::Sender<bool>,
     frozen: watch::Sender<bool>,
+    questions: AtomicU64,
 }
 
 /// Connections of the plugins: every size from 1 to 16 is there after two rounds of eight.
 const POOLS: [usize; 16] = [1, 4, 16, 2, 8, 1, 3, 12, 5, 6, 7, 9, 10, 11, 13, 14];
+
+/// One plugin in so many sends each call again whose connection broke.
+const RESENDS: usize = 8;
 
 impl Site {
     pub(crate) fn new(
@@ -66,7 +71,8 @@ impl Site {
         let kinds = rules.faults.iter().copied().filter(possible).collect();
         let name = format!("Plugin{index}");
         let (calm, frozen) = (watch::Sender::new(false), watch::Sender::new(false));
-        Self { index, name, contexts, faults, ledger, rules, kinds, calm, frozen }
+        let questions = AtomicU64::new(0);
+        Self { index, name, contexts, faults, ledger, rules, kinds, calm, frozen, questions }
     }
 
     /// The faults of its connections.
@@ -79,9 +85,10 @@ impl Site {
         self.kinds.iter().copied().filter(|fault| fault.is_outage()).collect()
     }
 
-    /// The dice of connection `number` of its server.
-    pub(crate) fn dice(&self, number: usize) -> Dice {
-        Dice::new(self.rules.seed, [self.index as u64 + 1, number as u64])
+    /// The dice for a turn of connection `number` of its server, from one fault to the next.
+    pub(crate) fn dice(&self, number: usize, turn: u32) -> Dice {
+        let connection = (number as u64) << 32 | u64::from(turn);
+        Dice::new(self.rules.seed, [self.index as u64 + 1, connection])
     }
 
     /// Its replies may go to other requests than they belong to.
@@ -126,27 +133,49 @@ impl Site {
         }
     }
 
+    /// Its server was asked for a configuration, and answers.
+    pub(crate) fn asked(&self) {
+        self.questions.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn questions(&self) -> u64 {
+        self.questions.load(Relaxed)
+    }
+
     /// How the plugin is called. Bounds are small and waits are short, so that all
     /// of them are reached.
     pub(crate) fn handle(&self, path: &Path) -> PluginHandle {
         let mut dice = Dice::new(self.rules.seed, [0, self.index as u64]);
         let base = dice.millis(5.0, 100.0);
-        let socket = UnixSocketConfig::builder(path)
+        let mut socket = UnixSocketConfig::builder(path)
             .max_connections(POOLS[self.index % POOLS.len()])
             .max_in_flight(dice.between(2, 16))
             .queue_capacity(dice.between(64, 1024))
-            .timeout(Duration::from_secs(2))
+            // So some calls have more time than the plugin, and most have less.
+            .timeout(dice.millis(300.0, 2_000.0))
             .connect_timeout(Duration::from_millis(500))
-            // Some close so soon that it happens all the time.
-            .idle_timeout(if dice.one_in(3) {
-                dice.millis(2.0, 20.0)
-            } else {
-                dice.millis(500.0, 5e3)
-            })
             .stall_limit(dice.millis(50.0, 300.0))
             .reconnect_attempts(dice.between(1, 4) as u32)
             .reconnect_delay(base)
+            .breaker_threshold(dice.between(1, 5) as u32)
+            .retry_budget(dice.pick(&[0, 5, 20]))
             .stamp(self.contexts == Contexts::Stamped);
+        // Some close so soon that it happens all the time; of the others, most look
+        // after their server before that.
+        if dice.one_in(3) {
+            socket = socket.idle_timeout(dice.millis(2.0, 20.0));
+        } else {
+            socket = socket.idle_timeout(dice.millis(500.0, 5e3));
+            if !dice.one_in(4) {
+                socket = socket.keep_alive(Some(dice.millis(5.0, 100.0)));
+            }
+        }
+        if dice.one_in(2) {
+            socket = socket.breaker_max_open(dice.millis(50.0, 2_000.0));
+        }
+        if self.index % RESENDS == RESENDS - 1 {
+            socket = socket.retry(RetryPolicy::Resend);
+        }
         let config = PluginConfig::builder(&self.name).hook("tool_pre_invoke").unix_socket(socket);
         PluginHandle::connect_lazy(config.build().expect("a valid configuration"))
     }

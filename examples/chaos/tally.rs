@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     pub(crate) mismatched: u64,
     /// Answers to calls whose hook did not run.
     pub(crate) never_ran: u64,
+    /// Calls that timed out before their deadline.
+    pub(crate) too_soon: u64,
     /// Calls that had to be given up on.
     pub(crate) never_ended: u64,
     /// The first wrong answers, in words.
@@ -32,6 +34,7 @@ impl Default for Tally {
             outcomes: Vec::with_capacity(ENDS),
             mismatched: 0,
             never_ran: 0,
+            too_soon: 0,
             never_ended: 0,
             wrongs: Vec::new(),
         }
@@ -68,6 +71,7 @@ impl Tally {
         match wrong {
             Wrong::Mismatched(_) => self.mismatched += 1,
             Wrong::NeverRan => self.never_ran += 1,
+            Wrong::TooSoon => self.too_soon += 1,
         }
         self.tell(format!("{whose}: {wrong}"));
     }
@@ -85,6 +89,7 @@ impl Tally {
         }
         self.mismatched += other.mismatched;
         self.never_ran += other.never_ran;
+        self.too_soon += other.too_soon;
         self.never_ended += other.never_ended;
         other.wrongs.into_iter().for_each(|what| self.tell(what));
     }

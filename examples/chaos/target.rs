@@ -21,6 +21,12 @@ pub(crate) trait Target: Send + Sync + Sized + 'static {
     /// What its replies bring back.
     fn contexts(&self) -> Contexts;
 
+    /// How long a call may take that says nothing about it.
+    fn timeout(&self) -> Duration;
+
+    /// Calls may run twice, whatever they say about it.
+    fn resends(&self) -> bool;
+
     fn call(
         &self,
         asked: &Asked,
@@ -59,8 +65,19 @@ impl Target for Plugin {
         self.site.contexts
     }
 
+    fn timeout(&self) -> Duration {
+        self.handle.config().unix_socket().timeout()
+    }
+
+    fn resends(&self) -> bool {
+        self.handle.config().unix_socket().retry() == RetryPolicy::Resend
+    }
+
     async fn call(&self, asked: &Asked, plan: &Plan, context: &mut PluginContext) -> Told {
-        let mut options = CallOptions::new().timeout(plan.timeout);
+        let mut options = CallOptions::new();
+        if let Some(timeout) = plan.timeout {
+            options = options.timeout(timeout);
+        }
         if plan.refuse {
             options = options.overload(Overload::Refuse);
         }

@@ -1,10 +1,13 @@
 //! A client that lies in one way, and the calls to try it on.
 
 use std::future::pending;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hookwire::{PluginContext, PluginResult, PluginViolation};
+use hookwire::{
+    CallOptions, PluginConfig, PluginContext, PluginHandle, PluginResult, PluginViolation,
+    UnixSocketConfig,
+};
 use tokio::time::sleep;
 
 use crate::judge::{Asked, Told, Wrong};
@@ -12,7 +15,7 @@ use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::site::Contexts;
 use crate::target::Target;
-use crate::work::{Answer, Marker, Verdict, work};
+use crate::work::{Answer, Marker, Question, Verdict, Work, work};
 
 /// What a client does wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,6 +29,10 @@ pub(super) enum Lie {
     DoesNotRun,
     RunsTwice,
     LateBy(Duration),
+    /// Says that its time is over, and gives the call half of it.
+    TimesOutEarly,
+    /// Nobody is there.
+    IsAway,
     NeverEnds,
 }
 
@@ -33,6 +40,23 @@ pub(super) enum Lie {
 pub(super) struct Double {
     pub(super) lie: Lie,
     pub(super) ledger: Arc<Ledger>,
+    /// Of the calls that were made.
+    pub(super) plans: Mutex<Vec<Plan>>,
+}
+
+impl Double {
+    pub(super) fn new(lie: Lie, ledger: &Arc<Ledger>) -> Self {
+        Self { lie, ledger: Arc::clone(ledger), plans: Mutex::default() }
+    }
+}
+
+/// What a handle says whose plugin cannot be reached.
+async fn nobody(attempts: u32, timeout: Duration, context: &mut PluginContext) -> Told {
+    let socket = UnixSocketConfig::builder("/nowhere/plugin.sock").reconnect_attempts(attempts);
+    let config = PluginConfig::builder("Nobody").unix_socket(socket).build().unwrap();
+    let question = Question::new(marker_with(0, Verdict::Deny), "");
+    let options = CallOptions::new().timeout(timeout);
+    PluginHandle::connect_lazy(config).invoke_hook_with::<Work>(&question, context, options).await
 }
 
 fn answer(marker: Marker, filler: &str) -> (PluginResult<Answer>, String) {
@@ -57,7 +81,22 @@ impl Target for Double {
         Contexts::Returned
     }
 
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+
+    fn resends(&self) -> bool {
+        false
+    }
+
     async fn call(&self, asked: &Asked, plan: &Plan, context: &mut PluginContext) -> Told {
+        self.plans.lock().unwrap().push(plan.clone());
+        let timeout = plan.timeout.unwrap_or(self.timeout());
+        match self.lie {
+            Lie::TimesOutEarly => return nobody(u32::MAX, timeout / 2, context).await,
+            Lie::IsAway => return nobody(1, timeout, context).await,
+            _ => {}
+        }
         let mut marker = asked.marker;
         match self.lie {
             Lie::DoesNotRun => {}
@@ -66,7 +105,7 @@ impl Target for Double {
         }
         match self.lie {
             Lie::AnotherAnswer => marker = marker_with(marker.number + 1, verdict_of(marker)),
-            Lie::LateBy(late) => sleep(plan.timeout + late).await,
+            Lie::LateBy(late) => sleep(timeout + late).await,
             Lie::NeverEnds => pending().await,
             _ => {}
         }
@@ -84,6 +123,9 @@ impl Target for Double {
     }
 
     async fn ask_for_config(&self) -> (&'static str, Option<Wrong>) {
+        if self.lie == Lie::NeverEnds {
+            pending::<()>().await;
+        }
         ("config", None)
     }
 

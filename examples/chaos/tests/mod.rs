@@ -7,13 +7,15 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum as _};
 use hookwire::{PluginConfig, PluginHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep};
 
-use crate::caller::{Bench, call_once};
-use crate::fault::Fault;
+use crate::caller::{Bench, Goal, call_on, call_once};
+use crate::coverage::{Ways, missing};
+use crate::dice::Dice;
+use crate::fault::{Fault, Faults};
 use crate::lateness::{ALLOWED, Lateness, PATIENCE};
 use crate::ledger::{Ledger, WINDOW};
 use crate::options::Options;
@@ -37,12 +39,17 @@ fn bench() -> Bench {
 /// One call to a liar.
 async fn lied_to(lie: Lie, marker: Marker) -> (Tally, Bench) {
     let bench = bench();
-    let double = Double { lie, ledger: Arc::clone(&bench.ledger) };
+    let double = Double::new(lie, &bench.ledger);
+    let tally = asked(&double, &Plan::plain(), marker, &bench).await;
+    (tally, bench)
+}
+
+async fn asked(double: &Double, plan: &Plan, marker: Marker, bench: &Bench) -> Tally {
     let _canaries = bench.lateness.watch();
     let mut tally = Tally::default();
-    call_once(&double, &Plan::plain(), marker, &bench, &mut tally).await;
+    call_once(double, plan, marker, bench, &mut tally).await;
     sleep(PATIENCE).await;
-    (tally, bench)
+    tally
 }
 
 const ALLOW: Verdict = Verdict::Allow { echo: false };
@@ -220,6 +227,7 @@ fn a_wait_grows_only_from_one_sight_of_the_same_thread_to_the_next() {
 #[test]
 fn all_faults_are_drawn_except_the_one_that_another_turns_into() {
     let kinds = Options::parse_from(["chaos"]).setup().kinds;
+    assert_eq!(kinds.len(), Fault::value_variants().len() - 1);
     assert!(kinds.contains(&Fault::SocketIsForbidden));
     assert!(!kinds.contains(&Fault::ForbiddenDoesNotBind));
 }
@@ -228,6 +236,37 @@ fn all_faults_are_drawn_except_the_one_that_another_turns_into() {
 async fn a_call_that_never_ends_is_given_up_on_and_counted() {
     let (tally, _) = lied_to(Lie::NeverEnds, marker_with(0, ALLOW)).await;
     assert_eq!((tally.never_ended, tally.of("never_ended")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_never_ends_is_given_up_on_and_counted() {
+    let bench = bench();
+    let double = Double::new(Lie::NeverEnds, &bench.ledger);
+    let plan = Plan { asks_for_config: true, ..Plan::plain() };
+    let tally = asked(&double, &plan, marker_with(0, ALLOW), &bench).await;
+    assert_eq!(tally.never_ended, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_times_out_before_its_deadline_is_caught() {
+    let (tally, _) = lied_to(Lie::TimesOutEarly, marker_with(0, ALLOW)).await;
+    assert_eq!((tally.too_soon, tally.of("timeout")), (1, 1), "{:?}", tally.wrongs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_caller_does_next_does_not_depend_on_how_its_calls_ended() {
+    let mut plans = Vec::new();
+    for lie in [Lie::Nothing, Lie::IsAway] {
+        let bench = bench();
+        let goal = Goal { calls_each: 100, faults: 0, until: None, happened: Arc::default() };
+        let doubles: Arc<[_]> = Arc::from(vec![Double::new(lie, &bench.ledger)]);
+        let dice = Dice::new(1, [0, 0]);
+        let tallies = call_on(Arc::clone(&doubles), bench, 0, dice, goal).await;
+        let away = tallies[0].of("unavailable");
+        assert_eq!(away > 10, lie == Lie::IsAway, "{away}");
+        plans.push(doubles[0].plans.lock().unwrap().clone());
+    }
+    assert!(plans[0].len() > 50 && plans[0] == plans[1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,10 +317,30 @@ fn who_finds_a_server_after_more_than_a_second_does_not_count_as_found() {
 }
 
 #[test]
+fn what_a_long_run_never_came_to_is_missing() {
+    let drawn: Vec<_> = Fault::drawn().collect();
+    let all = |count| {
+        let happened = Faults::default();
+        for fault in drawn.iter().filter(|fault| !matches!(fault, Fault::Stall | Fault::Refuse)) {
+            (0..count).for_each(|_| happened.add(*fault));
+        }
+        happened
+    };
+    let ways = Ways { breaker_opened: 1, sent_again: 1, budget_spent: 1, probes: 0 };
+    assert!(missing(&drawn, &all(1), &ways).is_empty());
+    assert_eq!(missing(&drawn, &all(50), &ways), ["stall"]);
+    assert_eq!(missing(&drawn, &all(500), &ways), ["stall", "refuse", "probe"]);
+    // A run with one kind of fault looks at nothing else.
+    assert_eq!(missing(&[Fault::Stall], &all(500), &ways), ["stall"]);
+}
+
+#[test]
 fn every_promise_that_can_be_broken_is_told() {
-    let breaks: [fn(&mut Outcome, &mut Holdings); 13] = [
+    let breaks: [fn(&mut Outcome, &mut Holdings); 15] = [
         |outcome, _| outcome.tally.mismatched = 1,
         |outcome, _| outcome.tally.never_ran = 1,
+        |outcome, _| outcome.tally.too_soon = 1,
+        |outcome, _| outcome.missing.push("stall".into()),
         |outcome, _| outcome.tally.never_ended = 1,
         |outcome, _| outcome.executions.twice = 1,
         |outcome, _| outcome.executions.false_unsent = 1,
