@@ -338,13 +338,28 @@ pub struct PluginError(Box<Inner>);
 struct Inner {
     plugin: Arc<str>,
     socket: Arc<Path>,
+    errand: Errand,
     sent: Sent,
     cause: Cause,
 }
 
+/// What the server was wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// To run a hook.
+    Hook,
+    /// To connect, or to be asked about its plugins: no hook is involved.
+    Question,
+}
+
 impl PluginError {
-    pub(crate) fn new(plugin: Arc<str>, socket: Arc<Path>, sent: Sent, cause: Cause) -> Self {
-        Self(Box::new(Inner { plugin, socket, sent, cause }))
+    pub(crate) fn new(
+        plugin: Arc<str>,
+        socket: Arc<Path>,
+        errand: Errand,
+        (sent, cause): (Sent, Cause),
+    ) -> Self {
+        Self(Box::new(Inner { plugin, socket, errand, sent, cause }))
     }
 
     /// The plugin that was called.
@@ -383,7 +398,8 @@ impl PluginError {
         }
     }
 
-    /// Whether the plugin can have seen the request.
+    /// Whether the server can have seen the request. Of a failed question (connecting,
+    /// `plugin_config`, `plugin_configs`) it matters little: no hook runs for one.
     #[must_use]
     pub fn was_sent(&self) -> Sent {
         self.0.sent
@@ -422,13 +438,15 @@ impl PluginError {
 
 impl fmt::Display for PluginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { plugin, socket, sent, cause } = &*self.0;
+        let Inner { plugin, socket, errand, sent, cause } = &*self.0;
         write!(f, "plugin `{plugin}` at {}: {cause}", socket.display())?;
-        match (sent, cause) {
+        match (errand, sent, cause) {
+            // There is no hook that anybody could wonder about.
+            (Errand::Question, ..) => Ok(()),
             // The reply is there: everybody knows that the request was sent.
-            (_, Cause::Plugin(_)) => Ok(()),
-            (Sent::No, _) => f.write_str(" [not sent: the hook did not run]"),
-            (Sent::Maybe, _) => f.write_str(" [sent: the hook may have run]"),
+            (Errand::Hook, _, Cause::Plugin(_)) => Ok(()),
+            (Errand::Hook, Sent::No, _) => f.write_str(" [not sent: the hook did not run]"),
+            (Errand::Hook, Sent::Maybe, _) => f.write_str(" [sent: the hook may have run]"),
         }
     }
 }
