@@ -41,7 +41,8 @@ pub enum ErrorKind {
     InvalidRequest,
     /// The encoded request is above `max_frame_len`.
     RequestTooLarge,
-    /// Too many calls are waiting already, or the caller chose not to wait.
+    /// All places for calls are taken, and too many calls wait for one already, or the
+    /// caller chose not to wait.
     Overloaded,
     /// The plugin is down: it cannot be reached, or does not answer.
     Unavailable,
@@ -168,13 +169,17 @@ pub enum Cause {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// All places are taken.
-    #[error(
-        "{waiting} calls are waiting already; raise `queue_capacity` or `max_connections`, or send less"
-    )]
+    /// All places for calls are taken, and this call could or would not wait for one.
+    #[error("{}{}", taken(*places), no_wait(*waiting, .queue_capacity))]
+    #[non_exhaustive]
     Overloaded {
+        /// How many calls may be under way: `max_connections * max_in_flight`.
+        places: usize,
         /// How many calls waited for a place when this one was refused.
         waiting: usize,
+        /// How many may wait, as configured; `None` if this call chose
+        /// [`Overload::Refuse`](crate::Overload::Refuse).
+        queue_capacity: Option<usize>,
     },
     /// No connection could be made.
     #[error("cannot connect ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
@@ -287,6 +292,38 @@ impl Cause {
             Self::TaskGone => ErrorKind::TaskGone,
         }
     }
+}
+
+/// That there is no place left for a call.
+fn taken(places: usize) -> String {
+    match places {
+        1 => "the only place for a call is taken".to_owned(),
+        _ => format!("all {places} places for calls are taken"),
+    }
+}
+
+/// Why a call without a place does not wait for one, and what to do.
+fn no_wait(waiting: usize, queue_capacity: &Option<usize>) -> String {
+    match queue_capacity {
+        None => " and the call chose not to wait; raise `max_connections` or `max_in_flight`, \
+                 send less, or let calls wait"
+            .to_owned(),
+        Some(0) => " and `queue_capacity` is 0, so no call may wait; raise it, \
+                    `max_connections` or `max_in_flight`, or send less"
+            .to_owned(),
+        Some(_) => {
+            let calls = counted(waiting, "call waits", "calls wait");
+            format!(
+                ", and {calls} already; raise `queue_capacity`, `max_connections` or \
+                 `max_in_flight`, or send less"
+            )
+        }
+    }
+}
+
+/// `1 call`, `2 calls`.
+fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// When a plugin that is down is tried again, in words.

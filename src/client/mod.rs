@@ -300,8 +300,10 @@ impl Client {
                 Err(failure) => failure,
             };
             let (loss, sent, moved) = match failure {
-                Attempt::Refused(Refusal::Overloaded { waiting }) => {
-                    return Err((sent_before, Cause::Overloaded { waiting }));
+                Attempt::Refused(Refusal::Overloaded { waiting, queue_capacity }) => {
+                    let places = self.shared.capacity();
+                    let cause = Cause::Overloaded { places, waiting, queue_capacity };
+                    return Err((sent_before, cause));
                 }
                 Attempt::Refused(Refusal::Lost(loss)) => (loss, Sent::No, None),
                 Attempt::Failed(failure) => {

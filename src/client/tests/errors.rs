@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pipe::{Door, call, config, failure, pair};
+use super::pipe::{Door, call, call_with, config, failure, pair, settle};
 use crate::error::{ErrorKind, Sent};
+use crate::options::{CallOptions, Overload};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -41,4 +42,42 @@ async fn only_the_error_of_a_hook_call_says_whether_the_hook_ran() {
     client.stop(Instant::now() + SECOND);
     let error = client.connect().await.unwrap_err();
     assert!(error.to_string().ends_with("the handle was shut down"), "{error}");
+}
+
+/// It said "0 calls are waiting already; raise `queue_capacity`" to a call that had
+/// chosen not to wait, and where no call may.
+#[tokio::test(start_paused = true)]
+async fn a_call_without_a_place_is_told_why_it_does_not_wait() {
+    for (capacity, overload, expected) in [
+        (
+            1024,
+            Overload::Refuse,
+            "the only place for a call is taken and the call chose not to wait; raise \
+             `max_connections` or `max_in_flight`, send less, or let calls wait",
+        ),
+        (
+            0,
+            Overload::Wait,
+            "the only place for a call is taken and `queue_capacity` is 0, so no call may wait; \
+             raise it, `max_connections` or `max_in_flight`, or send less",
+        ),
+        (
+            1,
+            Overload::Wait,
+            "the only place for a call is taken, and 1 call waits already; raise \
+             `queue_capacity`, `max_connections` or `max_in_flight`, or send less",
+        ),
+    ] {
+        let config = config(|c| c.max_in_flight(1).queue_capacity(capacity));
+        let (client, mut server) = pair(&config, 4096);
+        let _holder = call(&client, "holder");
+        let mut peer = server.accept().await;
+        assert_eq!(peer.request().await.unwrap(), "holder");
+        let _waits = call(&client, "waits");
+        settle().await;
+        let options = CallOptions::new().overload(overload);
+        let error = failure(call_with(&client, "m", 0, options)).await;
+        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Overloaded, Sent::No));
+        assert_eq!(error.cause().to_string(), expected);
+    }
 }
