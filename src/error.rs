@@ -225,12 +225,16 @@ pub enum Cause {
     #[error("the connection was closed because {0}")]
     ClosedAfterFault(&'static str),
     /// The deadline passed.
-    #[error("no reply within {timeout:?} ({stage})")]
+    #[error("no reply within {timeout:?} ({stage}{})", not_connected(.last_error))]
+    #[non_exhaustive]
     Timeout {
         /// The timeout of this call.
         timeout: Duration,
         /// Where the call was when its time ran out.
         stage: Stage,
+        /// Why there was no connection at that moment, if the call waited for one: the
+        /// error of the last attempt, or what ended the last connection.
+        last_error: Option<Arc<io::Error>>,
     },
     /// The handle was shut down.
     #[error("the handle was shut down")]
@@ -324,6 +328,11 @@ fn no_wait(waiting: usize, queue_capacity: &Option<usize>) -> String {
 /// `1 call`, `2 calls`.
 fn counted(count: usize, one: &str, more: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { more })
+}
+
+/// What kept a call from being sent, if it is known.
+fn not_connected(last_error: &Option<Arc<io::Error>>) -> String {
+    last_error.as_ref().map_or_else(String::new, |error| format!("; not connected: {error}"))
 }
 
 /// When a plugin that is down is tried again, in words.

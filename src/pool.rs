@@ -105,7 +105,7 @@ impl Pool {
                 Ok(())
             }
             Ok(Err(_)) => Err(Refusal::Lost(Loss::Shutdown)),
-            Err(_) => Err(Refusal::Lost(Loss::Expired(Stage::Admission))),
+            Err(_) => Err(Refusal::Lost(Loss::Expired(Stage::Admission, None))),
         }
     }
 

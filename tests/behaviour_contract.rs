@@ -237,7 +237,7 @@ async fn ends_by_its_deadline(
     let options = CallOptions::new().timeout(SOON);
     let call = call_of_size(handle, "m", size, options);
     let error = in_time(connecting, call).await.unwrap_err();
-    let Cause::Timeout { timeout, stage } = error.cause() else { panic!("{error}") };
+    let Cause::Timeout { timeout, stage, .. } = error.cause() else { panic!("{error}") };
     assert_eq!(*timeout, SOON);
     assert!(started.elapsed() >= SOON, "too early: {error}");
     assert!(started.elapsed() < LIMIT / 4, "too late: {error}");

@@ -81,3 +81,40 @@ async fn a_call_without_a_place_is_told_why_it_does_not_wait() {
         assert_eq!(error.cause().to_string(), expected);
     }
 }
+
+/// "no reply within 30s (waiting to be sent)" left everybody in the dark where the
+/// socket could not be connected to.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_expires_without_a_connection_says_why_there_is_none() {
+    for (door, reason) in
+        [(Door::Refused, "connection refused"), (Door::Busy, "operation would block")]
+    {
+        let config = config(|c| c.timeout(SECOND).reconnect_attempts(100_000));
+        let (client, server) = pair(&config, 4096);
+        server.set(door);
+        let error = failure(call(&client, "m")).await;
+        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::No));
+        let expected = format!("no reply within 1s (waiting to be sent; not connected: {reason})");
+        assert_eq!(error.cause().to_string(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_expires_in_the_queue_of_an_open_connection_blames_no_earlier_error() {
+    let config = config(|c| c.timeout(SECOND).stall_limit(60 * SECOND));
+    let (client, mut server) = pair(&config, 4096);
+    server.set(Door::Busy);
+    let late = call(&client, "late");
+    settle().await;
+    server.set(Door::Open);
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "late");
+    assert_eq!(
+        failure(late).await.cause().to_string(),
+        "no reply within 1s (waiting for the plugin's reply)"
+    );
+    assert_eq!(
+        failure(call(&client, "behind")).await.cause().to_string(),
+        "no reply within 1s (waiting to be sent)"
+    );
+}

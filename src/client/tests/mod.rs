@@ -8,6 +8,7 @@ mod errors;
 mod faults;
 mod healthy;
 mod keep_alive;
+mod logging;
 mod pipe;
 mod pooling;
 mod reconnects;
