@@ -5,16 +5,18 @@
 //! request sent? [`Sent::No`] is a promise (none of its bytes reached the
 //! kernel, the hook did not run); [`Sent::Maybe`] means the hook may have run.
 //!
-//! Causes carry no payload and no secret, with one exception that is not ours to
-//! mend: a plugin's own message ([`PluginFault::message`], and so the `Display`
-//! of [`Cause::Plugin`]) is passed on in its words, and the reference server
-//! quotes parts of a payload that it refuses. `Debug` shows its size only.
+//! Causes carry no payload and no secret, with two exceptions that are not ours to
+//! mend, because the words are others': a plugin's own message
+//! ([`PluginFault::message`], and so the `Display` of [`Cause::Plugin`]), for the
+//! reference server quotes parts of a payload that it refuses; and what the caller's
+//! types say when their `Serialize` or `Deserialize` gives up ([`TypeMessage`]).
+//! `Display` passes both on, `Debug` shows their size only.
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 use crate::config::ConfigError;
 use crate::model::Redacted;
-use crate::wire::EncodeError;
+use crate::wire::{EncodeError, TypeMessage};
 
 /// Whether the plugin can have seen a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -259,6 +261,10 @@ pub enum Cause {
     /// The reply could not be understood, so the connection was closed.
     #[error("the reply could not be decoded: {0}")]
     Undecodable(String),
+    /// The reply was not to the liking of the type that was asked for, in the words of
+    /// its `Deserialize`, so the connection was closed.
+    #[error("the reply could not be decoded: the `Deserialize` of its type says: {0}")]
+    RefusedByType(TypeMessage),
     /// The reply holds neither a result nor an error, so the connection was closed.
     #[error(
         "the reply holds neither a result nor an error; the server may not have understood the request"
@@ -290,7 +296,7 @@ impl Cause {
             Self::Shutdown => ErrorKind::Shutdown,
             Self::Framing(_) => ErrorKind::Framing,
             Self::Mismatch { .. } | Self::Unproven => ErrorKind::Mismatch,
-            Self::Undecodable(_) => ErrorKind::Undecodable,
+            Self::Undecodable(_) | Self::RefusedByType(_) => ErrorKind::Undecodable,
             Self::EmptyReply => ErrorKind::EmptyReply,
             Self::Plugin(_) => ErrorKind::Plugin,
             Self::TaskGone => ErrorKind::TaskGone,

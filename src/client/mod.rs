@@ -256,6 +256,9 @@ impl Client {
                     }
                     ReplyFault::Unproven => (Suspicion::Unproven, Cause::Unproven),
                     ReplyFault::Empty => (Suspicion::Empty, Cause::EmptyReply),
+                    ReplyFault::Undecodable(DecodeError::Custom(message)) => {
+                        (Suspicion::Undecodable, Cause::RefusedByType(message))
+                    }
                     ReplyFault::Undecodable(error) => {
                         (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))
                     }
