@@ -14,11 +14,13 @@
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
-use crate::config::ConfigError;
 use crate::model::Redacted;
 use crate::wire::{EncodeError, TypeMessage};
 
 /// Whether the plugin can have seen a failed request.
+///
+/// Exhaustive on purpose: whether a hook may run again is decided by it, and a third
+/// answer would be one that no caller is prepared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sent {
     /// No byte of the request was handed to the kernel: the hook did not run.
@@ -31,8 +33,6 @@ pub enum Sent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The plugin's configuration is not usable.
-    Config,
     /// The server knows the plugin under another spelling only.
     NameMismatch,
     /// Neither the local nor the remote configuration names a hook.
@@ -75,7 +75,6 @@ impl ErrorKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Config => "config",
             Self::NameMismatch => "name_mismatch",
             Self::NoHooks => "no_hooks",
             Self::UnregisteredHook => "unregistered_hook",
@@ -137,13 +136,11 @@ impl fmt::Debug for PluginFault {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The configuration is not usable; every problem is listed.
-    #[error("{0}")]
-    Config(#[source] ConfigError),
     /// `GetPluginConfig` ignores case, `InvokeHook` does not: every call would fail.
     #[error(
         "the server knows this plugin as `{found}`, configured is `{configured}`; hooks are looked up with exact case, so correct the configured name"
     )]
+    #[non_exhaustive]
     NameMismatch {
         /// The configured name.
         configured: String,
@@ -165,6 +162,7 @@ pub enum Cause {
     #[error(
         "the request is {size} bytes, the limit is {limit}; send less or raise `max_frame_len` on both sides"
     )]
+    #[non_exhaustive]
     RequestTooLarge {
         /// The size of the encoded request, in bytes.
         size: usize,
@@ -185,6 +183,7 @@ pub enum Cause {
     },
     /// No connection could be made.
     #[error("cannot connect ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
+    #[non_exhaustive]
     Unavailable {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
@@ -197,6 +196,7 @@ pub enum Cause {
     },
     /// There are connections, but the plugin does not answer: the call was not sent.
     #[error("the plugin does not answer (missing replies in a row: {missing}); {}", next("trial", .retry_after))]
+    #[non_exhaustive]
     Unresponsive {
         /// Replies that did not come, since the last one that came in time.
         missing: u32,
@@ -207,6 +207,7 @@ pub enum Cause {
     /// Who listens there is refused by `peer_uids`, `peer_gids` or `trust_path`. No byte
     /// was sent to it. It is tried again in the background, as a plugin that is down.
     #[error("the plugin's server is not trusted ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
+    #[non_exhaustive]
     Untrusted {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
@@ -248,6 +249,7 @@ pub enum Cause {
     #[error(
         "the reply is not for this request ({field} differs); it was discarded and the connection closed"
     )]
+    #[non_exhaustive]
     Mismatch {
         /// The field that gave it away.
         field: &'static str,
@@ -282,7 +284,6 @@ impl Cause {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::RetryBudgetSpent(cause) => cause.kind(),
-            Self::Config(_) => ErrorKind::Config,
             Self::NameMismatch { .. } => ErrorKind::NameMismatch,
             Self::NoHooks => ErrorKind::NoHooks,
             Self::UnregisteredHook(_) => ErrorKind::UnregisteredHook,

@@ -48,6 +48,7 @@ pub enum EncodeError {
     #[error(
         "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 47 lists, which cost two)"
     )]
+    #[non_exhaustive]
     TooDeep {
         /// How many objects and lists are around the one that was refused,
         /// the top-level field of the payload or context included.
