@@ -133,6 +133,10 @@ impl fmt::Debug for PluginFault {
 }
 
 /// What happened, without the plugin's name and socket.
+///
+/// `Display` says all of it, the text of an inner error included, because that is what
+/// logs print. So [`source`](std::error::Error::source) is `None`: whoever prints the
+/// chain would read the same twice. The inner errors are in the fields.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
@@ -157,7 +161,7 @@ pub enum Cause {
     UnregisteredHook(String),
     /// The request cannot be said on the wire.
     #[error("the request cannot be encoded: {0}")]
-    InvalidRequest(#[source] EncodeError),
+    InvalidRequest(EncodeError),
     /// The request is larger than a frame may be.
     #[error(
         "the request is {size} bytes, the limit is {limit}; send less or raise `max_frame_len` on both sides"
@@ -182,13 +186,12 @@ pub enum Cause {
         queue_capacity: Option<usize>,
     },
     /// No connection could be made.
-    #[error("cannot connect ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
+    #[error("cannot connect ({} failed): {error}; {}", in_a_row(*attempts), next("attempt", .retry_after))]
     #[non_exhaustive]
     Unavailable {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
         /// The last attempt's error.
-        #[source]
         error: Arc<io::Error>,
         /// How long until the next attempt, at the time of the answer; `None` while
         /// one is under way.
@@ -206,24 +209,23 @@ pub enum Cause {
     },
     /// Who listens there is refused by `peer_uids`, `peer_gids` or `trust_path`. No byte
     /// was sent to it. It is tried again in the background, as a plugin that is down.
-    #[error("the plugin's server is not trusted ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
+    #[error("the plugin's server is not trusted ({} failed): {error}; {}", in_a_row(*attempts), next("attempt", .retry_after))]
     #[non_exhaustive]
     Untrusted {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
         /// What was found and what was expected, of the last attempt.
-        #[source]
         error: Arc<io::Error>,
         /// As of [`Unavailable`](Self::Unavailable).
         retry_after: Option<Duration>,
     },
     /// The connection ended while the call was on its way.
     #[error("the connection was lost: {0}")]
-    Disconnected(#[source] Arc<io::Error>),
+    Disconnected(Arc<io::Error>),
     /// The call's connection was lost; it was allowed to be sent again, but too many were
     /// in the last seconds. See `retry_budget` in the configuration.
     #[error("{0}; not sent again, the retry budget is spent")]
-    RetryBudgetSpent(#[source] Box<Cause>),
+    RetryBudgetSpent(Box<Cause>),
     /// The connection was closed because of another call's reply.
     #[error("the connection was closed because {0}")]
     ClosedAfterFault(&'static str),
@@ -244,7 +246,7 @@ pub enum Cause {
     Shutdown,
     /// The server broke the framing rules.
     #[error("the server broke the framing: {0}")]
-    Framing(#[source] Arc<io::Error>),
+    Framing(Arc<io::Error>),
     /// The reply belongs to another request, so the connection was closed.
     #[error(
         "the reply is not for this request ({field} differs); it was discarded and the connection closed"
@@ -329,6 +331,14 @@ fn no_wait(waiting: usize, queue_capacity: &Option<usize>) -> String {
                  `max_in_flight`, or send less"
             )
         }
+    }
+}
+
+/// How often it was tried, in words that go before "failed".
+fn in_a_row(attempts: u32) -> String {
+    match attempts {
+        1 => "1 attempt".to_owned(),
+        _ => format!("{attempts} attempts in a row"),
     }
 }
 
@@ -515,8 +525,6 @@ impl fmt::Debug for PluginError {
     }
 }
 
-impl std::error::Error for PluginError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.0.cause)
-    }
-}
+/// Without a source: [`cause`](PluginError::cause) has what is behind it, and `Display`
+/// says it already.
+impl std::error::Error for PluginError {}

@@ -118,3 +118,19 @@ async fn a_call_that_expires_in_the_queue_of_an_open_connection_blames_no_earlie
         "no reply within 1s (waiting to be sent)"
     );
 }
+
+/// Its source was printed by `Display` as well, so whoever prints the chain of an error
+/// (anyhow does) had everything twice.
+#[tokio::test(start_paused = true)]
+async fn an_error_says_everything_once_and_in_grammatical_words() {
+    for (attempts, words) in [(1, "1 attempt failed"), (2, "2 attempts in a row failed")] {
+        let config = config(|c| c.reconnect_attempts(attempts));
+        let (client, server) = pair(&config, 4096);
+        server.set(Door::Refused);
+        let error = failure(call(&client, "m")).await;
+        let expected = format!("cannot connect ({words}): connection refused; ");
+        assert!(error.to_string().contains(&expected), "{error}");
+        assert!(std::error::Error::source(&error).is_none());
+        assert!(std::error::Error::source(error.cause()).is_none());
+    }
+}
