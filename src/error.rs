@@ -5,18 +5,22 @@
 //! request sent? [`Sent::No`] is a promise (none of its bytes reached the
 //! kernel, the hook did not run); [`Sent::Maybe`] means the hook may have run.
 //!
-//! Causes carry no payload and no secret, with one exception that is not ours to
-//! mend: a plugin's own message ([`PluginFault::message`], and so the `Display`
-//! of [`Cause::Plugin`]) is passed on in its words, and the reference server
-//! quotes parts of a payload that it refuses. `Debug` shows its size only.
+//! Causes carry no payload and no secret, with two exceptions that are not ours to
+//! mend, because the words are others': a plugin's own message
+//! ([`PluginFault::message`], and so the `Display` of [`Cause::Plugin`]), for the
+//! reference server quotes parts of a payload that it refuses; and what the caller's
+//! types say when their `Serialize` or `Deserialize` gives up ([`TypeMessage`]).
+//! `Display` passes both on, `Debug` shows their size only.
 
 use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
-use crate::config::ConfigError;
 use crate::model::Redacted;
-use crate::wire::EncodeError;
+use crate::wire::{EncodeError, TypeMessage};
 
 /// Whether the plugin can have seen a failed request.
+///
+/// Exhaustive on purpose: whether a hook may run again is decided by it, and a third
+/// answer would be one that no caller is prepared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sent {
     /// No byte of the request was handed to the kernel: the hook did not run.
@@ -29,8 +33,6 @@ pub enum Sent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The plugin's configuration is not usable.
-    Config,
     /// The server knows the plugin under another spelling only.
     NameMismatch,
     /// Neither the local nor the remote configuration names a hook.
@@ -41,7 +43,8 @@ pub enum ErrorKind {
     InvalidRequest,
     /// The encoded request is above `max_frame_len`.
     RequestTooLarge,
-    /// Too many calls are waiting already, or the caller chose not to wait.
+    /// All places for calls are taken, and too many calls wait for one already, or the
+    /// caller chose not to wait.
     Overloaded,
     /// The plugin is down: it cannot be reached, or does not answer.
     Unavailable,
@@ -72,7 +75,6 @@ impl ErrorKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Config => "config",
             Self::NameMismatch => "name_mismatch",
             Self::NoHooks => "no_hooks",
             Self::UnregisteredHook => "unregistered_hook",
@@ -131,16 +133,18 @@ impl fmt::Debug for PluginFault {
 }
 
 /// What happened, without the plugin's name and socket.
+///
+/// `Display` says all of it, the text of an inner error included, because that is what
+/// logs print. So [`source`](std::error::Error::source) is `None`: whoever prints the
+/// chain would read the same twice. The inner errors are in the fields.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The configuration is not usable; every problem is listed.
-    #[error("{0}")]
-    Config(#[source] ConfigError),
     /// `GetPluginConfig` ignores case, `InvokeHook` does not: every call would fail.
     #[error(
         "the server knows this plugin as `{found}`, configured is `{configured}`; hooks are looked up with exact case, so correct the configured name"
     )]
+    #[non_exhaustive]
     NameMismatch {
         /// The configured name.
         configured: String,
@@ -157,32 +161,37 @@ pub enum Cause {
     UnregisteredHook(String),
     /// The request cannot be said on the wire.
     #[error("the request cannot be encoded: {0}")]
-    InvalidRequest(#[source] EncodeError),
+    InvalidRequest(EncodeError),
     /// The request is larger than a frame may be.
     #[error(
         "the request is {size} bytes, the limit is {limit}; send less or raise `max_frame_len` on both sides"
     )]
+    #[non_exhaustive]
     RequestTooLarge {
         /// The size of the encoded request, in bytes.
         size: usize,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// All places are taken.
-    #[error(
-        "{waiting} calls are waiting already; raise `queue_capacity` or `max_connections`, or send less"
-    )]
+    /// All places for calls are taken, and this call could or would not wait for one.
+    #[error("{}{}", taken(*places), no_wait(*waiting, .queue_capacity))]
+    #[non_exhaustive]
     Overloaded {
+        /// How many calls may be under way: `max_connections * max_in_flight`.
+        places: usize,
         /// How many calls waited for a place when this one was refused.
         waiting: usize,
+        /// How many may wait, as configured; `None` if this call chose
+        /// [`Overload::Refuse`](crate::Overload::Refuse).
+        queue_capacity: Option<usize>,
     },
     /// No connection could be made.
-    #[error("cannot connect ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
+    #[error("cannot connect ({} failed): {error}; {}", in_a_row(*attempts), next("attempt", .retry_after))]
+    #[non_exhaustive]
     Unavailable {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
         /// The last attempt's error.
-        #[source]
         error: Arc<io::Error>,
         /// How long until the next attempt, at the time of the answer; `None` while
         /// one is under way.
@@ -190,6 +199,7 @@ pub enum Cause {
     },
     /// There are connections, but the plugin does not answer: the call was not sent.
     #[error("the plugin does not answer (missing replies in a row: {missing}); {}", next("trial", .retry_after))]
+    #[non_exhaustive]
     Unresponsive {
         /// Replies that did not come, since the last one that came in time.
         missing: u32,
@@ -199,44 +209,49 @@ pub enum Cause {
     },
     /// Who listens there is refused by `peer_uids`, `peer_gids` or `trust_path`. No byte
     /// was sent to it. It is tried again in the background, as a plugin that is down.
-    #[error("the plugin's server is not trusted ({attempts} attempts in a row failed): {error}; {}", next("attempt", .retry_after))]
+    #[error("the plugin's server is not trusted ({} failed): {error}; {}", in_a_row(*attempts), next("attempt", .retry_after))]
+    #[non_exhaustive]
     Untrusted {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
         /// What was found and what was expected, of the last attempt.
-        #[source]
         error: Arc<io::Error>,
         /// As of [`Unavailable`](Self::Unavailable).
         retry_after: Option<Duration>,
     },
     /// The connection ended while the call was on its way.
     #[error("the connection was lost: {0}")]
-    Disconnected(#[source] Arc<io::Error>),
+    Disconnected(Arc<io::Error>),
     /// The call's connection was lost; it was allowed to be sent again, but too many were
     /// in the last seconds. See `retry_budget` in the configuration.
     #[error("{0}; not sent again, the retry budget is spent")]
-    RetryBudgetSpent(#[source] Box<Cause>),
+    RetryBudgetSpent(Box<Cause>),
     /// The connection was closed because of another call's reply.
     #[error("the connection was closed because {0}")]
     ClosedAfterFault(&'static str),
     /// The deadline passed.
-    #[error("no reply within {timeout:?} ({stage})")]
+    #[error("no reply within {timeout:?} ({stage}{})", not_connected(.last_error))]
+    #[non_exhaustive]
     Timeout {
         /// The timeout of this call.
         timeout: Duration,
         /// Where the call was when its time ran out.
         stage: Stage,
+        /// Why there was no connection at that moment, if the call waited for one: the
+        /// error of the last attempt, or what ended the last connection.
+        last_error: Option<Arc<io::Error>>,
     },
     /// The handle was shut down.
     #[error("the handle was shut down")]
     Shutdown,
     /// The server broke the framing rules.
     #[error("the server broke the framing: {0}")]
-    Framing(#[source] Arc<io::Error>),
+    Framing(Arc<io::Error>),
     /// The reply belongs to another request, so the connection was closed.
     #[error(
         "the reply is not for this request ({field} differs); it was discarded and the connection closed"
     )]
+    #[non_exhaustive]
     Mismatch {
         /// The field that gave it away.
         field: &'static str,
@@ -250,6 +265,10 @@ pub enum Cause {
     /// The reply could not be understood, so the connection was closed.
     #[error("the reply could not be decoded: {0}")]
     Undecodable(String),
+    /// The reply was not to the liking of the type that was asked for, in the words of
+    /// its `Deserialize`, so the connection was closed.
+    #[error("the reply could not be decoded: the `Deserialize` of its type says: {0}")]
+    RefusedByType(TypeMessage),
     /// The reply holds neither a result nor an error, so the connection was closed.
     #[error(
         "the reply holds neither a result nor an error; the server may not have understood the request"
@@ -267,7 +286,6 @@ impl Cause {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::RetryBudgetSpent(cause) => cause.kind(),
-            Self::Config(_) => ErrorKind::Config,
             Self::NameMismatch { .. } => ErrorKind::NameMismatch,
             Self::NoHooks => ErrorKind::NoHooks,
             Self::UnregisteredHook(_) => ErrorKind::UnregisteredHook,
@@ -281,12 +299,57 @@ impl Cause {
             Self::Shutdown => ErrorKind::Shutdown,
             Self::Framing(_) => ErrorKind::Framing,
             Self::Mismatch { .. } | Self::Unproven => ErrorKind::Mismatch,
-            Self::Undecodable(_) => ErrorKind::Undecodable,
+            Self::Undecodable(_) | Self::RefusedByType(_) => ErrorKind::Undecodable,
             Self::EmptyReply => ErrorKind::EmptyReply,
             Self::Plugin(_) => ErrorKind::Plugin,
             Self::TaskGone => ErrorKind::TaskGone,
         }
     }
+}
+
+/// That there is no place left for a call.
+fn taken(places: usize) -> String {
+    match places {
+        1 => "the only place for a call is taken".to_owned(),
+        _ => format!("all {places} places for calls are taken"),
+    }
+}
+
+/// Why a call without a place does not wait for one, and what to do.
+fn no_wait(waiting: usize, queue_capacity: &Option<usize>) -> String {
+    match queue_capacity {
+        None => " and the call chose not to wait; raise `max_connections` or `max_in_flight`, \
+                 send less, or let calls wait"
+            .to_owned(),
+        Some(0) => " and `queue_capacity` is 0, so no call may wait; raise it, \
+                    `max_connections` or `max_in_flight`, or send less"
+            .to_owned(),
+        Some(_) => {
+            let calls = counted(waiting, "call waits", "calls wait");
+            format!(
+                ", and {calls} already; raise `queue_capacity`, `max_connections` or \
+                 `max_in_flight`, or send less"
+            )
+        }
+    }
+}
+
+/// How often it was tried, in words that go before "failed".
+fn in_a_row(attempts: u32) -> String {
+    match attempts {
+        1 => "1 attempt".to_owned(),
+        _ => format!("{attempts} attempts in a row"),
+    }
+}
+
+/// `1 call`, `2 calls`.
+fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
+/// What kept a call from being sent, if it is known.
+fn not_connected(last_error: &Option<Arc<io::Error>>) -> String {
+    last_error.as_ref().map_or_else(String::new, |error| format!("; not connected: {error}"))
 }
 
 /// When a plugin that is down is tried again, in words.
@@ -338,13 +401,28 @@ pub struct PluginError(Box<Inner>);
 struct Inner {
     plugin: Arc<str>,
     socket: Arc<Path>,
+    errand: Errand,
     sent: Sent,
     cause: Cause,
 }
 
+/// What the server was wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// To run a hook.
+    Hook,
+    /// To connect, or to be asked about its plugins: no hook is involved.
+    Question,
+}
+
 impl PluginError {
-    pub(crate) fn new(plugin: Arc<str>, socket: Arc<Path>, sent: Sent, cause: Cause) -> Self {
-        Self(Box::new(Inner { plugin, socket, sent, cause }))
+    pub(crate) fn new(
+        plugin: Arc<str>,
+        socket: Arc<Path>,
+        errand: Errand,
+        (sent, cause): (Sent, Cause),
+    ) -> Self {
+        Self(Box::new(Inner { plugin, socket, errand, sent, cause }))
     }
 
     /// The plugin that was called.
@@ -383,7 +461,8 @@ impl PluginError {
         }
     }
 
-    /// Whether the plugin can have seen the request.
+    /// Whether the server can have seen the request. Of a failed question (connecting,
+    /// `plugin_config`, `plugin_configs`) it matters little: no hook runs for one.
     #[must_use]
     pub fn was_sent(&self) -> Sent {
         self.0.sent
@@ -422,13 +501,15 @@ impl PluginError {
 
 impl fmt::Display for PluginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { plugin, socket, sent, cause } = &*self.0;
+        let Inner { plugin, socket, errand, sent, cause } = &*self.0;
         write!(f, "plugin `{plugin}` at {}: {cause}", socket.display())?;
-        match (sent, cause) {
+        match (errand, sent, cause) {
+            // There is no hook that anybody could wonder about.
+            (Errand::Question, ..) => Ok(()),
             // The reply is there: everybody knows that the request was sent.
-            (_, Cause::Plugin(_)) => Ok(()),
-            (Sent::No, _) => f.write_str(" [not sent: the hook did not run]"),
-            (Sent::Maybe, _) => f.write_str(" [sent: the hook may have run]"),
+            (Errand::Hook, _, Cause::Plugin(_)) => Ok(()),
+            (Errand::Hook, Sent::No, _) => f.write_str(" [not sent: the hook did not run]"),
+            (Errand::Hook, Sent::Maybe, _) => f.write_str(" [sent: the hook may have run]"),
         }
     }
 }
@@ -444,8 +525,6 @@ impl fmt::Debug for PluginError {
     }
 }
 
-impl std::error::Error for PluginError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.0.cause)
-    }
-}
+/// Without a source: [`cause`](PluginError::cause) has what is behind it, and `Display`
+/// says it already.
+impl std::error::Error for PluginError {}

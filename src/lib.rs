@@ -71,7 +71,7 @@ pub use manager::{ConnectError, ConnectionManager, OnConnectFailure, PluginRepor
 pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation};
 pub use options::{CallOptions, Overload};
 pub use stats::{ConnectionStats, PluginStats};
-pub use wire::EncodeError;
+pub use wire::{EncodeError, TypeMessage};
 
 /// Compiles the README's examples.
 #[cfg(doctest)]

@@ -46,7 +46,11 @@ pub(crate) struct Pool {
 /// Why a call got no place.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    Overloaded { waiting: usize },
+    /// `queue_capacity` is `None` if the call chose not to wait.
+    Overloaded {
+        waiting: usize,
+        queue_capacity: Option<usize>,
+    },
     Lost(Loss),
 }
 
@@ -83,10 +87,17 @@ impl Pool {
             Err(TryAcquireError::Closed) => return Err(Refusal::Lost(Loss::Shutdown)),
             Err(TryAcquireError::NoPermits) => {}
         }
+        if !may_wait {
+            // It is never counted: it takes nobody's room in the line.
+            let waiting = self.shared.waiting.load(Relaxed);
+            return Err(Refusal::Overloaded { waiting, queue_capacity: None });
+        }
         let waiting = self.shared.waiting.fetch_add(1, Relaxed);
         let _left = Leave(&self.shared);
-        if !may_wait || waiting >= self.queue_capacity {
-            return Err(Refusal::Overloaded { waiting });
+        if waiting >= self.queue_capacity {
+            // Others that are being refused are counted for a moment too.
+            let (waiting, queue_capacity) = (self.queue_capacity, Some(self.queue_capacity));
+            return Err(Refusal::Overloaded { waiting, queue_capacity });
         }
         match timeout_at(deadline, self.shared.places.acquire()).await {
             Ok(Ok(place)) => {
@@ -94,7 +105,7 @@ impl Pool {
                 Ok(())
             }
             Ok(Err(_)) => Err(Refusal::Lost(Loss::Shutdown)),
-            Err(_) => Err(Refusal::Lost(Loss::Expired(Stage::Admission))),
+            Err(_) => Err(Refusal::Lost(Loss::Expired(Stage::Admission, None))),
         }
     }
 

@@ -441,6 +441,7 @@ async fn h18_a_full_backlog_is_waited_out_within_the_deadline() {
     let error = call_soon(&handle, "impatient").await.unwrap_err();
     let Cause::Timeout { stage: Stage::Queued, .. } = error.cause() else { panic!("{error}") };
     assert_eq!(error.was_sent(), Sent::No);
+    assert!(error.to_string().contains("its backlog of connections is full"), "{error}");
     backlog.drain(&mut server).await;
     for (i, call) in calls.into_iter().enumerate() {
         assert_eq!(call.await.unwrap().unwrap(), i.to_string());

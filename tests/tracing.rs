@@ -71,6 +71,25 @@ fn plugin() -> Handlers {
         .on::<IdentityResolve>(|_payload, _context| async move { Ok(PluginResult::allow()) })
 }
 
+/// A hook whose result is never good enough.
+enum Picky {}
+
+impl hookwire::Hook for Picky {
+    const NAME: &'static str = "tool_pre_invoke";
+    type Payload = ToolPreInvokePayload;
+    type Result = Refused;
+}
+
+#[derive(Debug)]
+struct Refused;
+
+impl<'de> serde::Deserialize<'de> for Refused {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Err(serde::de::Error::custom(format_args!("cannot take {value}")))
+    }
+}
+
 async fn connected(socket: &std::path::Path) -> (PluginServer, PluginHandle) {
     let server = PluginServer::builder().plugin("Guard", plugin()).bind(socket).await.unwrap();
     let config = PluginConfig::builder("Guard").socket(socket).build().unwrap();
@@ -129,6 +148,11 @@ fn no_payload_no_context_and_no_secret_is_ever_traced() {
         let error = guard.invoke_hook::<Wrong>(&payload, &mut context).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Undecodable);
         debug += &format!("{error:?} {error}\n");
+        // One whose own words quote what it refuses.
+        let error = guard.invoke_hook::<Picky>(&payload, &mut context).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Undecodable);
+        assert!(error.to_string().contains(SECRET), "its words are its own: {error}");
+        debug += &format!("{error:?}\n");
         server.kill().await;
         let payload = ToolPreInvokePayload::new("allow").with_arg("password", SECRET);
         let error = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap_err();

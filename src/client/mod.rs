@@ -22,7 +22,7 @@ use crate::connection::message::{
 };
 use crate::connection::shared::Shared;
 use crate::connection::transport::{Connector, UnixConnector};
-use crate::error::{Cause, PluginError, Sent};
+use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::model::{Object, PluginContext, PluginResult};
 use crate::options::{CallOptions, Overload};
 use crate::pool::{Pool, Refusal};
@@ -140,8 +140,8 @@ impl Client {
                 Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
                 Ok(result)
             }
-            Err((sent, cause)) => {
-                let error = self.error(sent, cause);
+            Err(failure) => {
+                let error = self.error(Errand::Hook, failure);
                 self.counters.count_failure(error.kind());
                 Err(error)
             }
@@ -172,15 +172,13 @@ impl Client {
             Ok(frame) => self.exchange(frame, options, read).await,
             Err(cause) => Err((Sent::No, cause)),
         };
-        answer.map_err(|(sent, cause)| self.error(sent, cause))
+        answer.map_err(|failure| self.error(Errand::Question, failure))
     }
 
     /// Waits until there is a connection.
     pub(crate) async fn connect(&self) -> Result<(), PluginError> {
-        match self.call(Frame::new(), CallOptions::new()).await {
-            Ok(_) => Ok(()),
-            Err((sent, cause)) => Err(self.error(sent, cause)),
-        }
+        let outcome = self.call(Frame::new(), CallOptions::new()).await;
+        outcome.map(|_| ()).map_err(|failure| self.error(Errand::Question, failure))
     }
 
     /// Asks the connections to end at `deadline`, or as soon as nothing is under way.
@@ -198,14 +196,14 @@ impl Client {
     /// Counts and refuses a call that is not even tried.
     pub(crate) fn refuse(&self, cause: Cause) -> PluginError {
         Counters::add(&self.counters.calls);
-        let error = self.error(Sent::No, cause);
+        let error = self.error(Errand::Hook, (Sent::No, cause));
         self.counters.count_failure(error.kind());
         error
     }
 
-    pub(crate) fn error(&self, sent: Sent, cause: Cause) -> PluginError {
+    pub(crate) fn error(&self, errand: Errand, failure: (Sent, Cause)) -> PluginError {
         let Shared { plugin, socket, .. } = &*self.shared;
-        PluginError::new(Arc::clone(plugin), Arc::clone(socket), sent, cause)
+        PluginError::new(Arc::clone(plugin), Arc::clone(socket), errand, failure)
     }
 
     fn encode<P: Serialize + ?Sized>(
@@ -258,6 +256,9 @@ impl Client {
                     }
                     ReplyFault::Unproven => (Suspicion::Unproven, Cause::Unproven),
                     ReplyFault::Empty => (Suspicion::Empty, Cause::EmptyReply),
+                    ReplyFault::Undecodable(DecodeError::Custom(message)) => {
+                        (Suspicion::Undecodable, Cause::RefusedByType(message))
+                    }
                     ReplyFault::Undecodable(error) => {
                         (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))
                     }
@@ -302,8 +303,10 @@ impl Client {
                 Err(failure) => failure,
             };
             let (loss, sent, moved) = match failure {
-                Attempt::Refused(Refusal::Overloaded { waiting }) => {
-                    return Err((sent_before, Cause::Overloaded { waiting }));
+                Attempt::Refused(Refusal::Overloaded { waiting, queue_capacity }) => {
+                    let places = self.shared.capacity();
+                    let cause = Cause::Overloaded { places, waiting, queue_capacity };
+                    return Err((sent_before, cause));
                 }
                 Attempt::Refused(Refusal::Lost(loss)) => (loss, Sent::No, None),
                 Attempt::Failed(failure) => {

@@ -65,10 +65,11 @@ macro_rules! words {
 words! {
     /// How the gateway runs a plugin, and what the plugin may do.
     ///
-    /// hookwire carries it for the gateway and does not act on it. The older words
-    /// `enforce`, `enforce_ignore_error` and `permissive` are read as
+    /// hookwire carries it for the gateway and does not act on it. In an entry that is
+    /// read as a [`PluginConfig`](crate::PluginConfig), the older words `enforce`,
+    /// `enforce_ignore_error` and `permissive` stand for
     /// [`Sequential`](Self::Sequential), the same with [`OnError::Ignore`], and
-    /// [`Transform`](Self::Transform).
+    /// [`Transform`](Self::Transform). By itself the type reads its present words only.
     ///
     /// ```
     /// assert_eq!(hookwire::config::PluginMode::FireAndForget.as_str(), "fire_and_forget");

@@ -93,7 +93,8 @@ impl Drop for Place {
 pub(crate) enum Loss {
     /// Not a failure: choose another connection.
     Moved,
-    Expired(Stage),
+    /// The caller's time is over. It has the error only where it waited for a connection.
+    Expired(Stage, Option<Arc<io::Error>>),
     Unavailable {
         attempts: u32,
         error: Arc<io::Error>,
@@ -121,7 +122,7 @@ impl Loss {
     /// The cause as the caller is told it.
     pub(crate) fn into_cause(self, timeout: Duration) -> Cause {
         match self {
-            Self::Expired(stage) => Cause::Timeout { timeout, stage },
+            Self::Expired(stage, last_error) => Cause::Timeout { timeout, stage, last_error },
             Self::Unavailable { attempts, error, retry_after } if is_refusal(&error) => {
                 Cause::Untrusted { attempts, error, retry_after }
             }

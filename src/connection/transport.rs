@@ -43,11 +43,20 @@ impl Connector for UnixConnector {
         let Self { path, trust } = self.clone();
         Box::pin(async move {
             trust.check_path(&path)?;
-            let stream = UnixStream::connect(&path).await?;
+            let stream = UnixStream::connect(&path).await.map_err(explained)?;
             trust.check_peer(&stream)?;
             Ok(stream)
         })
     }
+}
+
+/// "Resource temporarily unavailable" tells nobody what to do.
+fn explained(error: io::Error) -> io::Error {
+    if !is_busy(&error) {
+        return error;
+    }
+    let reason = format!("the server is busy, its backlog of connections is full ({error})");
+    io::Error::new(io::ErrorKind::WouldBlock, reason)
 }
 
 /// A full backlog is told by EAGAIN, with no readiness to wait for: the server

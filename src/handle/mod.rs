@@ -86,13 +86,22 @@ impl PluginHandle {
     /// Connects, asks the server about the plugin, and merges what it says into
     /// the configuration: the server fills what the local entry leaves open.
     ///
-    /// A server that does not know the plugin, or does not answer the question,
-    /// is only warned of: hooks may work all the same. With `verify` off nothing
-    /// is asked.
+    /// A server that does not know the plugin, or does not answer the question, is
+    /// only warned of in the log if the local entry names hooks: they may work all the
+    /// same. If it names none, both are errors (unless the builder
+    /// [allows that](PluginHandleBuilder::allow_no_hooks)), for there is nothing to
+    /// call. With `verify` off nothing is asked.
+    ///
+    /// Connecting and asking have the plugin's `timeout` each, so it may take twice
+    /// as long.
     ///
     /// # Errors
-    /// The plugin cannot be reached; the server spells its name differently,
-    /// which would fail every call; or neither side names a hook.
+    /// - The plugin cannot be reached: it may be later.
+    /// - The server spells its name differently, which would fail every call, or
+    ///   neither side names a hook. That is final for this handle: where others have
+    ///   it already, as in a [`ConnectionManager`](crate::ConnectionManager), every
+    ///   call is refused with the same error until a new handle is made.
+    /// - The server did not answer, and there are no local hooks.
     ///
     /// # Cancel safety
     /// A dropped connect leaves nothing behind.

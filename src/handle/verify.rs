@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::PluginHandle;
 use crate::config::PluginConfig;
-use crate::error::{Cause, PluginError, Sent};
+use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::model::Object;
 
 impl PluginHandle {
@@ -33,7 +33,7 @@ impl PluginHandle {
         let refused = outcome.as_ref().err().cloned();
         let _ = self.inner.checked.set(outcome);
         match refused {
-            Some(cause) => Err(self.inner.client.error(Sent::No, cause)),
+            Some(cause) => Err(self.inner.client.error(Errand::Question, (Sent::No, cause))),
             None => Ok(()),
         }
     }

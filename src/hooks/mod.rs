@@ -70,14 +70,26 @@ pub use tool::{ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke, ToolPreInvo
 
 /// A hook: its name on the wire and its types. See the [module](self) for an example.
 ///
-/// Never made into a value; an uninhabited enum is enough.
+/// Never made into a value; an uninhabited enum is enough. Its types can be moved and
+/// shared between threads, so that a gateway generic over its hooks can spawn the calls:
+///
+/// ```
+/// use hookwire::{Hook, PluginContext, PluginHandle};
+///
+/// fn call<H: Hook + 'static>(guard: PluginHandle, payload: H::Payload) {
+///     tokio::spawn(async move {
+///         let mut context = PluginContext::new("request-1");
+///         guard.invoke_hook::<H>(&payload, &mut context).await.is_ok_and(|r| r.is_allowed())
+///     });
+/// }
+/// ```
 pub trait Hook {
     /// The hook type on the wire, such as `tool_pre_invoke`. Not empty.
     const NAME: &'static str;
     /// What goes to the plugin; it serialises to a JSON object.
-    type Payload: Serialize;
+    type Payload: Serialize + Send + Sync;
     /// What a plugin may answer in [`modified_payload`](crate::PluginResult::modified_payload).
-    type Result: DeserializeOwned;
+    type Result: DeserializeOwned + Send + Sync;
 }
 
 /// Declares a built-in hook: its marker type, name, payload and result.

@@ -12,9 +12,10 @@ use super::{
 
 /// The hook types that may be called, by name.
 ///
-/// A call of a hook that is not in the registry is refused before anything is
-/// sent: a misspelt hook would otherwise look like a plugin without an opinion.
-/// Names are compared exactly.
+/// A call by name ([`invoke_hook_json`](crate::PluginHandle::invoke_hook_json)) of a
+/// hook that is not in the registry is refused before anything is sent: a misspelt
+/// hook would otherwise look like a plugin without an opinion. Names are compared
+/// exactly. A typed call is not looked up: its type cannot be misspelt.
 ///
 /// ```
 /// use hookwire::HookRegistry;

@@ -182,6 +182,7 @@ setters!(GlobalContext {
 /// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum User {
     /// A name or an id.
     Name(String),

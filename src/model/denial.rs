@@ -132,6 +132,7 @@ impl<'de> Deserialize<'de> for DenialMetadata {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum DenialMetric {
     /// Yes or no.
     Boolean(bool),

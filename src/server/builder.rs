@@ -134,6 +134,10 @@ impl PluginServerBuilder {
     /// - Whatever the system says, for example that the directory does not exist;
     ///   every error names the path.
     ///
+    /// # Cancel safety
+    /// Dropped, it serves nothing and leaves no socket file of its own; one that nobody
+    /// listened on may be gone.
+    ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn bind(self, path: impl AsRef<Path>) -> io::Result<PluginServer> {

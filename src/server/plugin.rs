@@ -98,7 +98,8 @@ impl<'a> HookCall<'a> {
     /// Reads the payload. An absent one reads as an object without keys.
     ///
     /// # Errors
-    /// If the payload does not fit `T`; the error names the place, not the value.
+    /// If the payload does not fit `T`. The error says what was found and expected, not
+    /// where and not the value; only the words of `T`'s own `Deserialize` may quote it.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, HandlerError> {
         self.request.read_payload().map_err(|error| {
             let hook = self.hook_type();

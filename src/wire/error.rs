@@ -1,12 +1,46 @@
 //! Why something cannot be said on the wire, or cannot be understood from it.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use serde::de::{Expected, Unexpected};
 
+use crate::model::Redacted;
+
+/// What a type's own `Serialize` or `Deserialize` said when it gave up.
+///
+/// The words are the type's, so they may quote the value. `Display` passes them on;
+/// `Debug` shows their size only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TypeMessage(String);
+
+impl TypeMessage {
+    fn new(message: impl Display) -> Self {
+        Self(message.to_string())
+    }
+
+    /// The type's words.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Display for TypeMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TypeMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Redacted(&self.0).fmt(f)
+    }
+}
+
 /// Why a payload or a context cannot be said on the wire.
 ///
-/// It is found before anything is sent, and never quotes the value.
+/// It is found before anything is sent, and does not quote the value; the one exception
+/// is the `Display` of [`Custom`](Self::Custom), where the payload's own type speaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
@@ -14,6 +48,7 @@ pub enum EncodeError {
     #[error(
         "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 47 lists, which cost two)"
     )]
+    #[non_exhaustive]
     TooDeep {
         /// How many objects and lists are around the one that was refused,
         /// the top-level field of the payload or context included.
@@ -50,8 +85,8 @@ pub enum EncodeError {
     #[error("the message is beyond four gigabytes")]
     TooLarge,
     /// The type's own `Serialize` gave up.
-    #[error("{0}")]
-    Custom(String),
+    #[error("the `Serialize` of its type says: {0}")]
+    Custom(TypeMessage),
 }
 
 /// An [`EncodeError`] on its way out of the encoder. Boxed, so that the results
@@ -82,7 +117,7 @@ impl std::error::Error for Refused {}
 
 impl serde::ser::Error for Refused {
     fn custom<T: Display>(message: T) -> Self {
-        EncodeError::Custom(message.to_string()).into()
+        EncodeError::Custom(TypeMessage::new(message)).into()
     }
 }
 
@@ -107,12 +142,16 @@ pub(crate) enum DecodeError {
     /// Valid protobuf that does not fit the type that was asked for.
     #[error("{0}")]
     Shape(String),
+    /// The type's own `Deserialize` gave up.
+    #[error("the `Deserialize` of its type says: {0}")]
+    Custom(TypeMessage),
 }
 
-/// serde's own messages quote the value; ours must not, because errors are logged.
+/// serde's own messages quote the value, or a key of it; ours must not, because errors
+/// are logged. What a type says by itself is kept apart, for it may do so too.
 impl serde::de::Error for DecodeError {
     fn custom<T: Display>(message: T) -> Self {
-        Self::Shape(message.to_string())
+        Self::Custom(TypeMessage::new(message))
     }
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         Self::Shape(format!("found {}, expected {expected}", kind(&found)))
@@ -122,6 +161,18 @@ impl serde::de::Error for DecodeError {
     }
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
         Self::Shape(format!("found an unknown variant, expected one of {expected:?}"))
+    }
+    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::Shape(format!("found an unknown field, expected one of {expected:?}"))
+    }
+    fn invalid_length(found: usize, expected: &dyn Expected) -> Self {
+        Self::Shape(format!("found {found} items, expected {expected}"))
+    }
+    fn missing_field(field: &'static str) -> Self {
+        Self::Shape(format!("the field `{field}` is missing"))
+    }
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::Shape(format!("the field `{field}` is there twice"))
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) mod writer;
 pub(crate) use writer::FRAME_HEADER;
 
 pub(crate) use error::DecodeError;
-pub use error::EncodeError;
+pub use error::{EncodeError, TypeMessage};
 use weight::Part;
 
 /// The generated messages.

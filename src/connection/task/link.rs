@@ -32,6 +32,7 @@ impl<C: Connector> Task<C> {
                 self.link = Link::Open(Socket::new(transport, self.sockets, max_frame_len));
                 self.idle_since = Instant::now();
                 self.shrunk = true;
+                self.last_error = None;
                 self.event(Event::Connected);
                 // While this one was being opened the others could not be: now
                 // what waits here may spread over them.
@@ -45,7 +46,7 @@ impl<C: Connector> Task<C> {
 
     pub(super) fn connect_failed(&mut self, error: io::Error) {
         let busy = is_busy(&error);
-        self.last_error = Arc::new(error);
+        self.last_error = Some(Arc::new(error));
         self.link = Link::Down;
         self.drop_abandoned();
         self.event(Event::ConnectFailed { busy });
@@ -195,9 +196,10 @@ impl<C: Connector> Task<C> {
             responder.fail(loss.clone());
         });
         if let Loss::Disconnected(error) | Loss::Framing(error) = loss {
-            self.last_error = Arc::clone(error);
+            self.last_error = Some(Arc::clone(error));
         } else {
-            self.last_error = Arc::new(io::Error::other("the last connection was given up"));
+            let reason = "the last connection was given up";
+            self.last_error = Some(Arc::new(io::Error::other(reason)));
         }
         self.set_stalled(false);
         (self.missed, self.probing) = (false, false);

@@ -58,7 +58,11 @@ pub(crate) struct Task<C: Connector> {
     pending: VecDeque<Request>,
     link: Link<C>,
     machine: Machine,
-    last_error: Arc<io::Error>,
+    /// Why there is no connection: the error of the last attempt, or the end of the last
+    /// socket. `None` while there is one.
+    last_error: Option<Arc<io::Error>>,
+    /// It was told at info that the connection failed; not yet that there is one again.
+    told_failure: bool,
     sockets: u64,
     /// No deadline of a pending or written request is earlier.
     deadlines_from: Option<Instant>,
@@ -102,7 +106,8 @@ impl<C: Connector> Task<C> {
             pending: VecDeque::new(),
             link: Link::Down,
             machine,
-            last_error: Arc::new(io::ErrorKind::NotConnected.into()),
+            last_error: None,
+            told_failure: false,
             sockets: 0,
             deadlines_from: None,
             retry_at: None,
@@ -160,8 +165,9 @@ impl<C: Connector> Task<C> {
     }
 
     /// One line for each change that a person wants to know of; the to and fro
-    /// of the retries in between is for debugging.
-    fn tell_state(&self, (before, was_failing): (ConnectionState, bool)) {
+    /// of the retries in between is for debugging, whether they count as failures or
+    /// not: a full backlog may last, and so may one call after the other that meets it.
+    fn tell_state(&mut self, (before, was_failing): (ConnectionState, bool)) {
         let (state, failing) = (self.machine.state(), self.machine.is_failing_fast());
         if (state, failing) == (before, was_failing) {
             return;
@@ -169,13 +175,26 @@ impl<C: Connector> Task<C> {
         self.gauge().set_state(state);
         self.gauge().set_failing(failing);
         self.shared.publish_state();
+        let failures = self.machine.failures();
+        let retrying = failing || failures > 1;
+        let told = match state {
+            ConnectionState::Connecting => false,
+            ConnectionState::Ready => std::mem::take(&mut self.told_failure) || !retrying,
+            ConnectionState::TransientFailure => {
+                !retrying && !std::mem::replace(&mut self.told_failure, true)
+            }
+            ConnectionState::Idle => !retrying && !self.told_failure,
+            ConnectionState::Shutdown => !retrying,
+        };
+        let failed = state == ConnectionState::TransientFailure;
+        let error = self.last_error.as_ref().filter(|_| failed).map(tracing::field::display);
         let Shared { plugin, socket, .. } = &*self.shared;
         let (socket, connection) = (socket.display(), self.index);
-        let failures = self.machine.failures();
-        if state == ConnectionState::Connecting || failing || failures > 1 {
-            tracing::debug!(%plugin, %socket, connection, failures, from = before.as_str(), to = state.as_str(), "connection state");
+        let (from, to) = (before.as_str(), state.as_str());
+        if told {
+            tracing::info!(%plugin, %socket, connection, error, from, to, "connection state");
         } else {
-            tracing::info!(%plugin, %socket, connection, from = before.as_str(), to = state.as_str(), "connection state");
+            tracing::debug!(%plugin, %socket, connection, failures, error, from, to, "connection state");
         }
     }
 

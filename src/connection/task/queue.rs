@@ -1,6 +1,7 @@
 //! The requests that are not on a socket yet.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -97,7 +98,7 @@ impl<C: Connector> Task<C> {
     pub(super) fn tell_unreachable(&self, delay: Duration, broken: bool) {
         if !self.another(Gauge::is_ready) {
             let attempts = self.machine.failures();
-            self.shared.circuit.unreachable(attempts, &self.last_error, delay, broken);
+            self.shared.circuit.unreachable(attempts, &self.why_down(), delay, broken);
         }
     }
 
@@ -116,9 +117,14 @@ impl<C: Connector> Task<C> {
         if self.another(|gauge| gauge.is_ready()) {
             self.hand_back(0, Freedom::Stay);
         }
-        let (attempts, error) = (self.machine.failures(), Arc::clone(&self.last_error));
+        let (attempts, error) = (self.machine.failures(), self.why_down());
         let retry_after = self.retry_at.map(|at| at.saturating_duration_since(Instant::now()));
         self.fail_pending(&Loss::Unavailable { attempts, error, retry_after });
+    }
+
+    fn why_down(&self) -> Arc<io::Error> {
+        let unknown = || Arc::new(io::ErrorKind::NotConnected.into());
+        self.last_error.clone().unwrap_or_else(unknown)
     }
 
     /// Whether any of the plugin's other connections is like this.
@@ -145,10 +151,12 @@ impl<C: Connector> Task<C> {
     /// Answers the callers whose time is over.
     pub(super) fn expire(&mut self, now: Instant) {
         let mut waiting = VecDeque::with_capacity(self.pending.len());
+        let is_open = matches!(self.link, Link::Open(_));
+        let last_error = self.last_error.as_ref().filter(|_| !is_open);
         for request in self.pending.drain(..) {
             if request.deadline <= now {
                 self.shared.release(self.index, 1);
-                request.responder.fail(Loss::Expired(Stage::Queued));
+                request.responder.fail(Loss::Expired(Stage::Queued, last_error.cloned()));
             } else {
                 waiting.push_back(request);
             }
@@ -158,7 +166,7 @@ impl<C: Connector> Task<C> {
         self.miss_head(now);
         if let Link::Open(socket) = &mut self.link {
             socket.in_flight.expire(now).for_each(|responder| {
-                responder.fail(Loss::Expired(Stage::InFlight));
+                responder.fail(Loss::Expired(Stage::InFlight, None));
             });
             let written = socket.in_flight.earliest_deadline();
             earliest = [earliest, written].into_iter().flatten().min();

@@ -1,0 +1,100 @@
+//! How much a plugin in trouble writes into its gateway's log.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::advance;
+
+use super::pipe::{Door, answer, call, call_with, config, failure, pair, settle};
+use crate::options::CallOptions;
+
+const SHORT: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// What this thread traces goes into the log while the guard lives.
+    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn lines(&self, level: &str) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains(level)).map(str::to_owned).collect()
+    }
+}
+
+/// A full backlog is no failure that counts, so each attempt that met one passed for
+/// the first and was a line at info.
+#[tokio::test(start_paused = true)]
+async fn a_busy_server_is_one_line_at_info_however_often_it_is_tried() {
+    let (log, _logging) = Log::start();
+    let (client, mut server) = pair(&config(|c| c), 4096);
+    server.set(Door::Busy);
+    // Calls that wait for one attempt after the other, and calls that leave in between.
+    for _ in 0..10 {
+        failure(call_with(&client, "short", 0, CallOptions::new().timeout(SHORT))).await;
+        advance(SHORT).await;
+        settle().await;
+    }
+    let patient = call(&client, "patient");
+    while server.attempts() < 20 {
+        advance(SHORT).await;
+        settle().await;
+    }
+    let info = log.lines(" INFO ");
+    assert_eq!(info.len(), 1, "{info:#?}");
+    assert!(info[0].contains("to=\"transient_failure\""), "{info:#?}");
+    let debug = log.lines("DEBUG ");
+    let failed = debug.iter().filter(|line| line.contains("error=operation would block"));
+    assert!(failed.count() + 1 >= 19, "every attempt says how it failed: {debug:#?}");
+
+    server.set(Door::Open);
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "patient");
+    peer.reply("patient").await;
+    assert_eq!(answer(patient).await, "patient");
+    let info = log.lines(" INFO ");
+    assert_eq!(info.len(), 2, "{info:#?}");
+    assert!(info[1].contains("to=\"ready\""), "{info:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_is_reached_at_the_third_attempt_is_told_to_be_there_again() {
+    let (log, _logging) = Log::start();
+    let (client, mut server) = pair(&config(|c| c.reconnect_attempts(5)), 4096);
+    server.set(Door::Refused);
+    let patient = call(&client, "patient");
+    while server.attempts() < 3 {
+        advance(SHORT).await;
+        settle().await;
+    }
+    server.set(Door::Open);
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "patient");
+    peer.reply("patient").await;
+    assert_eq!(answer(patient).await, "patient");
+    let info = log.lines(" INFO ");
+    assert_eq!(info.len(), 2, "{info:#?}");
+    assert!(info[0].contains("error=connection refused"), "{info:#?}");
+    assert!(info[1].contains("to=\"ready\""), "{info:#?}");
+}
