@@ -17,8 +17,8 @@ use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::model::Object;
 use hookwire::server::{Handlers, PluginServer};
 use hookwire::{
-    ConnectionManager, HookRegistry, OnConnectFailure, PluginConfig, PluginContext, PluginResult,
-    PluginViolation,
+    ConnectionManager, GlobalContext, HookRegistry, OnConnectFailure, PluginConfig, PluginContext,
+    PluginResult, PluginViolation,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,8 +40,15 @@ async fn main() -> Result<(), Error> {
     let configs = configs.into_iter().collect::<Result<Vec<_>, _>>()?;
     // A guard that is down must not stop the gateway from starting: its calls fail.
     let failure = OnConnectFailure::KeepRetrying;
-    let (manager, _reports) =
+    let (manager, reports) =
         ConnectionManager::connect(configs, HookRegistry::builtin(), failure).await?;
+    for report in reports {
+        match report.outcome {
+            Err(error) if report.pending => eprintln!("not ready yet: {error}"),
+            Err(error) => eprintln!("cannot be used: {error}"),
+            Ok(()) => {}
+        }
+    }
 
     let requests = std::env::args().skip_while(|arg| arg != "--requests").nth(1);
     let address = if requests.is_some() { "127.0.0.1:0" } else { "127.0.0.1:8080" };
@@ -72,24 +79,33 @@ async fn call_tool(
     let id = REQUESTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 
     let mut payload = ToolPreInvokePayload::new(tool).with_args(args);
-    let mut context = PluginContext::new(format!("request-{id}"));
+    let mut shared = GlobalContext::new(format!("request-{id}"));
     for name in CHAIN {
-        let Some(plugin) = plugins.get(name) else { continue };
+        // A check that could not be made is not a check that was passed.
+        let Some(plugin) = plugins.get(name) else { return unchecked(name, "removed") };
+        // Each plugin has a context of its own: no other sees its state. (A gateway with
+        // more hooks in one request keeps it for the plugin's next one.)
+        let mut context = PluginContext::from(shared);
         match plugin.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await {
             Ok(result) if !result.continue_processing => {
                 let code = result.violation.map(|violation| violation.code);
                 return (StatusCode::FORBIDDEN, Json(json!({"denied_by": name, "code": code})));
             }
             Ok(result) => payload = result.modified_payload.unwrap_or(payload),
-            // A check that could not be made is not a check that was passed.
             Err(error) => {
                 eprintln!("{error}");
-                let status = StatusCode::SERVICE_UNAVAILABLE;
-                return (status, Json(json!({"failed": name, "kind": error.kind().as_str()})));
+                return unchecked(name, error.kind().as_str());
             }
         }
+        // What the plugin put there for those behind it goes on.
+        shared = context.global_context;
     }
     (StatusCode::OK, Json(json!({"tool": payload.name, "args": payload.args})))
+}
+
+/// The answer where a plugin could not be asked: silence is never "allow".
+fn unchecked(plugin: &str, why: &str) -> (StatusCode, Json<Value>) {
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"failed": plugin, "kind": why})))
 }
 
 /// Two plugins, as they would run in a process of their own.

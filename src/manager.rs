@@ -6,11 +6,12 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::join_all;
-use tokio::time::timeout;
+use futures::future::{BoxFuture, Either, join_all, select};
+use tokio::time::{sleep, timeout};
 
 use crate::config::PluginConfig;
-use crate::error::PluginError;
+use crate::connection::ConnectionState;
+use crate::error::{PluginError, Stage};
 use crate::handle::PluginHandle;
 use crate::hooks::HookRegistry;
 
@@ -22,25 +23,65 @@ use crate::hooks::HookRegistry;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnConnectFailure {
-    /// Give up the whole manager: all plugins or none.
+    /// Give up the whole manager: all plugins or none. Each plugin has its `timeout`
+    /// for connecting and once more for answering, and the slowest is waited for.
     #[default]
     FailAll,
     /// Take the plugin in all the same. It is tried again in the background and
-    /// checked once it is there; until then its calls fail at once.
+    /// checked once it is there; while it cannot be reached its calls fail at once.
+    ///
+    /// A plugin that is not checked within its `connect_timeout` (default 5 s) is
+    /// waited for no longer: who chose that time for one attempt counts what takes
+    /// longer as not there. So the start takes no longer than the largest of them. The
+    /// check that was begun goes on; calls are let through meanwhile, each with its own
+    /// deadline, and what the server has to add to the configuration is missing.
     KeepRetrying,
 }
 
 /// How one plugin fared.
+///
+/// ```no_run
+/// use hookwire::PluginReport;
+///
+/// fn tell(report: &PluginReport) {
+///     match &report.outcome {
+///         Ok(()) => println!("{} is ready", report.plugin),
+///         Err(error) if report.pending => println!("not yet: {error}"),
+///         Err(error) => println!("of no use as it is configured: {error}"),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PluginReport {
     /// The plugin's name.
     pub plugin: String,
-    /// Whether it is connected and checked, or why not.
+    /// Whether it is connected and checked, or why not. A plugin that is not checked
+    /// yet, and waited for no longer, has a [`Timeout`](crate::ErrorKind::Timeout) here.
     pub outcome: Result<(), PluginError>,
+    /// Whether the check goes on in the background. Never with
+    /// [`OnConnectFailure::FailAll`], nor for a plugin whose server has said that it
+    /// cannot be used as it is configured.
+    pub pending: bool,
 }
 
 /// Why a manager was not made, or a plugin not taken in.
+///
+/// ```no_run
+/// use hookwire::{ConnectError, ConnectionManager, PluginConfig};
+///
+/// async fn add(plugins: &ConnectionManager, config: PluginConfig) {
+///     match plugins.add(config).await {
+///         Ok(plugin) => println!("{} is ready", plugin.name()),
+///         Err(ConnectError::Failed(reports)) => {
+///             for error in reports.iter().filter_map(|report| report.outcome.as_ref().err()) {
+///                 println!("{error}");
+///             }
+///         }
+///         Err(error) => println!("{error}"),
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -65,8 +106,11 @@ fn failures(reports: &[PluginReport]) -> String {
 /// Many plugins by name. Cheap to clone, shared by all tasks of a gateway.
 ///
 /// ## Behavior
-/// - Plugins are connected side by side; a slow one holds up no other.
+/// - Plugins are connected side by side; a slow one holds up no other. How long
+///   [`connect`](Self::connect) waits for it is said at [`OnConnectFailure`].
 /// - `add`, `replace` and `remove` at run time leave all other plugins alone.
+/// - `add` and `replace` connect first and fail for a plugin that is down.
+///   [`insert`](Self::insert) and [`replace_with`](Self::replace_with) take any handle.
 /// - [`get`](Self::get) takes a short read lock and clones a handle; a call
 ///   through the handle takes none. Keep the handle where a lookup for each call
 ///   is too much.
@@ -109,23 +153,31 @@ impl ConnectionManager {
         let mut handles = Vec::new();
         for config in configs {
             let handle = manager.lazy(config);
-            manager.insert_new(handle.clone())?;
+            manager.insert(handle.clone())?;
             handles.push(handle);
         }
-        let checks = handles.iter().map(|handle| async {
-            PluginReport { plugin: handle.name().to_owned(), outcome: handle.check().await }
-        });
-        let reports = join_all(checks).await;
-        if on_failure == OnConnectFailure::FailAll
-            && reports.iter().any(|report| report.outcome.is_err())
-        {
-            return Err(ConnectError::Failed(reports));
+        if on_failure == OnConnectFailure::FailAll {
+            let reports = join_all(
+                handles.iter().map(|handle| async { report(handle, handle.check().await, false) }),
+            );
+            let reports = reports.await;
+            let failed = reports.iter().any(|report| report.outcome.is_err());
+            return if failed {
+                Err(ConnectError::Failed(reports))
+            } else {
+                Ok((manager, reports))
+            };
         }
-        for (handle, report) in handles.iter().zip(&reports) {
-            if report.outcome.is_err() {
-                check_when_ready(handle);
+        // No task before all are done with waiting: a dropped connect leaves none behind.
+        let checks = join_all(handles.iter().map(check_for_a_while)).await;
+        let reports = handles.iter().zip(checks).map(|(handle, (outcome, unfinished))| {
+            let pending = outcome.is_err() && !handle.is_refused();
+            if pending {
+                check_when_ready(handle, unfinished);
             }
-        }
+            report(handle, outcome, pending)
+        });
+        let reports = reports.collect();
         Ok((manager, reports))
     }
 
@@ -141,7 +193,8 @@ impl ConnectionManager {
         self.read().keys().cloned().collect()
     }
 
-    /// Connects to one more plugin and takes it in.
+    /// Connects to one more plugin and takes it in. For one that may be down, see
+    /// [`insert`](Self::insert).
     ///
     /// # Errors
     /// The name is taken, or the plugin cannot be connected to.
@@ -153,8 +206,40 @@ impl ConnectionManager {
             return Err(ConnectError::Duplicate(config.name().to_owned()));
         }
         let handle = self.connected(config).await?;
-        self.insert_new(handle.clone())?;
+        self.insert(handle.clone())?;
         Ok(handle)
+    }
+
+    /// Takes in a handle that was made elsewhere, as it is: nothing is connected to and
+    /// nothing is asked, so it need not be there. For what [`add`](Self::add) cannot make:
+    /// a plugin without hooks, with a registry of its own, or one that is down.
+    ///
+    /// A handle that was never checked keeps the configuration of its entry; name the
+    /// hooks there.
+    ///
+    /// ```
+    /// use hookwire::{ConnectError, ConnectionManager, PluginConfig, PluginHandle};
+    ///
+    /// # fn run(plugins: &ConnectionManager) -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = PluginConfig::builder("Audit")
+    ///     .socket("/run/plugins/audit.sock")
+    ///     .hook("tool_post_invoke")
+    ///     .build()?;
+    /// // The first call connects; if nobody is there, that call fails and no other.
+    /// plugins.insert(PluginHandle::connect_lazy(config))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn insert(&self, handle: PluginHandle) -> Result<(), ConnectError> {
+        let mut plugins = self.write();
+        if plugins.contains_key(handle.name()) {
+            return Err(ConnectError::Duplicate(handle.name().to_owned()));
+        }
+        plugins.insert(handle.name().to_owned(), handle);
+        Ok(())
     }
 
     /// Connects anew with another configuration and puts the new handle in place
@@ -167,17 +252,24 @@ impl ConnectionManager {
     /// # Cancel safety
     /// A dropped call leaves the manager as it was.
     pub async fn replace(&self, config: PluginConfig) -> Result<PluginHandle, ConnectError> {
-        let name = config.name().to_owned();
-        if !self.read().contains_key(&name) {
-            return Err(ConnectError::Unknown(name));
+        if !self.read().contains_key(config.name()) {
+            return Err(ConnectError::Unknown(config.name().to_owned()));
         }
         let handle = self.connected(config).await?;
-        match self.write().entry(name) {
-            std::collections::btree_map::Entry::Occupied(mut entry) => Ok(entry.insert(handle)),
-            // Removed while the new one was connecting: it stays removed.
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                Err(ConnectError::Unknown(entry.into_key()))
-            }
+        // Removed while the new one was connecting: it stays removed.
+        self.replace_with(handle)
+    }
+
+    /// Puts a handle that was made elsewhere in place of the plugin of the same name, as
+    /// [`insert`](Self::insert) takes one in, and returns the old one. There is no moment
+    /// at which the manager has neither.
+    ///
+    /// # Errors
+    /// No plugin has this name.
+    pub fn replace_with(&self, handle: PluginHandle) -> Result<PluginHandle, ConnectError> {
+        match self.write().get_mut(handle.name()) {
+            Some(place) => Ok(std::mem::replace(place, handle)),
+            None => Err(ConnectError::Unknown(handle.name().to_owned())),
         }
     }
 
@@ -204,20 +296,8 @@ impl ConnectionManager {
         let handle = self.lazy(config);
         match handle.check().await {
             Ok(()) => Ok(handle),
-            Err(error) => {
-                let plugin = handle.name().to_owned();
-                Err(ConnectError::Failed(vec![PluginReport { plugin, outcome: Err(error) }]))
-            }
+            Err(error) => Err(ConnectError::Failed(vec![report(&handle, Err(error), false)])),
         }
-    }
-
-    fn insert_new(&self, handle: PluginHandle) -> Result<(), ConnectError> {
-        let mut plugins = self.write();
-        if plugins.contains_key(handle.name()) {
-            return Err(ConnectError::Duplicate(handle.name().to_owned()));
-        }
-        plugins.insert(handle.name().to_owned(), handle);
-        Ok(())
     }
 
     // Nothing panics while the lock is held, and a map is whole at all times.
@@ -230,27 +310,65 @@ impl ConnectionManager {
     }
 }
 
+fn report(handle: &PluginHandle, outcome: Outcome, pending: bool) -> PluginReport {
+    PluginReport { plugin: handle.name().to_owned(), outcome, pending }
+}
+
+type Outcome = Result<(), PluginError>;
+
+/// A check that keeps the plugin open until it is done.
+type Check = BoxFuture<'static, Outcome>;
+
+fn check(handle: &PluginHandle) -> Check {
+    let handle = handle.clone();
+    Box::pin(async move { handle.check().await })
+}
+
+/// Checks a plugin, and gives what is not done after its `connect_timeout` back to go
+/// on: asking anew would leave a question behind, whose late answer closes its connection.
+async fn check_for_a_while(handle: &PluginHandle) -> (Outcome, Option<Check>) {
+    let while_long = handle.config().unix_socket().connect_timeout();
+    let enough = std::pin::pin!(sleep(while_long));
+    match select(check(handle), enough).await {
+        Either::Left((outcome, _)) => (outcome, None),
+        Either::Right(((), unfinished)) => {
+            let connected = handle.state() == ConnectionState::Ready;
+            let stage = if connected { Stage::InFlight } else { Stage::Queued };
+            (Err(handle.unchecked(while_long, stage)), Some(unfinished))
+        }
+    }
+}
+
 /// How often a plugin that was not there at the start is looked for, at least.
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// Makes up for the check of a plugin that was not there at the start, as soon as
 /// it is. Ends with the plugin; holds the handle only while it checks.
-fn check_when_ready(handle: &PluginHandle) {
+fn check_when_ready(handle: &PluginHandle, unfinished: Option<Check>) {
     let mut states = handle.watch_state();
     let weak = handle.downgrade();
+    let mut next = unfinished;
     tokio::spawn(async move {
-        // A change of state says when to look again, and so does time: a plugin
-        // whose answer was late has no change to show.
-        while !matches!(timeout(RECHECK, states.next()).await, Ok(None)) {
-            let Some(handle) = weak.upgrade() else { return };
-            match handle.check().await {
-                Ok(()) => return,
-                Err(error) if handle.is_refused() => {
-                    tracing::error!(plugin = handle.name(), %error, "the plugin is there, but cannot be used");
-                    return;
+        loop {
+            if let Some(check) = next.take() {
+                let outcome = check.await;
+                let Some(handle) = weak.upgrade() else { return };
+                match outcome {
+                    Ok(()) => return,
+                    Err(error) if handle.is_refused() => {
+                        tracing::error!(plugin = handle.name(), %error, "the plugin is there, but cannot be used");
+                        return;
+                    }
+                    Err(_) => {}
                 }
-                Err(_) => {}
             }
+            // A change of state says when to look again, and so does time: a plugin
+            // whose answer was late has no change to show.
+            if matches!(timeout(RECHECK, states.next()).await, Ok(None)) {
+                return;
+            }
+            let Some(handle) = weak.upgrade() else { return };
+            next = Some(check(&handle));
         }
     });
 }

@@ -5,9 +5,12 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use common::calls::{eventually, in_time};
+use common::calls::{LIMIT, eventually, in_time};
+use common::fault::{FaultServer, Gate, config_reply, frame};
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::server::{Handlers, PluginServer};
 use hookwire::{
@@ -28,6 +31,17 @@ fn config(name: &str, socket: &Path) -> PluginConfig {
         .reconnect_delay(Duration::from_millis(5))
         .max_backoff(Duration::from_millis(20))
         .timeout(Duration::from_secs(10));
+    PluginConfig::builder(name).unix_socket(unix).build().unwrap()
+}
+
+const HASTY: Duration = Duration::from_millis(20);
+
+/// Whoever waits for its `timeout` instead of its `connect_timeout` is found to hang.
+fn config_of_one_that_hangs(name: &str, socket: &Path) -> PluginConfig {
+    let unix = hookwire::UnixSocketConfig::builder(socket)
+        .connect_timeout(HASTY)
+        .stall_limit(LIMIT)
+        .timeout(LIMIT * 2);
     PluginConfig::builder(name).unix_socket(unix).build().unwrap()
 }
 
@@ -105,6 +119,127 @@ async fn one_that_comes_later_under_another_spelling_is_refused_by_name() {
         }
     };
     in_time("the refusal", refused).await;
+}
+
+/// A plugin that hangs is as much "there" as one that starts slowly. It used to hold up
+/// the whole gateway for its `timeout`, once for connecting and once for its answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_hangs_holds_the_start_up_for_its_connect_timeout_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("a.sock");
+    let _server = serve(&socket, "A", "1").await;
+    let (answers, questions) = (Gate::closed(), Arc::new(AtomicUsize::new(0)));
+    let (gate, asked) = (answers.clone(), Arc::clone(&questions));
+    let slow = FaultServer::start(move |mut connection| {
+        let (gate, asked) = (gate.clone(), Arc::clone(&asked));
+        async move {
+            loop {
+                let _question = connection.request().await?;
+                asked.fetch_add(1, SeqCst);
+                gate.passed().await;
+                connection.raw(&frame(&config_reply("Slow", &["tool_pre_invoke"]))).await?;
+            }
+        }
+    });
+    let configs = vec![config("A", &socket), config_of_one_that_hangs("Slow", &slow.path())];
+    let connected = connect(configs, OnConnectFailure::KeepRetrying);
+    let (manager, reports) = in_time("the start", connected).await.unwrap();
+    assert!(reports[0].outcome.is_ok() && !reports[0].pending);
+    assert_eq!(reports[1].outcome.as_ref().unwrap_err().kind(), ErrorKind::Timeout);
+    assert!(reports[1].pending);
+    assert_eq!(version(&manager.get("A").unwrap()).await.unwrap(), "1");
+
+    let plugin = manager.get("Slow").unwrap();
+    assert!(plugin.hooks().is_empty());
+    answers.open();
+    eventually("the check is finished", || plugin.hooks() == ["tool_pre_invoke"]).await;
+    assert_eq!(questions.load(SeqCst), 1, "it was not asked again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_start_leaves_no_check_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("a.sock");
+    let server = serve(&socket, "A", "1").await;
+    let open = Arc::new(AtomicUsize::new(0));
+    let opened = Arc::clone(&open);
+    let hangs = FaultServer::start(move |mut connection| {
+        let opened = Arc::clone(&opened);
+        async move {
+            opened.fetch_add(1, SeqCst);
+            let closed = connection.client_closed().await;
+            opened.fetch_sub(1, SeqCst);
+            closed
+        }
+    });
+    let patient = hookwire::UnixSocketConfig::builder(hangs.path())
+        .connect_timeout(LIMIT * 2)
+        .timeout(LIMIT * 2);
+    let patient = PluginConfig::builder("Patient").unix_socket(patient).build().unwrap();
+    let hasty = config_of_one_that_hangs("Hasty", &hangs.path());
+    let configs = vec![config("A", &socket), hasty, patient];
+    let mut connected = Box::pin(connect(configs, OnConnectFailure::KeepRetrying));
+    let all_open = || server.stats().open_connections == 1 && open.load(SeqCst) == 2;
+    tokio::select! {
+        _ = &mut connected => panic!("the patient one is not waited for"),
+        () = eventually("all are connected", all_open) => {}
+    }
+    // The hasty one is given up by now, and its check would go on after the start.
+    assert!(tokio::time::timeout(HASTY * 2, &mut connected).await.is_err());
+    drop(connected);
+    let all_closed = || server.stats().open_connections == 0 && open.load(SeqCst) == 0;
+    eventually("all are closed", all_closed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_refused_at_the_start_is_not_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("a.sock");
+    let _server = serve(&socket, "A", "1").await;
+    let configs = vec![config("a", &socket)];
+    let (_manager, reports) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
+    assert_eq!(reports[0].outcome.as_ref().unwrap_err().kind(), ErrorKind::NameMismatch);
+    assert!(!reports[0].pending);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_made_elsewhere_is_taken_in_while_its_plugin_is_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, late] = ["a.sock", "late.sock"].map(|file| dir.path().join(file));
+    let _a = serve(&a, "A", "1").await;
+    let (manager, _) = connect(vec![], OnConnectFailure::FailAll).await.unwrap();
+
+    manager.insert(PluginHandle::connect_lazy(config("Late", &late))).unwrap();
+    let plugin = manager.get("Late").unwrap();
+    assert_eq!(version(&plugin).await, Err(ErrorKind::Unavailable));
+    let _late = serve(&late, "Late", "1").await;
+    let answered = async {
+        while version(&plugin).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time("a call after the plugin has come", answered).await;
+
+    let again = manager.insert(PluginHandle::connect_lazy(config("Late", &a))).unwrap_err();
+    assert!(matches!(again, ConnectError::Duplicate(name) if name == "Late"));
+    assert_eq!(version(&manager.get("Late").unwrap()).await.unwrap(), "1", "the first one stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_is_replaced_by_one_that_is_not_there_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let [old, new] = ["old.sock", "new.sock"].map(|file| dir.path().join(file));
+    let _old = serve(&old, "A", "1").await;
+    let (manager, _) = connect(vec![config("A", &old)], OnConnectFailure::FailAll).await.unwrap();
+
+    let next = PluginHandle::connect_lazy(config("A", &new));
+    let replaced = manager.replace_with(next).unwrap();
+    assert_eq!(version(&replaced).await.unwrap(), "1");
+    assert_eq!(version(&manager.get("A").unwrap()).await, Err(ErrorKind::Unavailable));
+
+    let unknown = manager.replace_with(PluginHandle::connect_lazy(config("B", &new))).unwrap_err();
+    assert!(matches!(unknown, ConnectError::Unknown(name) if name == "B"));
+    assert_eq!(manager.names(), ["A"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

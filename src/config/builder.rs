@@ -157,3 +157,29 @@ impl PluginBuilder {
         self
     }
 }
+
+/// To change what an entry of the gateway's file says, or to add to it. The server's own
+/// `config` is not taken along.
+///
+/// ```
+/// use hookwire::config::PluginBuilder;
+/// use hookwire::PluginConfig;
+///
+/// let entry = serde_json::json!({"name": "Guard", "unix_socket": {"path": "/run/guard.sock"}});
+/// let guard = PluginConfig::from_value(entry)?;
+/// let guard = PluginBuilder::from(guard).hook("tool_pre_invoke").build()?;
+/// assert_eq!(guard.hooks(), ["tool_pre_invoke"]);
+/// # Ok::<(), hookwire::ConfigError>(())
+/// ```
+impl From<PluginConfig> for PluginBuilder {
+    fn from(config: PluginConfig) -> Self {
+        let socket = Some(config.unix_socket().clone().into());
+        // A configuration is always an object of JSON; anything else would have no name,
+        // and `build` would say so.
+        let entry = match serde_json::to_value(&config) {
+            Ok(Value::Object(entry)) => entry,
+            _ => Object::new(),
+        };
+        Self { entry, socket }
+    }
+}

@@ -20,7 +20,7 @@ pub use builder::PluginHandleBuilder;
 use crate::client::Client;
 use crate::config::PluginConfig;
 use crate::connection::{BreakerState, ConnectionState};
-use crate::error::{Cause, PluginError};
+use crate::error::{Cause, PluginError, Sent, Stage};
 use crate::hooks::{Hook, HookRegistry};
 use crate::model::{Object, PluginContext, PluginResult};
 use crate::options::CallOptions;
@@ -358,6 +358,11 @@ impl PluginHandle {
     /// True if the server has said that the plugin cannot be used.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.inner.checked.get(), Some(Err(_)))
+    }
+
+    /// Says of a check that goes on how long it was waited for, and where it was then.
+    pub(crate) fn unchecked(&self, timeout: Duration, stage: Stage) -> PluginError {
+        self.inner.client.error(Sent::No, Cause::Timeout { timeout, stage })
     }
 
     fn refused(&self, cause: Cause) -> PluginError {

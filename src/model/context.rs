@@ -1,8 +1,10 @@
 //! What a plugin knows about the request it looks at.
 //!
-//! One [`PluginContext`] lives for one request through the gateway. It goes
-//! out with every hook call of that request, and a reply may bring a newer one
-//! back: that is how a plugin hands values to its later hooks.
+//! One [`GlobalContext`] lives for one request through the gateway, and all plugins
+//! share it. Each plugin has a [`PluginContext`] of its own around it, which goes out
+//! with every hook call of the plugin in that request. A reply may bring a newer one
+//! back: that is how a plugin hands values to its later hooks, and through the global
+//! state to other plugins.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,10 @@ pub const STAMP_KEY: &str = "hookwire.stamp";
 
 /// The context of one plugin and one request.
 ///
+/// Make one for each plugin from the request's [`GlobalContext`], and keep it for the
+/// plugin's later hooks of that request. One that is passed on to another plugin shows
+/// it the first one's `state` and `metadata`; only the global state is to travel.
+///
 /// ## Behavior
 /// - When a reply carries a context, `state` and `metadata` are replaced by the
 ///   reply's, empty or not.
@@ -36,6 +42,10 @@ pub const STAMP_KEY: &str = "hookwire.stamp";
 /// let mut context = PluginContext::new("req-7").with_user("ada").with_tenant_id("acme");
 /// context.state.insert("seen".into(), json!(1));
 /// assert_eq!(context.global_context.request_id, "req-7");
+///
+/// // The next plugin of the same request: what is shared goes on, what is private stays.
+/// let next = PluginContext::from(context.global_context.clone());
+/// assert!(next.state.is_empty());
 /// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

@@ -1,8 +1,9 @@
 //! What travels with a hook's payload and what comes back.
 //!
-//! A [`PluginContext`] goes with a request through the gateway, a
-//! [`PluginResult`] comes back from each plugin that sees it. Field names are
-//! those of the JSON on the wire; optional fields may be absent or null there.
+//! A [`GlobalContext`] goes with a request through the gateway; each plugin that sees
+//! the request gets it in a [`PluginContext`] of its own, and a [`PluginResult`] comes
+//! back. Field names are those of the JSON on the wire; optional fields may be absent
+//! or null there.
 //!
 //! `Debug` output of everything here shows names, codes and sizes, never
 //! contents: it may be logged.

@@ -1,8 +1,8 @@
 //! hookwire beside other ways to make the same call, in one process, taking turns.
 //!
-//! Without arguments it measures every point of what is asked and prints it
-//! beside what was found. `scale` shows what more plugins, callers and bytes do,
-//! `defaults` what connections do for which plugin.
+//! Without arguments it measures every point and prints it beside its goal.
+//! `scale` shows what more plugins, callers and bytes do, `defaults` what
+//! connections do for which plugin.
 //! The contenders are in `contenders/`, one file for each point in `points/`.
 
 mod chart;
@@ -133,7 +133,7 @@ fn run(common: &Common, only: &[Subject]) -> Report {
     };
     let bench = Bench::new(common.workers, rounds);
     let machine = process::processor();
-    println!("{machine}, {} worker thread(s) for the clients", common.workers);
+    println!("{machine}, {} for the clients", report::worker_threads(common.workers));
     println!(
         "{} turns of {:?} each; the median of the ratios in each round",
         rounds.count, rounds.turn

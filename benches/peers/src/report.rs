@@ -1,4 +1,4 @@
-//! What was asked and what was measured: on the terminal and as JSON.
+//! Goals and what was measured: on the terminal, as text of a page and as JSON.
 
 use std::fmt::{self, Write as _};
 
@@ -9,12 +9,12 @@ use crate::chart::Chart;
 /// A bound on a ratio or a figure.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Asked {
+pub enum Goal {
     AtLeast(f64),
     AtMost(f64),
 }
 
-impl Asked {
+impl Goal {
     fn holds(self, measured: f64) -> bool {
         match self {
             Self::AtLeast(bound) => measured >= bound,
@@ -23,7 +23,7 @@ impl Asked {
     }
 }
 
-impl fmt::Display for Asked {
+impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtLeast(bound) => write!(f, "≥ {bound}"),
@@ -46,11 +46,11 @@ pub struct Check {
     pub what: String,
     pub measured: f64,
     pub unit: &'static str,
-    pub asked: Asked,
+    pub goal: Goal,
     pub met: bool,
 }
 
-/// One point of what is asked, with everything that was measured for it.
+/// One point, with everything that was measured for it.
 #[derive(Debug, Serialize)]
 pub struct Point {
     pub number: u8,
@@ -75,15 +75,15 @@ impl Point {
         what: impl Into<String>,
         measured: f64,
         unit: &'static str,
-        asked: Asked,
+        goal: Goal,
     ) {
-        let met = asked.holds(measured);
-        self.checks.push(Check { what: what.into(), measured, unit, asked, met });
+        let met = goal.holds(measured);
+        self.checks.push(Check { what: what.into(), measured, unit, goal, met });
     }
 
     /// A check of a ratio.
-    pub fn ratio(&mut self, what: impl Into<String>, measured: f64, asked: Asked) {
-        self.check(what, measured, "×", asked);
+    pub fn ratio(&mut self, what: impl Into<String>, measured: f64, goal: Goal) {
+        self.check(what, measured, "×", goal);
     }
 
     pub fn note(&mut self, note: impl Into<String>) {
@@ -93,12 +93,12 @@ impl Point {
     /// One row for each check, then one for each figure.
     fn markdown(&self) -> String {
         let mut text = format!("\n**{}. {}**\n\n", self.number, self.title);
-        text.push_str("| what | measured | asked |\n|---|---:|---|\n");
+        text.push_str("| what | measured | goal |\n|---|---:|---|\n");
         for check in &self.checks {
-            let (measured, unit, asked) = (number(check.measured), check.unit, check.asked);
+            let (measured, unit, goal) = (number(check.measured), check.unit, check.goal);
             let verdict = if check.met { "met" } else { "**missed**" };
             // A String takes whatever it is given.
-            let _ = writeln!(text, "| {} | {measured} {unit} | {asked}: {verdict} |", check.what);
+            let _ = writeln!(text, "| {} | {measured} {unit} | {goal}: {verdict} |", check.what);
         }
         for Figure { name, value, unit } in &self.figures {
             let _ = writeln!(text, "| {name} | {} {unit} | |", number(*value));
@@ -112,10 +112,10 @@ impl Point {
             println!("     {name:<52} {:>12} {unit}", number(*value));
         }
         for check in &self.checks {
-            let asked = check.asked;
+            let goal = check.goal;
             let verdict = if check.met { "met" } else { "MISSED" };
             let measured = format!("{} {}", number(check.measured), check.unit);
-            println!("   → {:<52} {measured:>14}   asked {asked}   {verdict}", check.what);
+            println!("   → {:<52} {measured:>14}   goal {goal}   {verdict}", check.what);
         }
         for note in &self.notes {
             println!("     ({note})");
@@ -133,15 +133,28 @@ pub fn number(value: f64) -> String {
         _ => 0,
     };
     let text = format!("{value:.digits$}");
-    let Some(whole) = (digits == 0).then_some(text.as_str()) else { return text };
+    if digits == 0 { grouped(&text) } else { text }
+}
+
+/// What was counted, not measured: it has no digits behind the point.
+pub fn count(value: usize) -> String {
+    grouped(&value.to_string())
+}
+
+fn grouped(whole: &str) -> String {
     let mut grouped = String::new();
     for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index) % 3 == 0 {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
     }
     grouped
+}
+
+/// In words.
+pub fn worker_threads(count: usize) -> String {
+    format!("{count} worker thread{}", if count == 1 { "" } else { "s" })
 }
 
 /// A whole run.
@@ -155,8 +168,8 @@ pub struct Report {
 impl Report {
     /// All points, as the text of a Markdown page.
     pub fn markdown(&self) -> String {
-        let workers = self.workers;
-        let head = format!("\nOn {}, {workers} worker thread(s) for the clients.\n", self.machine);
+        let workers = worker_threads(self.workers);
+        let head = format!("\nOn {}, {workers} for the clients.\n", self.machine);
         head + &self.points.iter().map(Point::markdown).collect::<String>()
     }
 

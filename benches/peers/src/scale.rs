@@ -21,7 +21,7 @@ use crate::common::sample;
 use crate::contenders::ours::Typed;
 use crate::load::{self, Call, throughput_of};
 use crate::process::{peak_resident, processor, resident};
-use crate::report::number;
+use crate::report::{count, number, worker_threads};
 
 /// Long enough for connections to notice that they are idle and to give memory back.
 const QUIET: Duration = Duration::from_millis(1_500);
@@ -183,16 +183,14 @@ pub fn measure(workers: usize, quick: bool) -> Scale {
     let base = Load { millis, ..Load::idle(small.path(), 1) };
 
     let machine = processor();
-    println!("{machine}, {workers} worker thread(s) for the client, one for the server");
+    println!("{machine}, {} for the client, one for the server", worker_threads(workers));
     println!("\ncalls/s (mean latency) by callers and plugins, one socket each");
     print!("{:>10}", "callers");
-    PLUGINS
-        .iter()
-        .for_each(|plugins| print!("{:>26}", format!("{} plugins", number(*plugins as f64))));
+    PLUGINS.iter().for_each(|plugins| print!("{:>26}", plugins_of(*plugins)));
     println!();
     let mut load: Vec<Vec<Outcome>> = PLUGINS.iter().map(|_| Vec::new()).collect();
     for callers in CALLERS {
-        print!("{:>10}", number(callers as f64));
+        print!("{:>10}", count(callers));
         for (row, plugins) in load.iter_mut().zip(PLUGINS) {
             let outcome = Load { plugins, callers, ..base.clone() }.in_a_process(workers);
             let (calls, latency) = (outcome.calls_per_second, outcome.mean_latency_us());
@@ -204,7 +202,7 @@ pub fn measure(workers: usize, quick: bool) -> Scale {
 
     println!("\nmemory under load by callers and plugins, the callers' tasks included: MiB");
     for (index, callers) in CALLERS.iter().enumerate() {
-        print!("{:>10}", number(*callers as f64));
+        print!("{:>10}", count(*callers));
         load.iter().for_each(|row| print!("{:>26}", number(row[index].peak_mib())));
         println!();
     }
@@ -216,7 +214,7 @@ pub fn measure(workers: usize, quick: bool) -> Scale {
         .collect();
     for outcome in &idle {
         let kib = outcome.quiet_per_plugin() / 1024.0;
-        println!("{:>10} plugins: {} KiB each", number(outcome.plugins as f64), number(kib));
+        println!("{:>18}: {} KiB each", plugins_of(outcome.plugins), number(kib));
     }
 
     println!("\n64 callers on one connection, by bytes of payload (there and back)");
@@ -234,7 +232,7 @@ pub fn measure(workers: usize, quick: bool) -> Scale {
             let (calls, megabytes) = (outcome.calls_per_second, megabytes_per_second(&outcome));
             println!(
                 "{:>10} bytes: {:>9} calls/s {:>8} MB/s, {:>7} MiB",
-                number(size as f64),
+                count(size),
                 number(calls),
                 number(megabytes),
                 number(outcome.peak_mib())
@@ -245,8 +243,8 @@ pub fn measure(workers: usize, quick: bool) -> Scale {
     Scale { machine, workers, load, payload, idle }
 }
 
-fn plugins_of(count: usize) -> String {
-    if count == 1 { "1 plugin".to_owned() } else { format!("{} plugins", number(count as f64)) }
+fn plugins_of(plugins: usize) -> String {
+    format!("{} plugin{}", count(plugins), if plugins == 1 { "" } else { "s" })
 }
 
 /// Payload bytes there and back.
@@ -264,7 +262,7 @@ impl Scale {
             text += &"---:|".repeat(PLUGINS.len());
             for (index, callers) in CALLERS.iter().enumerate() {
                 let row: Vec<_> = self.load.iter().map(|row| value(&row[index])).collect();
-                text += &format!("\n| {} | {} |", number(*callers as f64), row.join(" | "));
+                text += &format!("\n| {} | {} |", count(*callers), row.join(" | "));
             }
             text.push('\n');
         };
@@ -276,7 +274,7 @@ impl Scale {
         text += "\n64 callers on one connection, by payload (there and back):\n\n";
         text += "| payload, bytes | calls/s | MB/s | memory, MiB |\n|---:|---:|---:|---:|\n";
         for outcome in &self.payload {
-            let (size, calls) = (number(outcome.payload as f64), number(outcome.calls_per_second));
+            let (size, calls) = (count(outcome.payload), number(outcome.calls_per_second));
             let (bytes, memory) =
                 (number(megabytes_per_second(outcome)), number(outcome.peak_mib()));
             text += &format!("| {size} | {calls} | {bytes} | {memory} |\n");
@@ -298,7 +296,9 @@ impl Scale {
             };
             self.load.iter().zip(PLUGINS).map(line).collect()
         };
-        let callers = CALLERS.map(|callers| format!("{} callers", number(callers as f64)));
+        let callers = CALLERS.map(|callers| {
+            format!("{} caller{}", count(callers), if callers == 1 { "" } else { "s" })
+        });
         let calls = by_plugins(|outcome| outcome.calls_per_second);
         chart.lines(
             "Calls per second, one socket for each plugin",

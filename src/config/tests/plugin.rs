@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::{ConfigError, OnError, PluginConfig, PluginMode, UnixSocketConfig};
+use super::super::{
+    ConfigError, OnError, PluginBuilder, PluginConfig, PluginMode, UnixSocketConfig,
+};
 use super::{entry, plugin, problems};
 
 const YAML: &str = r#"
@@ -295,6 +297,23 @@ fn a_full_entry_survives_writing_and_reading() {
     assert_eq!(serde_json::from_str::<PluginConfig>(&json).unwrap(), built);
     let yaml = serde_norway::to_string(&built).unwrap();
     assert_eq!(serde_norway::from_str::<PluginConfig>(&yaml).unwrap(), built);
+}
+
+#[test]
+fn a_configuration_from_a_file_can_be_changed_through_a_builder() {
+    let read = plugin(json!({
+        "hooks": ["tool_pre_invoke"], "mode": "permissive", "conditions": [{"tools": ["a"]}],
+        "unix_socket": {"path": "/run/p.sock", "timeout": 2, "stamp": true},
+    }));
+    let unchanged = PluginBuilder::from(read.clone()).build().unwrap();
+    assert_eq!(unchanged, read);
+
+    let changed = PluginBuilder::from(read).hook("tool_post_invoke").priority(7);
+    let changed = changed.timeout(Duration::from_secs(1)).build().unwrap();
+    assert_eq!(changed.hooks(), ["tool_pre_invoke", "tool_post_invoke"]);
+    assert_eq!((changed.priority(), changed.mode()), (7, PluginMode::Transform));
+    assert_eq!(changed.unix_socket().timeout(), Duration::from_secs(1));
+    assert!(changed.unix_socket().stamp());
 }
 
 #[test]

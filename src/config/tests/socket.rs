@@ -290,14 +290,20 @@ fn a_socket_section_alone_can_be_read() {
     assert_eq!(error.to_string(), told);
 }
 
+/// An empty line once ended a table before its last keys, and they were shown as text.
 #[test]
-fn every_key_is_documented() {
+fn every_key_is_documented_in_a_row_of_a_table() {
     let page = include_str!("../../../docs/configuration.md");
+    let tables = page
+        .split("\n\n")
+        .filter(|text| text.lines().nth(1).is_some_and(|l| l.starts_with("|---")));
+    let rows = tables.flat_map(|table| table.lines().skip(2));
+    let keys: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).collect();
     let socket = serde_json::to_value(socket(json!({}))).unwrap();
     for key in
         socket.as_object().unwrap().keys().map(String::as_str).chain(Settings::KEYS.iter().copied())
     {
-        assert!(page.contains(&format!("`{key}`")), "{key}");
+        assert!(keys.iter().any(|cell| cell.contains(&format!("`{key}`"))), "{key}");
     }
 }
 

@@ -43,15 +43,16 @@ fn main() {
         work();
         let info = allocation_counter::measure(work);
         let calls = (callers * CALLS) as f64;
-        counts.insert(
-            format!("typed, {callers} callers: allocations"),
-            info.count_total as f64 / calls,
-        );
-        counts.insert(format!("typed, {callers} callers: bytes"), info.bytes_total as f64 / calls);
+        let who = if callers == 1 { "1 caller".to_owned() } else { format!("{callers} callers") };
+        counts.insert(format!("typed, {who}: allocations"), info.count_total as f64 / calls);
+        counts.insert(format!("typed, {who}: bytes"), info.bytes_total as f64 / calls);
     }
     let result = sample::payload();
     let info = allocation_counter::measure(|| drop(result.clone()));
-    counts.insert("of these the payload in the result".to_owned(), info.count_total as f64);
+    counts.insert(
+        "typed, of these for the payload in the result: allocations".to_owned(),
+        info.count_total as f64,
+    );
 
     // Long enough for connections to notice that they are idle and to give memory back.
     let quiet = Duration::from_millis(1_500);

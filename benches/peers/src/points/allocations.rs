@@ -7,6 +7,9 @@ use std::process::Command;
 use super::Bench;
 use crate::report::Point;
 
+/// What its names begin with that are about a plugin and not about a call.
+const IDLE: &str = "idle plugin";
+
 /// Its name for the memory that an idle plugin holds.
 pub const IDLE_BYTES: &str = "idle plugin: live bytes";
 
@@ -15,7 +18,8 @@ pub fn measure(_: &Bench) -> Point {
     match count() {
         Ok(counts) => {
             for (name, count) in counts {
-                point.figure(name, count, "per call");
+                let per = if name.starts_with(IDLE) { "per plugin" } else { "per call" };
+                point.figure(name, count, per);
             }
         }
         Err(why) => point.note(format!("not counted: {why}")),

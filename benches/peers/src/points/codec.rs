@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Bench;
 use crate::common::sample;
 use crate::load::{Contender, Rounds};
-use crate::report::{Asked, Point};
+use crate::report::{Goal, Point};
 
 pub fn measure(bench: &Bench) -> Point {
     let mut point = Point::new(3, "serde onto the wire and back, beside serde_json");
@@ -50,11 +50,11 @@ fn compare<T: Serialize + DeserializeOwned>(
         point.figure(format!("{what}: {}", one.name), one.median(), "ns");
     }
     let [encode, to_vec, decode, from_slice] = &series[..] else { unreachable!("four contenders") };
-    point.ratio(format!("{what}: encode / to_vec"), encode.ratio_to(to_vec), Asked::AtMost(1.0));
+    point.ratio(format!("{what}: encode / to_vec"), encode.ratio_to(to_vec), Goal::AtMost(1.0));
     point.ratio(
         format!("{what}: decode / from_slice"),
         decode.ratio_to(from_slice),
-        Asked::AtMost(1.0),
+        Goal::AtMost(1.0),
     );
 }
 

@@ -4,7 +4,7 @@ use super::Bench;
 use crate::common::sample;
 use crate::contenders::ping_pong::PingPong;
 use crate::load::{Contender, median_latency};
-use crate::report::{Asked, Point};
+use crate::report::{Goal, Point};
 
 pub fn measure(bench: &Bench) -> Point {
     let mut point = Point::new(2, "one caller: the median time of a call");
@@ -25,6 +25,6 @@ pub fn measure(bench: &Bench) -> Point {
     }
     let [typed, _, floor, raw, ..] = &series[..] else { unreachable!("six contenders") };
     point.figure("raw bytes / two blocking threads", raw.ratio_to(floor), "×");
-    point.ratio("typed / two blocking threads", typed.ratio_to(floor), Asked::AtMost(1.3));
+    point.ratio("typed / two blocking threads", typed.ratio_to(floor), Goal::AtMost(1.3));
     point
 }

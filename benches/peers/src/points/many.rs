@@ -14,7 +14,7 @@ use crate::common::sample;
 use crate::contenders::ours::Typed;
 use crate::contenders::raw::Raw;
 use crate::load::{Contender, throughput_of};
-use crate::report::{Asked, Point};
+use crate::report::{Goal, Point};
 use crate::scale::Load;
 
 const CALLERS: usize = 10_000;
@@ -64,7 +64,7 @@ pub fn measure(bench: &Bench) -> Point {
     let ahead = series[0].ratio_to(&series[2]);
     point.figure("1,000 plugins / 8 plugins, all written ahead", ahead, "×");
     point.figure("raw bytes, 1,000 / 8", series[3].ratio_to(&series[4]), "×");
-    point.ratio("1,000 plugins / 8 plugins", series[0].ratio_to(&series[1]), Asked::AtLeast(0.8));
+    point.ratio("1,000 plugins / 8 plugins", series[0].ratio_to(&series[1]), Goal::AtLeast(0.8));
 
     let idle = Load::idle(server.path(), MANY).in_a_process(1);
     let kib = idle.quiet_per_plugin() / 1024.0;
@@ -77,14 +77,14 @@ pub fn measure(bench: &Bench) -> Point {
         Ok(counts) => {
             let held = counts.get(allocations::IDLE_BYTES).copied().unwrap_or(f64::NAN) / 1024.0;
             let what = "memory held by a plugin with one idle connection";
-            point.check(what, held, "KiB", Asked::AtMost(8.0));
+            point.check(what, held, "KiB", Goal::AtMost(8.0));
         }
         Err(why) => point.note(format!("the memory that is held was not counted: {why}")),
     }
 
     let handle = sample::handle(server.path(), 1);
     let clone = nanoseconds(Duration::from_millis(200), || black_box(&handle).clone());
-    point.check("cloning a handle, and dropping it", clone, "ns", Asked::AtMost(20.0));
+    point.check("cloning a handle, and dropping it", clone, "ns", Goal::AtMost(20.0));
     point
 }
 

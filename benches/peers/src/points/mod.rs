@@ -1,4 +1,4 @@
-//! What is asked of hookwire, a file for each point.
+//! What hookwire is to reach, a file for each point.
 
 pub mod allocations;
 pub mod calls;

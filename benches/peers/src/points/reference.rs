@@ -12,7 +12,7 @@ use crate::contenders::raw::Raw;
 use crate::contenders::reference::{ReferenceClient, ReferenceServer, Turn, python};
 use crate::load::{Call, Contender, median, throughput};
 use crate::process::cpu_time;
-use crate::report::{Asked, Point};
+use crate::report::{Goal, Point};
 
 const CALLERS: usize = 64;
 
@@ -68,9 +68,9 @@ fn compare(bench: &Bench, point: &mut Point) -> Result<(), String> {
         }
         point.figure(format!("{on}: CPU of raw bytes"), median(&raw_cpu), "µs/call");
         point.figure(format!("{on}: CPU of the reference client"), their_cpu, "µs/call");
-        point.ratio(format!("{on}: calls/s"), ours.ratio_to(theirs), Asked::AtLeast(1.6));
-        point.check(format!("{on}: our client's CPU"), our_cpu, "µs/call", Asked::AtMost(8.0));
-        point.ratio(format!("{on}: CPU, theirs / ours"), their_cpu / our_cpu, Asked::AtLeast(20.0));
+        point.ratio(format!("{on}: calls/s"), ours.ratio_to(theirs), Goal::AtLeast(1.6));
+        point.check(format!("{on}: our client's CPU"), our_cpu, "µs/call", Goal::AtMost(8.0));
+        point.ratio(format!("{on}: CPU, theirs / ours"), their_cpu / our_cpu, Goal::AtLeast(20.0));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::common::null_server::{Answer, NullServer};
 use crate::common::sample;
 use crate::contenders::ours::Typed;
 use crate::load::{Contender, throughput};
-use crate::report::{Asked, Point};
+use crate::report::{Goal, Point};
 
 const CALLERS: usize = 64;
 const WAIT: Duration = Duration::from_millis(10);
@@ -34,7 +34,7 @@ pub fn measure(bench: &Bench) -> Point {
     }
     let possible = CALLERS as f64 / WAIT.as_secs_f64();
     point.figure("possible: 64 callers / 10 ms", possible, "calls/s");
-    let asked = Asked::AtLeast(0.9);
-    point.ratio("64 connections / possible", series[0].median() / possible, asked);
+    let goal = Goal::AtLeast(0.9);
+    point.ratio("64 connections / possible", series[0].median() / possible, goal);
     point
 }
