@@ -20,7 +20,7 @@ pub use builder::PluginHandleBuilder;
 use crate::client::Client;
 use crate::config::PluginConfig;
 use crate::connection::{BreakerState, ConnectionState};
-use crate::error::{Cause, PluginError, Sent, Stage};
+use crate::error::{Cause, Errand, PluginError, Sent, Stage};
 use crate::hooks::{Hook, HookRegistry};
 use crate::model::{Object, PluginContext, PluginResult};
 use crate::options::CallOptions;
@@ -362,7 +362,8 @@ impl PluginHandle {
 
     /// Says of a check that goes on how long it was waited for, and where it was then.
     pub(crate) fn unchecked(&self, timeout: Duration, stage: Stage) -> PluginError {
-        self.inner.client.error(Sent::No, Cause::Timeout { timeout, stage })
+        let cause = Cause::Timeout { timeout, stage, last_error: None };
+        self.inner.client.error(Errand::Question, (Sent::No, cause))
     }
 
     fn refused(&self, cause: Cause) -> PluginError {
