@@ -37,7 +37,9 @@ type Spawn = Box<dyn Fn(&Handle, Arc<Shared>, usize, mpsc::Receiver<Request>) + 
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     queue_capacity: usize,
-    runtime: Option<Handle>,
+    /// Where the tasks run: where the pool was made, or else where the first call came
+    /// from.
+    runtime: OnceLock<Handle>,
     /// The queue of each connection whose task was started.
     queues: Box<[OnceLock<mpsc::Sender<Request>>]>,
     spawn: Spawn,
@@ -70,6 +72,7 @@ impl Pool {
         let spawn: Spawn = Box::new(move |runtime, shared, index, requests| {
             runtime.spawn(Task::new(shared, index, connector(), requests));
         });
+        let runtime = runtime.map_or_else(OnceLock::new, OnceLock::from);
         Self { shared, queue_capacity, runtime, queues, spawn }
     }
 
@@ -99,7 +102,13 @@ impl Pool {
             let (waiting, queue_capacity) = (self.queue_capacity, Some(self.queue_capacity));
             return Err(Refusal::Overloaded { waiting, queue_capacity });
         }
-        match timeout_at(deadline, self.shared.places.acquire()).await {
+        let wait = {
+            // The caller may be on no runtime, or on one without a timer.
+            let runtime = self.runtime().ok_or(Refusal::Lost(Loss::TaskGone))?;
+            let _entered = runtime.enter();
+            timeout_at(deadline, self.shared.places.acquire())
+        };
+        match wait.await {
             Ok(Ok(place)) => {
                 place.forget();
                 Ok(())
@@ -179,19 +188,25 @@ impl Pool {
         index
     }
 
+    fn runtime(&self) -> Option<&Handle> {
+        let current = || Handle::try_current().ok();
+        let here = || current().map(|current| self.runtime.get_or_init(|| current));
+        self.runtime.get().or_else(here)
+    }
+
     /// The queue of connection `index`; `None` if there is no runtime to start it on.
     fn queue(&self, index: usize) -> Option<&mpsc::Sender<Request>> {
         let queue = &self.queues[index];
         if let Some(queue) = queue.get() {
             return Some(queue);
         }
-        let runtime = self.runtime.clone().or_else(|| Handle::try_current().ok())?;
+        let runtime = self.runtime()?;
         Some(queue.get_or_init(|| {
             let (sender, receiver) = mpsc::channel(self.shared.capacity());
             // The task's timer belongs to the runtime that the task runs on, not
             // to that of the caller who happens to come first.
             let _entered = runtime.enter();
-            (self.spawn)(&runtime, Arc::clone(&self.shared), index, receiver);
+            (self.spawn)(runtime, Arc::clone(&self.shared), index, receiver);
             sender
         }))
     }

@@ -162,6 +162,29 @@ fn a_first_call_without_any_runtime_fails_and_spoils_nothing() {
     let (client, server) = pair(&config(|c| c), 4096);
     let mut context = PluginContext::new("request-1");
     let payload = serde_json::json!({"marker": "x"});
+/// The wait took the runtime's timer from where the caller was, and panicked.
+#[test]
+fn a_call_from_outside_its_runtime_may_wait_for_a_place() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (client, mut server) = {
+        let _entered = runtime.enter();
+        pair(&config(|c| c.max_in_flight(1)), 4096)
+    };
+    let (stuck, _peer) = runtime.block_on(async {
+        let stuck = call(&client, "stuck");
+        let mut peer = server.accept().await;
+        assert_eq!(peer.request().await.unwrap(), "stuck");
+        (stuck, peer)
+    });
+    let mut context = PluginContext::new("request-1");
+    let payload = serde_json::json!({"marker": "x"});
+    let options = CallOptions::new().timeout(Duration::from_millis(20));
+    let waits = client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options);
+    let error = futures::executor::block_on(waits).unwrap_err();
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::No));
+    stuck.abort();
+}
+
     let options = CallOptions::new();
     let call_outside =
         client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options);
