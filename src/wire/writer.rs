@@ -27,8 +27,11 @@ const MAX_END: usize = 6;
 /// The room in front of the message for the frame's length.
 pub(crate) const FRAME_HEADER: usize = 4;
 
-/// Where the length of a message stands. Positions beyond four gigabytes are all
-/// the last one; a message of that size is refused as a whole at its end.
+/// The last position that a [`Mark`] can name. What grows beyond it is refused as a
+/// whole at its end, so its lengths need not be right: nothing is moved for them.
+const FARTHEST: usize = u32::MAX as usize;
+
+/// Where the length of a message stands. Positions beyond [`FARTHEST`] are all that one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark(u32);
 
@@ -200,6 +203,9 @@ impl Writer {
     /// longer lengths is moved once, from its end towards its start.
     fn end_long(&mut self, first: usize) {
         let end = self.buf.len();
+        if end > FARTHEST {
+            return self.open.truncate(first);
+        }
         let ending = &self.open[first..];
         let mut needed = [0_u8; MAX_END];
         let mut length = [0_usize; MAX_END];
@@ -280,6 +286,9 @@ impl Writer {
     /// Gives every open length the width that it will have once `coming` bytes are added.
     #[cold]
     fn widen_open(&mut self, coming: usize) {
+        if self.buf.len() + coming > FARTHEST {
+            return;
+        }
         let mut total = 0;
         let mut wanted = [0_u8; MAX_LEVELS];
         for (open, wanted) in self.open.iter().zip(&mut wanted).rev() {
