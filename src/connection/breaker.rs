@@ -92,8 +92,10 @@ enum State {
     Resting {
         until: Duration,
     },
+    /// From `until` on, the next call is the trial instead.
     OnTrial {
         number: u64,
+        until: Duration,
     },
 }
 
@@ -129,10 +131,12 @@ pub(crate) struct Breaker {
     missing: u32,
     rest: Backoff,
     trials: u64,
+    /// How long one call may hold up the others: its caller may have given it years.
+    longest_trial: Duration,
 }
 
 impl Breaker {
-    pub(crate) fn new(threshold: u32, longest_rest: Duration) -> Self {
+    pub(crate) fn new(threshold: u32, longest_rest: Duration, longest_trial: Duration) -> Self {
         Self {
             state: State::Closed,
             reason: Reason::Unresponsive { missing: 0 },
@@ -140,6 +144,7 @@ impl Breaker {
             missing: 0,
             rest: Backoff::new(FIRST_REST, longest_rest),
             trials: 0,
+            longest_trial,
         }
     }
 
@@ -188,7 +193,9 @@ impl Breaker {
             (Resting { until }, Signal::HungUp | Signal::Reply { .. }) if until > now => {
                 self.end_rest(now);
             }
-            (OnTrial { number }, Signal::TrialOver(over)) if number == over => self.end_rest(now),
+            (OnTrial { number, .. }, Signal::TrialOver(over)) if number == over => {
+                self.end_rest(now)
+            }
             (Closed | Reconnecting { .. } | Resting { .. } | OnTrial { .. }, _) => {}
         }
     }
@@ -197,9 +204,10 @@ impl Breaker {
     pub(crate) fn admit(&mut self, now: Duration) -> Verdict {
         match self.state {
             State::Closed => Verdict::Pass,
-            State::Resting { until } if until <= now => {
+            State::Resting { until } | State::OnTrial { until, .. } if until <= now => {
                 self.trials += 1;
-                self.state = State::OnTrial { number: self.trials };
+                let until = now + self.longest_trial;
+                self.state = State::OnTrial { number: self.trials, until };
                 Verdict::Trial(self.trials)
             }
             _ => {

@@ -4,6 +4,8 @@ use super::*;
 
 const THRESHOLD: u32 = 3;
 const CAP: Duration = Duration::from_secs(30);
+/// The longest trial.
+const TRIAL: Duration = Duration::from_secs(32);
 const TIMELY: Signal = Signal::Reply { timely: true };
 const LATE: Signal = Signal::Reply { timely: false };
 const SECOND: Duration = Duration::from_secs(1);
@@ -18,7 +20,7 @@ fn unreachable(broken: bool) -> Signal {
 
 /// A breaker that was sent these signals at time 0, with the jitter at its upper end.
 fn after(signals: &[Signal]) -> Breaker {
-    let mut breaker = Breaker::new(THRESHOLD, CAP);
+    let mut breaker = Breaker::new(THRESHOLD, CAP, TRIAL);
     signals.iter().for_each(|&signal| breaker.on(signal, Duration::ZERO, 1.0));
     breaker
 }
@@ -47,7 +49,7 @@ fn a_reply_in_time_starts_the_count_anew_and_a_late_one_does_not() {
 
 #[test]
 fn with_a_threshold_of_0_silence_never_opens_it() {
-    let mut breaker = Breaker::new(0, CAP);
+    let mut breaker = Breaker::new(0, CAP, TRIAL);
     for _ in 0..100 {
         breaker.on(Signal::Missing, Duration::ZERO, 1.0);
     }
@@ -59,7 +61,7 @@ fn after_the_rest_one_call_is_on_trial_and_the_others_are_refused() {
     let mut breaker = after(&[Signal::Missing; 3]);
     assert_eq!(breaker.admit(SECOND), Verdict::Trial(1));
     assert_eq!(breaker.state(), BreakerState::HalfOpen);
-    assert_eq!(breaker.admit(secs(100)), unresponsive(3, None));
+    assert_eq!(breaker.admit(SECOND + TRIAL - Duration::from_nanos(1)), unresponsive(3, None));
     for reply in [TIMELY, LATE] {
         let mut breaker = breaker.clone();
         breaker.on(reply, SECOND, 1.0);
@@ -94,6 +96,18 @@ fn a_trial_of_which_nothing_was_heard_gives_its_turn_to_the_next_call() {
     // The first one again, as it would be if its end were told late.
     breaker.on(Signal::TrialOver(1), SECOND, 1.0);
     assert_eq!(breaker.admit(SECOND), unresponsive(3, None));
+}
+
+#[test]
+fn a_trial_whose_caller_has_all_the_time_holds_up_the_others_for_a_time_only() {
+    let mut breaker = after(&[Signal::Missing; 3]);
+    assert_eq!(breaker.admit(SECOND), Verdict::Trial(1));
+    assert_eq!(breaker.admit(SECOND + TRIAL), Verdict::Trial(2));
+    // Its end is no news, and its reply is as good as any.
+    breaker.on(Signal::TrialOver(1), SECOND + TRIAL, 1.0);
+    assert_eq!(breaker.admit(SECOND + TRIAL), unresponsive(3, None));
+    breaker.on(TIMELY, SECOND + TRIAL, 1.0);
+    assert_eq!(breaker.admit(SECOND + TRIAL), Verdict::Pass);
 }
 
 #[test]
@@ -179,6 +193,8 @@ struct Model {
     absent: bool,
     /// The call that was let through on trial and may still bring a verdict.
     trial: Option<u64>,
+    /// Until then it is the only one.
+    trial_until: Duration,
     trials: u64,
 }
 
@@ -220,7 +236,7 @@ proptest! {
     fn a_breaker_keeps_its_promises(
         steps in proptest::collection::vec((any_step(), 0_u64..20_000, 0.0_f64..1.0), 0..60),
     ) {
-        let mut breaker = Breaker::new(THRESHOLD, CAP);
+        let mut breaker = Breaker::new(THRESHOLD, CAP, TRIAL);
         let mut model = Model::default();
         let mut now = Duration::ZERO;
         for (step, wait, random) in steps {
@@ -249,10 +265,12 @@ proptest! {
                     }
                     Verdict::Trial(number) => {
                         prop_assert!(model.trouble, "on trial for nothing");
-                        prop_assert_eq!(model.trial, None, "two at a time");
+                        let under_way = model.trial.filter(|_| now < model.trial_until);
+                        prop_assert_eq!(under_way, None, "two at a time");
                         prop_assert_eq!(number, model.trials + 1);
                         model.trials = number;
                         model.trial = Some(number);
+                        model.trial_until = now + TRIAL;
                     }
                     Verdict::Refuse(reason, after) => {
                         prop_assert!(model.trouble, "refused for nothing");

@@ -70,7 +70,10 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(plugin: Arc<str>, socket: Arc<Path>, config: &UnixSocketConfig) -> Self {
         let connections = config.max_connections();
-        let breaker = Breaker::new(config.breaker_threshold(), config.breaker_max_open());
+        // By then a call with the plugin's own time is over, and its connection given up.
+        let trial = config.timeout() + config.stall_limit();
+        let (threshold, longest_rest) = (config.breaker_threshold(), config.breaker_max_open());
+        let breaker = Breaker::new(threshold, longest_rest, trial);
         Self {
             circuit: Circuit::new(Arc::clone(&plugin), Arc::clone(&socket), breaker),
             plugin,

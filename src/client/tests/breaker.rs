@@ -198,6 +198,66 @@ async fn a_caller_in_a_hurry_counts_once_its_reply_stalls_the_connection() {
     }
 }
 
+/// Eight connections, and two calls of a second each on every one: the second ones run
+/// out of time, all at once, after half a second with the plugin.
+#[tokio::test(start_paused = true)]
+async fn calls_that_waited_for_their_turn_do_not_open_the_breaker_of_a_plugin_that_answers() {
+    let config = config(|c| c.max_connections(8).timeout(SECOND * 3 / 2).breaker_threshold(5));
+    let (client, mut server) = pair(&config, 4096);
+    let serving = tokio::spawn(async move {
+        loop {
+            let mut peer: Peer = server.accept().await;
+            tokio::spawn(async move {
+                while let Some(marker) = peer.request().await {
+                    sleep(SECOND).await;
+                    peer.reply(&marker).await;
+                }
+            });
+        }
+    });
+    let calls: Vec<_> = (0..16).map(|i| call(&client, &i.to_string())).collect();
+    let (mut answered, mut late) = (0, 0);
+    for call in calls {
+        match call.await.unwrap() {
+            Ok(_) => answered += 1,
+            Err(error) if error.kind() == ErrorKind::Timeout => late += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((answered, late), (8, 8));
+    assert_eq!(client.shared.circuit.opened(), 0);
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_with_all_the_time_holds_the_others_up_no_longer_than_the_plugins_timeout() {
+    let (client, mut server) = silent_for(3, &brief()).await;
+    rest_over(&client).await;
+    let trial = call_with(&client, "trial", 0, CallOptions::new().timeout(SECOND * 600));
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "trial");
+    assert_refused(&failure(call(&client, "refused")).await);
+    sleep(SECOND + Duration::from_millis(1)).await;
+    let next = call(&client, "next");
+    assert_eq!(peer.request().await.unwrap(), "next");
+    for (marker, call) in [("trial", trial), ("next", next)] {
+        peer.reply(marker).await;
+        assert_eq!(answer(call).await, marker);
+    }
+    assert_eq!(client.shared.circuit.state(), Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_plugin_which_is_down_is_shut_down_is_no_news_of_it() {
+    let (client, _server) = silent_for(3, &brief()).await;
+    let mut states = client.shared.circuit.watch_state();
+    states.mark_unchanged();
+    client.stop(Instant::now());
+    client.stopped().await;
+    settle().await;
+    assert!(!states.has_changed().unwrap());
+}
+
 /// One slow hook with others written behind it is one missing reply, not sixteen.
 #[tokio::test(start_paused = true)]
 async fn calls_written_behind_a_missing_reply_are_not_counted() {
