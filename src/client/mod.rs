@@ -282,11 +282,7 @@ impl Client {
         let _trial = self.admit().map_err(|loss| (Sent::No, loss.into_cause(self.timeout)))?;
         let timeout = options.timeout.unwrap_or(self.timeout);
         let now = Instant::now();
-        let terms = Terms {
-            deadline: now + timeout,
-            hasty: timeout < self.timeout,
-            may_wait: options.overload == Overload::Wait,
-        };
+        let terms = Terms { deadline: now + timeout, may_wait: options.overload == Overload::Wait };
         let may_resend = options.retry.unwrap_or(self.retry) == RetryPolicy::Resend;
         if may_resend {
             self.budget.observe(now, self.counters.calls.load(Relaxed));
@@ -351,20 +347,18 @@ impl Client {
     async fn hand_over(
         &self,
         frame: Frame,
-        Terms { deadline, hasty, may_wait }: Terms,
+        Terms { deadline, may_wait }: Terms,
         freedom: Freedom,
-        place: Option<Place>,
+        mut place: Option<Place>,
     ) -> Result<Received, Attempt> {
-        match place {
+        match &mut place {
             Some(place) => place.pass_on(),
             None => self.pool.enter(deadline, may_wait).await.map_err(Attempt::Refused)?,
         }
-        let (mut responder, answer) = Responder::new();
-        if hasty {
-            responder.mark_hasty();
-        }
+        let (responder, answer) = Responder::new();
         let request = Request { frame, deadline, freedom, responder };
         let connection = self.pool.hand_over(request).map_err(Attempt::lost)?;
+        drop(place);
         let reply = answered(answer).await.map_err(Attempt::Failed)?;
         Ok(Received { reply, connection })
     }
@@ -374,8 +368,6 @@ impl Client {
 #[derive(Clone, Copy)]
 struct Terms {
     deadline: Instant,
-    /// It gives the plugin less time than that is configured to have.
-    hasty: bool,
     may_wait: bool,
 }
 

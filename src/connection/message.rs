@@ -8,8 +8,10 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::{sync::oneshot, time::Instant};
 
+use super::gauge::Gauge;
 use super::shared::Shared;
 use crate::error::{Cause, Sent, Stage};
+use crate::sync::atomic::Ordering::SeqCst;
 use crate::trust::is_refusal;
 use crate::wire::request::Frame;
 
@@ -66,24 +68,33 @@ pub(crate) struct Moved {
 
 /// A place for one call, on its way from one connection to another. Given back if
 /// its caller leaves instead.
+///
+/// While it exists the call is in nobody's queue, and no connection that drains ends.
 #[derive(Debug)]
-pub(crate) struct Place(Option<Arc<Shared>>);
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    held: bool,
+}
 
 impl Place {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self(Some(Arc::clone(shared)))
+        shared.moving.fetch_add(1, SeqCst);
+        Self { shared: Arc::clone(shared), held: true }
     }
 
-    /// The next connection has it now.
-    pub(crate) fn pass_on(mut self) {
-        self.0 = None;
+    /// It belongs to the request now that the next connection gets.
+    pub(crate) fn pass_on(&mut self) {
+        self.held = false;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(shared) = self.0.take() {
-            shared.places.add_permits(1);
+        if self.held {
+            self.shared.places.add_permits(1);
+        }
+        if self.shared.moving.fetch_sub(1, SeqCst) == 1 && self.shared.stop_at().is_some() {
+            self.shared.gauges.iter().for_each(Gauge::wake);
         }
     }
 }
@@ -147,23 +158,12 @@ impl Loss {
 pub(crate) struct Responder {
     slot: oneshot::Sender<Answer>,
     sent: Sent,
-    /// The call gives the plugin less time than it is configured to have.
-    hasty: bool,
 }
 
 impl Responder {
     pub(crate) fn new() -> (Self, oneshot::Receiver<Answer>) {
         let (slot, receiver) = oneshot::channel();
-        (Self { slot, sent: Sent::No, hasty: false }, receiver)
-    }
-
-    /// The call has less time than the plugin is configured to have.
-    pub(crate) fn mark_hasty(&mut self) {
-        self.hasty = true;
-    }
-
-    pub(crate) fn is_hasty(&self) -> bool {
-        self.hasty
+        (Self { slot, sent: Sent::No }, receiver)
     }
 
     /// From here on the kernel may have seen the request.

@@ -18,6 +18,8 @@ use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::S
 /// The bounds that a connection task keeps.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
+    /// What a call has unless it says otherwise.
+    pub(crate) timeout: Duration,
     pub(crate) reconnect_attempts: u32,
     pub(crate) reconnect_delay: Duration,
     pub(crate) max_backoff: Duration,
@@ -34,6 +36,7 @@ pub(crate) struct Limits {
 impl From<&UnixSocketConfig> for Limits {
     fn from(config: &UnixSocketConfig) -> Self {
         Self {
+            timeout: config.timeout(),
             reconnect_attempts: config.reconnect_attempts(),
             reconnect_delay: config.reconnect_delay(),
             max_backoff: config.max_backoff(),
@@ -61,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) places: Semaphore,
     /// Calls that wait for a place.
     pub(crate) waiting: AtomicUsize,
+    /// Calls that one connection gave back and no other has yet.
+    pub(crate) moving: AtomicUsize,
     state: watch::Sender<ConnectionState>,
     /// When to stop, in milliseconds after `started`; `u64::MAX` is never.
     stop_at: AtomicU64,
@@ -82,6 +87,7 @@ impl Shared {
             gauges: (0..connections).map(|_| Gauge::default()).collect(),
             places: Semaphore::new(connections * config.max_in_flight()),
             waiting: AtomicUsize::new(0),
+            moving: AtomicUsize::new(0),
             state: watch::Sender::new(ConnectionState::Idle),
             stop_at: AtomicU64::new(u64::MAX),
             started: Instant::now(),

@@ -56,6 +56,8 @@ pub(crate) struct Socket<T> {
     frames: Frames,
     /// A reply came that was asked for.
     pub(crate) answered: bool,
+    /// Since when the server owes the next reply and no other.
+    pub(crate) head_since: Instant,
     room: usize,
     /// The last read ended at its share: there may be more.
     pub(crate) more: bool,
@@ -71,15 +73,19 @@ impl<T: Transport> Socket<T> {
             inbox: BytesMut::new(),
             frames: Frames::new(max_frame_len),
             answered: false,
+            head_since: Instant::now(),
             room: LEAST_ROOM,
             more: false,
         }
     }
 
     /// Queues a request; from here on the kernel may see it.
-    pub(crate) fn send(&mut self, request: Request) {
+    pub(crate) fn send(&mut self, request: Request, now: Instant) {
         let Request { frame, deadline, mut responder, .. } = request;
         responder.mark_sent();
+        if self.in_flight.is_empty() {
+            self.head_since = now;
+        }
         self.in_flight.push(responder, deadline, frame.len());
         self.outbox.push(frame);
     }
@@ -248,7 +254,8 @@ mod tests {
         for _ in 0..4 {
             let (responder, _) = Responder::new();
             let (deadline, freedom) = (Instant::now(), Freedom::Stay);
-            socket.send(Request { frame: vec![0], deadline, freedom, responder });
+            let request = Request { frame: vec![0], deadline, freedom, responder };
+            socket.send(request, deadline);
         }
         let (mut cx, traffic) = (Context::from_waker(Waker::noop()), Traffic::default());
         assert!(socket.poll_write(&mut cx, &traffic).is_ready());

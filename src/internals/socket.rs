@@ -63,7 +63,8 @@ pub fn play(script: Script) -> (Played, Vec<usize>) {
     for (size, has_left) in requests {
         let (responder, answer) = Responder::new();
         let frame = vec![0; size.max(1)];
-        socket.send(Request { frame, deadline, freedom: Freedom::Stay, responder });
+        let freedom = Freedom::Stay;
+        socket.send(Request { frame, deadline, freedom, responder }, deadline);
         callers.push((!has_left).then_some(answer));
     }
     while let Poll::Ready(Ok(())) = socket.poll_write(&mut cx, &traffic) {}

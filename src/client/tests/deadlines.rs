@@ -203,6 +203,25 @@ async fn all_replies_that_are_here_at_the_deadline_are_in_time() {
     }
 }
 
+/// It was written first and timed out after that: the hook ran for a caller who was
+/// told that it did not answer.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_time_is_over_is_not_sent_and_its_error_says_so() {
+    let (client, mut server) = pair(&config(|c| c), 4096);
+    let first = call(&client, "first");
+    let mut peer = server.accept().await;
+    peer.request().await.unwrap();
+    peer.reply("first").await;
+    answer(first).await;
+    let over = call_with(&client, "over", 0, CallOptions::new().timeout(Duration::ZERO));
+    let error = failure(over).await;
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::No), "{error}");
+    let next = call(&client, "next");
+    assert_eq!(peer.request().await.unwrap(), "next");
+    peer.reply("next").await;
+    answer(next).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn all_replies_that_are_here_when_the_client_stops_are_in_time() {
     let (client, mut server) = pair(&config(|c| c.max_in_flight(64)), 1 << 16);

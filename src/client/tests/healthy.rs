@@ -74,6 +74,25 @@ async fn a_shutdown_while_connecting_lets_the_calls_that_were_taken_finish() {
     }
 }
 
+/// The first connection had nothing left to do once its calls had moved on, and ended
+/// before they were back.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_before_the_first_attempt_fails_lets_the_calls_that_were_taken_finish() {
+    let config = config(|c| c.max_connections(4).connect_timeout(Duration::from_secs(1)));
+    let (client, server) = pair(&config, 4096);
+    server.set(Door::Silent);
+    let calls: Vec<_> = (0..4).map(|i| call(&client, &i.to_string())).collect();
+    settle().await;
+    client.stop(Instant::now() + Duration::from_secs(60));
+    settle().await;
+    server.set(Door::Open);
+    tokio::spawn(serve_all(server));
+    for (i, call) in calls.into_iter().enumerate() {
+        assert_eq!(answer(call).await, i.to_string());
+    }
+    client.stopped().await;
+}
+
 /// The place was given back after the reply had woken its caller.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_call_after_the_other_is_never_too_many() {
@@ -143,25 +162,6 @@ fn a_handle_may_be_called_from_outside_its_runtime() {
     assert!(futures::executor::block_on(call).unwrap().continue_processing);
 }
 
-#[test]
-fn a_handle_outlives_the_runtime_of_its_first_caller() {
-    let own = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (client, server) = {
-        let _entered = own.enter();
-        pair(&config(|c| c), 4096)
-    };
-    own.spawn(serve_all(server));
-    let other = Builder::new_current_thread().enable_all().build().unwrap();
-    assert_eq!(other.block_on(async { answer(call(&client, "one")).await }), "one");
-    drop(other);
-    assert_eq!(own.block_on(async { answer(call(&client, "two")).await }), "two");
-}
-
-#[test]
-fn a_first_call_without_any_runtime_fails_and_spoils_nothing() {
-    let (client, server) = pair(&config(|c| c), 4096);
-    let mut context = PluginContext::new("request-1");
-    let payload = serde_json::json!({"marker": "x"});
 /// The wait took the runtime's timer from where the caller was, and panicked.
 #[test]
 fn a_call_from_outside_its_runtime_may_wait_for_a_place() {
@@ -185,6 +185,25 @@ fn a_call_from_outside_its_runtime_may_wait_for_a_place() {
     stuck.abort();
 }
 
+#[test]
+fn a_handle_outlives_the_runtime_of_its_first_caller() {
+    let own = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (client, server) = {
+        let _entered = own.enter();
+        pair(&config(|c| c), 4096)
+    };
+    own.spawn(serve_all(server));
+    let other = Builder::new_current_thread().enable_all().build().unwrap();
+    assert_eq!(other.block_on(async { answer(call(&client, "one")).await }), "one");
+    drop(other);
+    assert_eq!(own.block_on(async { answer(call(&client, "two")).await }), "two");
+}
+
+#[test]
+fn a_first_call_without_any_runtime_fails_and_spoils_nothing() {
+    let (client, server) = pair(&config(|c| c), 4096);
+    let mut context = PluginContext::new("request-1");
+    let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new();
     let call_outside =
         client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::pipe::{Peer, answer, call, call_with, config, failure, pair, settle};
+use super::pipe::{Door, Peer, answer, call, call_with, config, failure, pair, settle};
 use crate::connection::ConnectionState;
 use crate::error::ErrorKind;
 use crate::options::{CallOptions, Overload};
@@ -152,4 +152,65 @@ async fn every_place_is_given_back_whatever_becomes_of_the_calls() {
         }
     });
     assert_eq!(answer(last).await, "last");
+}
+
+/// What the failed attempt handed back could never leave the first connection again.
+#[tokio::test(start_paused = true)]
+async fn what_waited_through_a_failed_attempt_spreads_over_all_connections() {
+    let (client, mut server) = pair(&config(|c| c.max_connections(4)), 4096);
+    server.set(Door::Refused);
+    let calls: Vec<_> = (0..4).map(|i| call(&client, &i.to_string())).collect();
+    settle().await;
+    assert_eq!(server.attempts(), 1);
+    server.set(Door::Open);
+    let mut peers = Vec::new();
+    for _ in 0..4 {
+        let mut peer = server.accept().await;
+        let marker = peer.request().await.unwrap();
+        peers.push((peer, marker));
+    }
+    for (peer, marker) in &mut peers {
+        peer.reply(marker).await;
+    }
+    for (i, call) in calls.into_iter().enumerate() {
+        assert_eq!(answer(call).await, i.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_no_connection_is_open_only_one_of_them_tries() {
+    let config = config(|c| {
+        c.max_connections(4)
+            .timeout(Duration::from_secs(60))
+            .connect_timeout(Duration::from_secs(1))
+            .reconnect_attempts(1_000_000)
+            .max_backoff(Duration::from_millis(100))
+    });
+    let (client, mut server) = pair(&config, 4096);
+    let first = call(&client, "first");
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "first");
+    // The others come to connections that are not open yet.
+    server.set(Door::Silent);
+    let calls: Vec<_> = (0..3).map(|i| call(&client, &i.to_string())).collect();
+    settle().await;
+    assert_eq!(server.attempts(), 4);
+    drop(peer);
+    failure(first).await;
+    server.set(Door::Refused);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = server.attempts();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    // One every 50 ms on average, as of one connection.
+    let attempts = server.attempts() - before;
+    assert!((100..300).contains(&attempts), "{attempts}");
+    server.set(Door::Open);
+    tokio::spawn(async move {
+        loop {
+            tokio::spawn(server.accept().await.serve());
+        }
+    });
+    for (i, call) in calls.into_iter().enumerate() {
+        assert_eq!(answer(call).await, i.to_string());
+    }
 }

@@ -12,6 +12,7 @@ use crate::connection::breaker::Signal;
 use crate::connection::message::{Loss, Request};
 use crate::connection::state::{ConnectionState, Event};
 use crate::connection::transport::Connector;
+use crate::sync::atomic::Ordering::SeqCst;
 
 impl<C: Connector> Task<C> {
     /// True once there is nothing left to do, ever.
@@ -26,8 +27,11 @@ impl<C: Connector> Task<C> {
                 !self.pending.iter().any(waits) && self.nobody_waits_in_flight()
             };
         };
-        let nothing_left =
-            self.pending.is_empty() && self.requests.is_empty() && self.nobody_waits_in_flight();
+        // First: what was on the move until now is in a queue after that.
+        let nothing_left = self.shared.moving.load(SeqCst) == 0
+            && self.pending.is_empty()
+            && self.requests.is_empty()
+            && self.nobody_waits_in_flight();
         nothing_left || stop_at <= Instant::now()
     }
 
@@ -76,6 +80,7 @@ impl<C: Connector> Task<C> {
 /// would have callers wait for nothing.
 impl<C: Connector> Drop for Task<C> {
     fn drop(&mut self) {
+        let ended = self.machine.state() == ConnectionState::Shutdown;
         self.finish(&Loss::TaskGone);
         self.gauge().set_in_flight(0);
         // Whoever is late is a few instructions away, on another thread.
@@ -83,8 +88,11 @@ impl<C: Connector> Drop for Task<C> {
         while late.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             std::thread::yield_now();
         }
-        // Otherwise it could stay open: nobody is left to find the plugin again.
-        self.shared.circuit.signal(Signal::Reset);
+        // Otherwise it could stay open: nobody is left to find the plugin again. Who shut
+        // it down wants no news of it.
+        if !ended {
+            self.shared.circuit.signal(Signal::Reset);
+        }
     }
 }
 

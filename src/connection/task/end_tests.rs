@@ -12,7 +12,7 @@ use tokio::sync::oneshot::{Receiver, error::TryRecvError};
 
 use super::*;
 use crate::config::UnixSocketConfig;
-use crate::connection::message::{Answer, Freedom, Responder};
+use crate::connection::message::{Answer, Freedom, Place, Responder};
 use crate::connection::shared::Shared;
 use crate::connection::transport::Connecting;
 
@@ -73,4 +73,26 @@ fn no_call_that_was_queued_is_left_unanswered_when_the_runtime_goes_away_under_i
             assert!(!matches!(answer.try_recv(), Err(TryRecvError::Empty)), "never answered");
         }
     }
+}
+
+/// It is in nobody's queue then, and would find the queues closed.
+#[tokio::test(start_paused = true)]
+async fn a_drain_waits_for_calls_that_are_on_the_move_from_one_connection_to_another() {
+    let config = UnixSocketConfig::builder("/run/nowhere.sock");
+    let config = crate::config::PluginConfig::builder("P").unix_socket(config).build().unwrap();
+    let path = config.unix_socket().path().into();
+    let shared = Arc::new(Shared::new("P".into(), path, config.unix_socket()));
+    let (_requests, queue) = mpsc::channel(1);
+    let task = tokio::spawn(Task::new(Arc::clone(&shared), 0, Nowhere, queue));
+    let place = Place::new(&shared);
+    tokio::task::yield_now().await;
+    shared.stop(Instant::now() + Duration::from_secs(60));
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!task.is_finished());
+    drop(place);
+    let started = Instant::now();
+    task.await.unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
 }

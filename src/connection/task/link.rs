@@ -85,7 +85,9 @@ impl<C: Connector> Task<C> {
             socket.poll_read(cx, &gauge.traffic, share, |delivery| deliveries.push(delivery));
         let delivered = deliveries.len();
         let mut abandoned = 0;
+        let now = if delivered > 0 { Instant::now() } else { socket.head_since };
         if delivered > 0 {
+            socket.head_since = now;
             // Before their callers run: who calls again at once must find this
             // connection free and a place to be had.
             self.shared.release(self.index, delivered);
@@ -118,12 +120,12 @@ impl<C: Connector> Task<C> {
             Poll::Pending => return false,
             Poll::Ready(Ok(())) => {
                 if delivered > 0 && self.stalled {
-                    self.look_at_head(Instant::now());
+                    self.look_at_head(now);
                 }
                 if delivered > 0 && self.pending.is_empty() && self.in_flight() == 0 {
                     // A probe is no use of the connection, but it has taken memory.
                     if !probed {
-                        self.idle_since = Instant::now();
+                        self.idle_since = now;
                     }
                     self.shrunk = false;
                 }
@@ -201,13 +203,14 @@ impl<C: Connector> Task<C> {
             let reason = "the last connection was given up";
             self.last_error = Some(Arc::new(io::Error::other(reason)));
         }
-        self.set_stalled(false);
         (self.missed, self.probing) = (false, false);
         self.drop_abandoned();
         self.credit(&socket);
         let Shared { plugin, socket: path, .. } = &*self.shared;
         tracing::debug!(%plugin, socket = %path.display(), connection = self.index, in_flight, ?loss, "connection lost");
         self.event(Event::Lost { demand: self.is_wanted() });
+        // Only now: those who wait for it must not take this one for ready.
+        self.set_stalled(false);
     }
 
     /// Forgets earlier failures if `socket`, which is at its end, had a good reply.

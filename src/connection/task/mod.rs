@@ -20,6 +20,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering::SeqCst, fence};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -144,6 +145,14 @@ impl<C: Connector> Task<C> {
             self.shared.circuit.signal(Signal::Connected);
         }
         self.tell_state(before);
+        if event == Event::Connected {
+            // Another connection may have failed for good meanwhile, without seeing this
+            // one: see `tell_unreachable`.
+            fence(SeqCst);
+            if !self.shared.circuit.is_closed() {
+                self.shared.circuit.signal(Signal::Connected);
+            }
+        }
         match action {
             Action::Nothing => {}
             Action::Connect => {
@@ -156,8 +165,10 @@ impl<C: Connector> Task<C> {
                 if give_up {
                     self.tell_unreachable(delay, matches!(event, Event::Lost { .. }));
                     self.give_up();
-                } else {
+                } else if self.another(Gauge::is_ready) {
                     self.hand_back(0, Freedom::Stay);
+                } else {
+                    self.leave_to_first();
                 }
             }
             Action::Close => self.link = Link::Down,

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{Ordering::Relaxed, Ordering::SeqCst, fence};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Link, Task};
+use crate::connection::breaker::Signal;
 use crate::connection::gauge::Gauge;
 use crate::connection::message::{Freedom, Loss, Moved, Place, Reply};
 use crate::connection::state::{ConnectionState, Event};
@@ -50,6 +51,10 @@ impl<C: Connector> Task<C> {
     /// Moves pending requests to the socket, as many as may be in flight.
     pub(super) fn send_pending(&mut self) {
         let Link::Open(socket) = &mut self.link else { return };
+        if self.pending.is_empty() {
+            return;
+        }
+        let now = Instant::now();
         while !self.stalled
             && socket.in_flight.len() < self.shared.limits.max_in_flight
             && !socket.outbox.is_full()
@@ -58,13 +63,17 @@ impl<C: Connector> Task<C> {
             if request.responder.is_abandoned() {
                 self.shared.release(self.index, 1);
                 self.shared.gauges[self.index].traffic.abandoned.fetch_add(1, Relaxed);
+            } else if request.deadline <= now {
+                // Its hook would run for a caller who is told that it did not answer.
+                self.shared.release(self.index, 1);
+                request.responder.fail(Loss::Expired(Stage::Queued, None));
             } else if request.frame.is_empty() {
                 // It asked for the connection itself.
                 let reply = Reply { message: bytes::Bytes::new(), socket: socket.number };
                 self.shared.release(self.index, 1);
                 request.responder.reply(reply);
             } else {
-                socket.send(request);
+                socket.send(request, now);
             }
         }
     }
@@ -72,14 +81,28 @@ impl<C: Connector> Task<C> {
     /// Gives pending requests back, all but the first `keep`, for another
     /// connection of the plugin to take; they are left with this `freedom`.
     pub(super) fn hand_back(&mut self, keep: usize, freedom: Freedom) {
+        self.give_back(keep, |has| (has > freedom).then_some(freedom));
+    }
+
+    /// Leaves it to the first connection to reach the plugin for all, as no other one is
+    /// open. What waits there is as free as it was: it spreads once it can.
+    pub(super) fn leave_to_first(&mut self) {
+        if self.index > 0 {
+            self.give_back(0, |has| (has > Freedom::Stay).then_some(has));
+        }
+    }
+
+    /// `left` says which requests leave, and with how much freedom.
+    fn give_back(&mut self, keep: usize, left: impl Fn(Freedom) -> Option<Freedom>) {
         let mut kept = VecDeque::new();
         for request in self.pending.drain(..) {
-            if request.freedom > freedom && kept.len() >= keep {
-                self.shared.gauges[self.index].sub_load(1);
-                let (frame, place) = (request.frame, Place::new(&self.shared));
-                request.responder.hand_back(Moved { frame, freedom, place });
-            } else {
-                kept.push_back(request);
+            match left(request.freedom) {
+                Some(freedom) if kept.len() >= keep => {
+                    self.shared.gauges[self.index].sub_load(1);
+                    let (frame, place) = (request.frame, Place::new(&self.shared));
+                    request.responder.hand_back(Moved { frame, freedom, place });
+                }
+                _ => kept.push_back(request),
             }
         }
         self.pending = kept;
@@ -99,6 +122,12 @@ impl<C: Connector> Task<C> {
         if !self.another(Gauge::is_ready) {
             let attempts = self.machine.failures();
             self.shared.circuit.unreachable(attempts, &self.why_down(), delay, broken);
+            // One that came about meanwhile found the breaker closed. Either it sees now
+            // that it is open, or it is seen here: see `event`.
+            fence(SeqCst);
+            if self.another(Gauge::is_ready) {
+                self.shared.circuit.signal(Signal::Connected);
+            }
         }
     }
 

@@ -5,23 +5,25 @@ use tokio::time::Instant;
 
 use super::{Link, Task};
 use crate::connection::breaker::Signal;
-use crate::connection::message::Responder;
 use crate::connection::transport::Connector;
 use crate::wire::request;
 
 impl<C: Connector> Task<C> {
-    /// Counts the reply that the server owes next as missing if its call is over: that
-    /// call gave the plugin all the time that it is configured to have.
+    /// Counts the reply that the server owes next as missing if its call is over, and
+    /// the plugin had at least half of its `timeout` for it: not more, as every call
+    /// loses some of its time on the way.
     ///
-    /// One that gave it less says little about the plugin, so its reply is missing only
-    /// when the connection is given up for it. The calls behind are not counted: a
-    /// server works on one at a time, and was never at them.
+    /// One that left it less, because its caller was in a hurry or because it waited for
+    /// its turn, says little about the plugin, so its reply is missing only when the
+    /// connection is given up for it. The calls behind are not counted: a server works
+    /// on one at a time, and was never at them.
     pub(super) fn miss_head(&mut self, now: Instant) {
         let Link::Open(socket) = &self.link else { return };
-        let is_patient = |responder: &Responder| !responder.is_hasty();
         if let Some(head) = socket.in_flight.head()
             && head.deadline <= now
-            && head.responder.as_ref().is_some_and(is_patient)
+            && head.responder.is_some()
+            && head.deadline.saturating_duration_since(socket.head_since)
+                >= self.shared.limits.timeout / 2
         {
             self.miss();
         }
