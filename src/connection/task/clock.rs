@@ -1,6 +1,7 @@
 //! What is due when: one timer for everything that a connection waits for.
 
 use std::io;
+use std::sync::atomic::{Ordering::SeqCst, fence};
 use std::task::Context;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ impl<C: Connector> Task<C> {
 
     /// Lets the plugin's stalled connections hand over what waits on them.
     pub(super) fn wake_stalled(&self) {
+        // One that stalls now sees this one, or is seen here: see `leave_stalled`.
+        fence(SeqCst);
         self.shared.gauges.iter().filter(|gauge| gauge.is_stalled()).for_each(Gauge::wake);
     }
 

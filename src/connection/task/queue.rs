@@ -110,6 +110,9 @@ impl<C: Connector> Task<C> {
 
     /// Nothing is sent on a stalled connection: what waits there takes another.
     pub(super) fn leave_stalled(&mut self) {
+        // One that comes about, or is free again, now is seen here, or sees that this one
+        // is stalled and wakes it.
+        fence(SeqCst);
         if self.another(|gauge| gauge.is_ready()) {
             self.hand_back(0, Freedom::Stay);
         } else if self.another(|gauge| gauge.is_unopened()) {
