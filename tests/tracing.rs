@@ -15,6 +15,8 @@ use hookwire::{
     ErrorKind, PluginConfig, PluginContext, PluginHandle, PluginResult, PluginViolation,
     UnixSocketConfig,
 };
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 const SECRET: &str = "hunter2";
@@ -138,6 +140,32 @@ fn no_payload_no_context_and_no_secret_is_ever_traced() {
     assert!(lines.len() > 10, "the log is there: {lines:#?}");
     for line in lines.iter().map(String::as_str).chain(debug.lines()) {
         assert!(!line.contains(SECRET), "{line}");
+    }
+}
+
+#[test]
+fn refused_clients_are_one_line_in_a_second_that_counts_those_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("plugin.sock");
+    let uid = rustix::process::geteuid().as_raw();
+    let lines = traced(async {
+        let builder = PluginServer::builder().plugin("Guard", plugin()).peer_uids([uid + 1]);
+        let server = builder.bind(&socket).await.unwrap();
+        // Only moved by hand: nothing here waits for a time.
+        tokio::time::pause();
+        for (clients, then) in [(50, 999), (50, 1), (50, 1000), (1, 0)] {
+            for _ in 0..clients {
+                let mut client = UnixStream::connect(&socket).await.unwrap();
+                assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);
+            }
+            tokio::time::advance(Duration::from_millis(then)).await;
+        }
+        drop(server);
+    });
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("a client was refused")).collect();
+    assert_eq!(told.len(), 3, "{told:#?}");
+    for (line, untold) in told.iter().zip(["untold=0", "untold=99", "untold=49"]) {
+        assert!(line.contains(" WARN ") && line.contains(untold), "{untold}: {line}");
     }
 }
 

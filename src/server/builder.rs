@@ -143,7 +143,7 @@ impl PluginServerBuilder {
         let service = self.build()?;
         let (listener, file) = socket_file::listen(path.as_ref(), mode).await?;
         let (run, stop) = watch::channel(Run::Serve);
-        let guarded = Guarded { listener, peers };
+        let guarded = Guarded::new(listener, peers);
         let listener = tokio::spawn(listener::run(guarded, service.clone(), stop));
         Ok(PluginServer { service, run, listener, file })
     }
