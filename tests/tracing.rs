@@ -12,9 +12,11 @@ use hookwire::hooks::{
 };
 use hookwire::server::{HandlerError, Handlers, PluginServer};
 use hookwire::{
-    ErrorKind, PluginConfig, PluginContext, PluginHandle, PluginResult, PluginViolation,
-    UnixSocketConfig,
+    BreakerState, CallOptions, ErrorKind, PluginConfig, PluginContext, PluginHandle, PluginResult,
+    PluginViolation, UnixSocketConfig,
 };
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 const SECRET: &str = "hunter2";
@@ -166,6 +168,32 @@ fn no_payload_no_context_and_no_secret_is_ever_traced() {
 }
 
 #[test]
+fn refused_clients_are_one_line_in_a_second_that_counts_those_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("plugin.sock");
+    let uid = rustix::process::geteuid().as_raw();
+    let lines = traced(async {
+        let builder = PluginServer::builder().plugin("Guard", plugin()).peer_uids([uid + 1]);
+        let server = builder.bind(&socket).await.unwrap();
+        // Only moved by hand: nothing here waits for a time.
+        tokio::time::pause();
+        for (clients, then) in [(50, 999), (50, 1), (50, 1000), (1, 0)] {
+            for _ in 0..clients {
+                let mut client = UnixStream::connect(&socket).await.unwrap();
+                assert_eq!(client.read(&mut [0]).await.unwrap_or(0), 0);
+            }
+            tokio::time::advance(Duration::from_millis(then)).await;
+        }
+        drop(server);
+    });
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("a client was refused")).collect();
+    assert_eq!(told.len(), 3, "{told:#?}");
+    for (line, untold) in told.iter().zip(["untold=0", "untold=99", "untold=49"]) {
+        assert!(line.contains(" WARN ") && line.contains(untold), "{untold}: {line}");
+    }
+}
+
+#[test]
 fn a_refused_peer_is_told_to_the_log_with_what_was_found_and_expected() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("plugin.sock");
@@ -192,6 +220,13 @@ fn a_refused_peer_is_told_to_the_log_with_what_was_found_and_expected() {
     assert!(!lines.iter().any(|line| line.contains(SECRET)), "{lines:#?}");
 }
 
+/// Where the one line is that has this text.
+fn only_line_with(lines: &[String], text: &str) -> usize {
+    let found: Vec<_> = (0..lines.len()).filter(|&i| lines[i].contains(text)).collect();
+    assert_eq!(found.len(), 1, "{text}: {lines:#?}");
+    found[0]
+}
+
 #[test]
 fn a_plugin_that_goes_down_and_comes_back_is_a_few_lines_at_info_and_none_at_warn() {
     let dir = tempfile::tempdir().unwrap();
@@ -214,7 +249,60 @@ fn a_plugin_that_goes_down_and_comes_back_is_a_few_lines_at_info_and_none_at_war
     let level = |level: &str| lines.iter().filter(|line| line.contains(level)).count();
     assert_eq!((level(" WARN "), level("ERROR ")), (0, 0), "{lines:#?}");
     let info: Vec<_> = lines.iter().filter(|line| line.contains(" INFO ")).collect();
-    assert!(info.iter().any(|line| line.contains("plugin is down")), "{info:#?}");
+    let only = |text: &str| only_line_with(&lines, text);
+    let opened = only(" INFO hookwire::connection::circuit: breaker opened, plugin is down");
+    let closed = only(" INFO hookwire::connection::circuit: breaker closed, plugin is back");
+    assert!(opened < closed, "{info:#?}");
+    for part in ["plugin=Guard", "reason=", "Connection refused"] {
+        assert!(lines[opened].contains(part), "{part} is missing in {}", lines[opened]);
+    }
     assert!(info.iter().any(|line| line.contains("to=\"ready\"")), "{info:#?}");
     assert!(info.len() <= 8, "one line for each change: {info:#?}");
+}
+
+#[test]
+fn a_plugin_that_falls_silent_is_told_with_the_reason_its_trials_and_its_return() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plugin.sock");
+    let lines = traced(async {
+        let silent = Handlers::new().on::<ToolPreInvoke>(|payload, _| async move {
+            if payload.name == "ignored" {
+                std::future::pending::<()>().await;
+            }
+            Ok(PluginResult::allow())
+        });
+        let server = PluginServer::builder().plugin("Guard", silent).bind(&path).await.unwrap();
+        let socket = UnixSocketConfig::builder(&path)
+            .timeout(Duration::from_millis(100))
+            .stall_limit(Duration::from_millis(40))
+            .reconnect_attempts(1_000_000)
+            .breaker_threshold(2)
+            .breaker_max_open(Duration::from_millis(40));
+        let config = PluginConfig::builder("Guard").unix_socket(socket).build().unwrap();
+        let guard = PluginHandle::connect(config).await.unwrap();
+        let call = async |name, timeout| {
+            let payload = ToolPreInvokePayload::new(name);
+            let mut context = PluginContext::new("request-1");
+            let options = CallOptions::new().timeout(Duration::from_millis(timeout));
+            guard.invoke_hook_with::<ToolPreInvoke>(&payload, &mut context, options).await
+        };
+        while guard.breaker() == BreakerState::Closed {
+            call("ignored", 100).await.unwrap_err();
+        }
+        while call("answered", 20_000).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        server.shutdown(Duration::ZERO).await;
+    });
+    let of = |text: &str| format!("hookwire::connection::circuit: breaker{text}");
+    let opened = only_line_with(&lines, &of(" opened, plugin is down"));
+    let closed = only_line_with(&lines, &of(" closed, plugin is back"));
+    let reason = "reason=the plugin does not answer";
+    assert!(lines[opened].contains(reason), "{}", lines[opened]);
+    // The trial that brought it back is the last change before that.
+    let change = of(" ");
+    let trial = lines[opened..closed].iter().rfind(|line| line.contains(&change)).unwrap();
+    for part in [" DEBUG ", "plugin=Guard", "from=\"open\"", "to=\"half_open\""] {
+        assert!(trial.contains(part), "{part} is missing in {trial}");
+    }
 }

@@ -68,8 +68,9 @@ impl PluginServerBuilder {
         self
     }
 
-    /// How long a connection may be without a request before it is closed.
-    /// Default: 300 s, as the reference server.
+    /// How long a connection may be without a request before it is closed, and how
+    /// long its client may take to read what was written. Default: 300 s, as the
+    /// reference server for the former; it waits without end for the latter.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
@@ -146,7 +147,7 @@ impl PluginServerBuilder {
         let service = self.build()?;
         let (listener, file) = socket_file::listen(path.as_ref(), mode).await?;
         let (run, stop) = watch::channel(Run::Serve);
-        let guarded = Guarded { listener, peers };
+        let guarded = Guarded::new(listener, peers);
         let listener = tokio::spawn(listener::run(guarded, service.clone(), stop));
         Ok(PluginServer { service, run, listener, file })
     }

@@ -3,6 +3,7 @@
 //! Requests that came with one read are answered with one write, so a client that
 //! writes ahead costs few system calls. But no reply waits for a handler: before a
 //! handler that is not done at once is waited for, what is ready is on its way.
+//! A client that takes no replies is waited for no longer than one that asks nothing.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,7 +13,7 @@ use std::task::Poll;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::PluginService;
 use super::listener::Run;
@@ -100,10 +101,25 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
         if self.outbox.is_full() { self.flush().await } else { Ok(()) }
     }
 
+    /// Writes all that is ready, in no more than the idle timeout for all of it: a client
+    /// that takes a byte now and then would hold its replies for ever otherwise.
     async fn flush(&mut self) -> io::Result<()> {
         if self.outbox.is_empty() {
             return Ok(());
         }
+        let limit = self.service.idle_timeout();
+        let mut write = pin!(self.write());
+        // Most clients take it at once, and cost no timer.
+        if let Poll::Ready(written) = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await {
+            return written;
+        }
+        let too_slow = "the client did not take its replies within the idle timeout";
+        timeout(limit, write)
+            .await
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, too_slow)))
+    }
+
+    async fn write(&mut self) -> io::Result<()> {
         while !self.outbox.is_empty() {
             poll_fn(|cx| self.outbox.poll_write(Pin::new(&mut self.stream), cx)).await?;
         }

@@ -1,12 +1,14 @@
 //! Accepts connections, and owns their tasks.
 
 use std::io;
+use std::mem;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::PluginService;
 use crate::trust::Peers;
@@ -14,6 +16,10 @@ use crate::trust::Peers;
 /// How long not to accept after a failure such as too many open files: trying
 /// again at once would fail again, and keep a core busy.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// No more than one line about refused clients in this time: whoever may connect may do
+/// so over and over.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// How far the server is with its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,8 +48,34 @@ pub(super) trait Accept: Send + 'static {
 /// A socket that serves only some of those who can connect to it.
 #[derive(Debug)]
 pub(super) struct Guarded {
-    pub(super) listener: UnixListener,
-    pub(super) peers: Peers,
+    listener: UnixListener,
+    peers: Peers,
+    refusals: Refusals,
+}
+
+impl Guarded {
+    pub(super) fn new(listener: UnixListener, peers: Peers) -> Self {
+        Self { listener, peers, refusals: Refusals::default() }
+    }
+}
+
+/// The clients that were refused, and which of them are worth a line in the log.
+#[derive(Debug, Default)]
+struct Refusals {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Refusals {
+    /// Counts one. Where it is to be told: how many were not since the last that was.
+    fn count(&mut self, now: Instant) -> Option<u64> {
+        if self.told.is_some_and(|told| now.duration_since(told) < TELL_EVERY) {
+            self.untold += 1;
+            return None;
+        }
+        self.told = Some(now);
+        Some(mem::take(&mut self.untold))
+    }
 }
 
 impl Accept for Guarded {
@@ -54,9 +86,10 @@ impl Accept for Guarded {
         loop {
             let (stream, _) = self.listener.accept().await?;
             let Err(error) = self.peers.check(&stream) else { return Ok(stream) };
+            let Some(untold) = self.refusals.count(Instant::now()) else { continue };
             let local = stream.local_addr().ok();
             let socket = local.as_ref().and_then(|local| local.as_pathname());
-            tracing::warn!(?socket, %error, "a client was refused");
+            tracing::warn!(?socket, %error, untold, "a client was refused");
         }
     }
 }

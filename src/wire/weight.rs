@@ -211,6 +211,32 @@ mod tests {
         );
     }
 
+    /// Possible only where `max_frame_len` is raised.
+    #[test]
+    fn beyond_the_protocols_size_a_message_may_cost_sixteen_times_its_bytes() {
+        const MIB: usize = 1024 * 1024;
+        // Nulls cost more than that, and a string less.
+        let message = |nulls: usize| {
+            let mut message = [0x0a, 0].repeat(nulls);
+            let text = vec![b'x'; 24 * MIB - message.len()];
+            for (tag, length) in [(0x0a, text.len() + 5), (0x1a, text.len())] {
+                message.push(tag);
+                crate::wire::varint::write_varint(&mut message, length as u64);
+            }
+            message.extend(text);
+            message
+        };
+        let (light, heavy) = (message(3 * MIB), message(4 * MIB));
+        for message in [&light, &heavy] {
+            assert!(weigh(message, Part::List).unwrap() > 256 * MIB, "too light to show anything");
+        }
+        assert_eq!(check(&light, Part::List), Ok(()));
+        assert_eq!(
+            check(&heavy, Part::List),
+            Err(DecodeError::TooHeavy { limit: 16 * heavy.len() })
+        );
+    }
+
     #[test]
     fn what_nests_without_end_is_refused_and_not_followed() {
         let nested = (0..1000).fold(Vec::new(), |inner: Vec<u8>, _| {

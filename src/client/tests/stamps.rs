@@ -247,6 +247,25 @@ async fn a_call_that_is_sent_again_keeps_its_stamp() {
     assert!(call.await.unwrap().0.is_ok());
 }
 
+/// It may well have run: what came is no sign that it was lost.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_result_proves_nothing_is_not_sent_again_even_where_that_is_allowed() {
+    for foreign in [Some("00000000000000000000000000000000"), None] {
+        let resends = config(|c| c.stamp(true).retry(RetryPolicy::Resend));
+        let (client, mut server) = pair(&resends, 1 << 16);
+        let call = call(&client, "", context(json!({})));
+        let mut peer = server.accept().await;
+        let request = request(&mut peer).await;
+        let stamp = foreign.map(|stamp| (STAMP_KEY.to_owned(), text(stamp)));
+        send(&mut peer, &reply(&request, stamp.into_iter().collect())).await;
+        let error = call.await.unwrap().0.unwrap_err();
+        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Mismatch, Sent::Maybe), "{error}");
+        assert!(peer.0.next().await.is_none(), "on the same connection");
+        assert!(server.nobody_came(), "on another connection");
+        assert_eq!(client.counters.snapshot(&client.shared).retries, 0);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_question_about_the_configuration_carries_no_stamp() {
     let (client, mut server) = stamped();

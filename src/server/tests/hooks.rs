@@ -9,6 +9,7 @@ use crate::config::{BigIntegers, PluginMode};
 use crate::hooks::Hook;
 use crate::model::{DenialMetadata, DenialMetric};
 use crate::server::{HandlerError, PluginInfo};
+use crate::wire::DecodeError;
 use crate::wire::proto::denial_metric;
 
 /// A client of a plugin `Echo` that does what is asked for by name.
@@ -67,6 +68,39 @@ async fn a_payload_that_does_not_fit_is_an_error_that_does_not_quote_it() {
         assert_eq!((&error.code[..], error.mcp_error_code), ("", -32603));
     }
     assert_eq!(calls.load(Relaxed), 0);
+}
+
+/// Six bytes for an object in a list, which costs more than six hundred in JSON.
+#[tokio::test]
+async fn a_payload_that_costs_too_much_as_json_is_refused_before_it_is_read() {
+    let field = |tag: u8, content: &[u8]| {
+        let mut field = vec![tag];
+        prost::encoding::encode_varint(content.len() as u64, &mut field);
+        field.extend_from_slice(content);
+        field
+    };
+    let call = |size: usize| {
+        let objects = [0x0a, 4, 0x2a, 2, 0x0a, 0].repeat(size / 6);
+        let value = field(0x12, &field(0x32, &objects));
+        let payload = field(0x0a, &[field(0x0a, b"objects"), value].concat());
+        [field(0x0a, b"own"), field(0x12, b"Echo"), field(0x1a, &payload)].concat()
+    };
+    let objects = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&objects);
+    let mut client = client(Handlers::new().on_json("own", move |payload, _| {
+        counter.fetch_add(payload["objects"].as_array().unwrap().len(), Relaxed);
+        async { Ok(PluginResult::allow()) }
+    }));
+    let refused = hook_reply(&client.ask(&call(3 * 1024 * 1024)).await);
+    let told = &error(&refused).message;
+    assert!(told.contains("the payload of `own` cannot be read"), "{told}");
+    let too_heavy = DecodeError::TooHeavy { limit: 256 * 1024 * 1024 };
+    assert!(told.contains(&too_heavy.to_string()), "{told}");
+    assert_eq!(objects.load(Relaxed), 0);
+
+    // The same, and little of it, on the same connection.
+    assert_eq!(hook_reply(&client.ask(&call(6 * 1024)).await).error, None);
+    assert_eq!(objects.load(Relaxed), 1024);
 }
 
 #[tokio::test]

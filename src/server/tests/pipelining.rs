@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{ReadBuf, duplex};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -164,7 +165,7 @@ async fn a_connection_without_a_request_for_300_seconds_is_closed() {
         tokio::time::sleep(Duration::from_secs(299)).await;
         assert_eq!(client.echo(json!({})).await, json!({}));
     }
-    let idle = tokio::time::Instant::now();
+    let idle = Instant::now();
     assert!(client.is_closed().await);
     assert_eq!(idle.elapsed().as_secs(), 300);
 }
@@ -172,13 +173,52 @@ async fn a_connection_without_a_request_for_300_seconds_is_closed() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_trickles_in_does_not_keep_a_connection_alive() {
     let mut client = Client::of(echo().idle_timeout(Duration::from_secs(10)));
-    let start = tokio::time::Instant::now();
+    let start = Instant::now();
     for byte in &frame(&named("slow"))[..9] {
         tokio::time::sleep(Duration::from_secs(1)).await;
         client.0.write_all(&[*byte]).await.unwrap();
     }
     assert!(client.is_closed().await);
     assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+/// A reply may be of 16 MiB, and nobody but its client can end the wait for it.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_is_not_read_holds_its_connection_no_longer_than_the_idle_timeout() {
+    for trickles in [false, true] {
+        let service = echo().idle_timeout(Duration::from_secs(10)).build().unwrap();
+        let (near, far) = duplex(100);
+        let served = tokio::spawn(async move {
+            let start = Instant::now();
+            let error = service.serve_stream(far).await.unwrap_err();
+            (error.kind(), start.elapsed().as_secs())
+        });
+        let mut client = Client(near);
+        let call = request(json!({"name": "tool", "args": {"text": "x".repeat(10_000)}}));
+        client.send(&call.encode_to_vec()).await;
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if trickles && !served.is_finished() {
+                client.0.read_u8().await.unwrap();
+            }
+        }
+        assert!(served.is_finished(), "it holds its connection still");
+        assert_eq!(served.await.unwrap(), (io::ErrorKind::TimedOut, 10));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_late_but_in_time_gets_every_reply() {
+    let service = echo().idle_timeout(Duration::from_secs(10)).build().unwrap();
+    let (near, far) = duplex(100);
+    tokio::spawn(async move { service.serve_stream(far).await });
+    let mut client = Client(near);
+    let text = "x".repeat(10_000);
+    for _ in 0..5 {
+        client.send(&request(json!({"name": &text})).encode_to_vec()).await;
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert_eq!(name(&client.receive().await), text);
+    }
 }
 
 #[tokio::test(start_paused = true)]
