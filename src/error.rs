@@ -21,6 +21,17 @@ use crate::wire::{EncodeError, TypeMessage};
 ///
 /// Exhaustive on purpose: whether a hook may run again is decided by it, and a third
 /// answer would be one that no caller is prepared for.
+///
+/// ```
+/// use hookwire::{PluginError, Sent};
+///
+/// fn advice(error: &PluginError) -> &'static str {
+///     match error.was_sent() {
+///         Sent::No => "the hook did not run; calling again cannot run it twice",
+///         Sent::Maybe => "the hook may have run; look before you call again",
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sent {
     /// No byte of the request was handed to the kernel: the hook did not run.
@@ -30,6 +41,29 @@ pub enum Sent {
 }
 
 /// The family of a failure, for metrics and `match`.
+///
+/// A gateway that answers over HTTP may map them so:
+///
+/// ```
+/// use hookwire::ErrorKind;
+///
+/// fn status(kind: ErrorKind) -> u16 {
+///     match kind {
+///         // The gateway itself is set up wrongly.
+///         ErrorKind::NameMismatch | ErrorKind::NoHooks | ErrorKind::UnregisteredHook => 500,
+///         // The caller's request cannot be said, or is too large.
+///         ErrorKind::InvalidRequest => 422,
+///         ErrorKind::RequestTooLarge => 413,
+///         // Later it may work; `PluginError::retry_after` may say when.
+///         ErrorKind::Overloaded | ErrorKind::Unavailable | ErrorKind::Shutdown => 503,
+///         ErrorKind::Timeout => 504,
+///         // The plugin, or the way to it: `Untrusted`, `Disconnected`, `Mismatch`, ...
+///         _ => 502,
+///     }
+/// }
+/// assert_eq!(status(ErrorKind::Timeout), 504);
+/// assert_eq!(status(ErrorKind::Plugin), 502);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -106,6 +140,16 @@ impl fmt::Display for ErrorKind {
 ///
 /// Its `Debug` output shows the size of `message` and leaves `details` out: both
 /// may quote the payload.
+///
+/// ```
+/// # fn look(error: hookwire::PluginError) {
+/// if let Some(fault) = error.plugin_fault() {
+///     println!("`{}` failed with code `{}`", fault.plugin_name, fault.code);
+///     // For the gateway's own client; `fault.message` may quote the payload.
+///     println!("JSON-RPC error {}", fault.mcp_error_code);
+/// }
+/// # }
+/// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PluginFault {
@@ -137,6 +181,21 @@ impl fmt::Debug for PluginFault {
 /// `Display` says all of it, the text of an inner error included, because that is what
 /// logs print. So [`source`](std::error::Error::source) is `None`: whoever prints the
 /// chain would read the same twice. The inner errors are in the fields.
+///
+/// ```
+/// use hookwire::{Cause, PluginError, Stage};
+///
+/// fn hint(error: &PluginError) -> String {
+///     match error.cause() {
+///         Cause::Unavailable { error, .. } => format!("is the plugin running? {}", error.kind()),
+///         Cause::Timeout { stage: Stage::InFlight, timeout, .. } => {
+///             format!("the plugin takes longer than {timeout:?}")
+///         }
+///         Cause::Timeout { stage: Stage::Admission, .. } => "raise `max_connections`".to_owned(),
+///         other => other.to_string(),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
@@ -360,7 +419,7 @@ fn next(what: &str, after: &Option<Duration>) -> String {
     }
 }
 
-/// Where a call was when its deadline passed.
+/// Where a call was when its deadline passed. See [`Cause`] for an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
