@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::pipe::{Door, Peer, answer, call, call_with, config, failure, pair, settle};
 use crate::connection::ConnectionState;
 use crate::error::ErrorKind;
@@ -165,7 +167,8 @@ async fn what_waited_through_a_failed_attempt_spreads_over_all_connections() {
     server.set(Door::Open);
     let mut peers = Vec::new();
     for _ in 0..4 {
-        let mut peer = server.accept().await;
+        let accepted = timeout(Duration::from_secs(1), server.accept()).await;
+        let mut peer = accepted.expect("a connection for each call");
         let marker = peer.request().await.unwrap();
         peers.push((peer, marker));
     }
