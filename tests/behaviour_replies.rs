@@ -12,7 +12,7 @@ use common::calls::{
     LIMIT, PLUGIN, SOON, call, call_of_size, call_soon, call_with, config, in_time, lazy,
     poll_times, socket, spawn_call, spawn_call_with,
 };
-use common::fault::{Connection, FaultServer, Gate, Reply, Request, config_reply, frame};
+use common::fault::{Connection, FaultServer, Gate, Reply, Request, config_reply, fields, frame};
 use hookwire::{
     CallOptions, ErrorKind, PluginContext, PluginError, PluginHandle, RetryPolicy, Sent,
 };
@@ -314,6 +314,33 @@ async fn h13_a_result_without_a_verdict_is_an_error_and_never_an_allow() {
     let (_, error) = spoiled(|call| Reply::to(call).with_verdict(None).frame()).await;
     assert_eq!(error.kind(), ErrorKind::Undecodable, "{error}");
     assert!(error.to_string().contains("continue_processing"), "{error}");
+}
+
+/// A gateway may let a request pass where a plugin fails, so a plugin that refuses must
+/// not be heard as one that failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h13_a_refusal_that_cannot_be_read_whole_is_still_a_refusal() {
+    let server = FaultServer::start(|mut connection| async move {
+        loop {
+            let request = connection.hook().await?;
+            let mut reply = Reply::denial(&request);
+            let headers = fields([("Retry-After", Kind::NumberValue(30.0))]);
+            let odd = prost_types::Value { kind: Some(Kind::StructValue(headers)) };
+            reply.0.result.get_or_insert_default().fields.insert("http_headers".into(), odd);
+            connection.reply(reply).await?;
+        }
+    });
+    let handle = lazy(socket(server.path()));
+    for _ in 0..2 {
+        let mut context = PluginContext::new("request-1");
+        let payload = json!({"name": "tool", "args": {}});
+        let call = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context);
+        let result = in_time("the refusal", call).await.unwrap();
+        assert!(!result.is_allowed());
+        assert_eq!(result.violation.unwrap().code, "DENIED");
+        assert_eq!(result.http_headers, None);
+    }
+    assert_eq!((handle.stats().violations, handle.stats().reconnects), (2, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,8 +17,12 @@ fuzz_target!(|bytes: &[u8]| {
     let ours = decode_reply::<Value>(bytes, "Guard", "1");
     if let Ok(Some(result)) = &ours {
         // A type that was asked for must not change the verdict.
-        if let Ok(typed) = decode_reply::<ToolPreInvokePayload>(bytes, "Guard", "1") {
-            assert_eq!(typed.map(|t| t.continue_processing), Some(result.continue_processing));
+        match decode_reply::<ToolPreInvokePayload>(bytes, "Guard", "1") {
+            Ok(typed) => {
+                assert_eq!(typed.map(|t| t.continue_processing), Some(result.continue_processing));
+            }
+            // A refusal must not get lost over it either.
+            Err(_) => assert!(result.continue_processing || Reply::decode(bytes).is_err()),
         }
     }
     let (Ok(ours), Ok(theirs)) = (ours, Reply::decode(bytes)) else { return };

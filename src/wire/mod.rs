@@ -16,6 +16,7 @@
 //! | `varint`, `reader`, `writer` | protobuf's primitives |
 //! | `ser`, `key`, `de`, `duplicates` | serde to and from Struct |
 //! | `context`, `request`, `reply` | the messages of a call |
+//! | `refusal` | a verdict that must not get lost over its wording |
 //! | `stamp` | what ties a reply to its call |
 //! | `weight` | what a message may cost the one who reads it |
 //! | `frame` | the codec around them |
@@ -36,6 +37,7 @@ mod key;
 #[cfg(feature = "server")]
 pub(crate) mod outgoing;
 mod reader;
+mod refusal;
 pub(crate) mod reply;
 pub(crate) mod request;
 mod ser;

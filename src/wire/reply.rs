@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::context::{ContextParts, set_once};
 use super::de::read_struct;
 use super::reader::Reader;
+use super::refusal::salvage;
 use super::stamp::{Stamp, StampedObject};
 use super::weight::Part;
 use super::{DecodeError, proto, read_any_layout};
@@ -111,7 +112,11 @@ fn read_hook_reply<P: DeserializeOwned>(
     if let Some(fault) = fault {
         return Ok(HookReply::Fault(fault));
     }
-    let mut result: PluginResult<P> = read_struct(result.unwrap_or_default())?;
+    let result = result.unwrap_or_default();
+    let mut result: PluginResult<P> = match read_struct(result) {
+        Err(error) if error != DecodeError::Unusual => salvage(result, error)?,
+        read => read?,
+    };
     if let Some(denial) = base.map(read_denial_metadata).transpose()?.flatten() {
         result.denial_metadata = Some(denial);
     }

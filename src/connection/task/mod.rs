@@ -40,6 +40,8 @@ use super::transport::{Connecting, Connector};
 const NEVER: Duration = Duration::from_secs(86_400 * 365);
 
 /// What the connection has instead of, or as, a socket.
+// One for each connection; a box would cost a step on the way of every call.
+#[allow(clippy::large_enum_variant)]
 enum Link<C: Connector> {
     Down,
     Opening { attempt: Connecting<C::Transport>, until: Instant },
