@@ -160,8 +160,9 @@ knobs! {
     /// is closed. Default 2 s.
     stall_limit: Duration = Duration::from_secs(2), YEAR;
     /// How many replies in a row must be missing for calls to fail at once, until one
-    /// call that is let through on trial gets a reply. A reply is missing when a call's
-    /// `timeout` is over, or, of a call with a shorter one, after `stall_limit` more.
+    /// call that is let through on trial gets a reply. A reply is missing when its call is
+    /// over and the plugin had at least half of `timeout` for it, or else after
+    /// `stall_limit` more.
     /// Default 5; with 0 only a plugin that cannot be reached fails calls at once.
     breaker_threshold: u32 = 5, 0..=u32::MAX;
     /// The longest time between two such trials. It starts at 1 s and doubles with every

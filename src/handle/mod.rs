@@ -113,7 +113,8 @@ impl PluginHandle {
     /// configuration stays as it is.
     ///
     /// The connection's task runs on the Tokio runtime that is entered here, or
-    /// else on that of the first call.
+    /// else on that of the first call. It must be driven for as long as the handle is
+    /// used: the task keeps the deadlines of calls from other runtimes too.
     #[must_use]
     pub fn connect_lazy(config: PluginConfig) -> Self {
         Self::builder(config).connect_lazy()
