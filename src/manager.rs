@@ -325,7 +325,8 @@ fn check(handle: &PluginHandle) -> Check {
 }
 
 /// Checks a plugin, and gives what is not done after its `connect_timeout` back to go
-/// on: asking anew would leave a question behind, whose late answer closes its connection.
+/// on: asking anew would leave a question behind, and a question without an answer
+/// closes its connection.
 async fn check_for_a_while(handle: &PluginHandle) -> (Outcome, Option<Check>) {
     let while_long = handle.config().unix_socket().connect_timeout();
     let enough = std::pin::pin!(sleep(while_long));

@@ -87,7 +87,7 @@ impl Pool {
                 place.forget();
                 return Ok(());
             }
-            Err(TryAcquireError::Closed) => return Err(Refusal::Lost(Loss::Shutdown)),
+            Err(TryAcquireError::Closed) => return Err(Refusal::Lost(self.ended())),
             Err(TryAcquireError::NoPermits) => {}
         }
         if !may_wait {
@@ -113,7 +113,7 @@ impl Pool {
                 place.forget();
                 Ok(())
             }
-            Ok(Err(_)) => Err(Refusal::Lost(Loss::Shutdown)),
+            Ok(Err(_)) => Err(Refusal::Lost(self.ended())),
             Err(_) => Err(Refusal::Lost(Loss::Expired(Stage::Admission, None))),
         }
     }
@@ -126,7 +126,12 @@ impl Pool {
             return Ok(index);
         }
         self.shared.release(index, 1);
-        Err(if self.shared.stop_at().is_some() { Loss::Shutdown } else { Loss::TaskGone })
+        Err(self.ended())
+    }
+
+    /// Why nothing is taken any more.
+    fn ended(&self) -> Loss {
+        if self.shared.stop_at().is_some() { Loss::Shutdown } else { Loss::TaskGone }
     }
 
     /// Picks a connection and counts the call to its load. A call that was handed

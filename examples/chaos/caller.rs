@@ -116,7 +116,10 @@ pub(crate) async fn call_once<T: Target>(
                     tally.wrong(target.name(), &wrong);
                 }
             }
-            None => never_ended(tally, format!("{}: a question", target.name())),
+            None => {
+                let what = format!("{}: a question", target.name());
+                never_ended(tally, "config_never_ended", what);
+            }
         }
         return false;
     }
@@ -138,7 +141,7 @@ pub(crate) async fn call_once<T: Target>(
     let told = match ended {
         Some(Some(told)) => told,
         Some(None) => {
-            never_ended(tally, format!("{}: call {marker}", target.name()));
+            never_ended(tally, "never_ended", format!("{}: call {marker}", target.name()));
             return false;
         }
         None => {
@@ -180,9 +183,9 @@ async fn until_ended<T>(
     Some(told)
 }
 
-fn never_ended(tally: &mut Tally, what: String) {
+fn never_ended(tally: &mut Tally, outcome: &'static str, what: String) {
     tally.never_ended += 1;
-    tally.count("never_ended");
+    tally.count(outcome);
     tally.tell(format!("{what} never ended"));
 }
 

@@ -7,10 +7,12 @@ use serde::Serialize;
 use crate::fault::{Fault, Faults};
 use crate::tally::Tally;
 
-/// From so many faults on each kind of a connection's faults must have happened, and
-/// from so many on each kind of outage and each of the surest [`Ways`] too.
+/// From so many faults on each kind of a connection's faults must have happened. From so
+/// many on, each kind of outage and each of the surest [`Ways`] too, if there are so many
+/// plugins: each has its own configuration and its own outages.
 const OF_CONNECTIONS: u64 = 1_000;
 const OF_ALL: u64 = 5_000;
+const PLUGINS: usize = 8;
 
 /// What the client did beside calling once.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -19,21 +21,34 @@ pub(crate) struct Ways {
     pub(crate) sent_again: u64,
     /// Not sent again, as the budget for it was spent.
     pub(crate) budget_spent: u64,
-    /// Questions that the client asked by itself, at least: servers answered so many
-    /// more than callers asked.
+    /// Questions that the client asked by itself: servers answered so many more than
+    /// callers asked.
     pub(crate) probes: u64,
 }
 
+/// What callers counted as questions of their own.
+pub(crate) const QUESTIONS: [&str; 4] =
+    ["config", "config_failed", "config_unprovable", "config_never_ended"];
+
 impl Ways {
-    /// Adds those of one plugin, whose server answered so many questions. `tally` is
-    /// what the callers of its handle counted.
-    pub(crate) fn add(&mut self, stats: &PluginStats, tally: &Tally, questions: u64) {
-        self.breaker_opened += stats.breaker_opened;
-        self.sent_again += stats.retries;
-        self.budget_spent += stats.retries_refused;
-        let asked = ["config", "config_failed", "config_unprovable"];
-        let asked: u64 = asked.iter().map(|outcome| tally.of(outcome)).sum();
-        self.probes += questions.saturating_sub(asked);
+    /// Those of all plugins together. Their servers answered so many `questions`, and
+    /// `tallies` is what all callers counted, those of short-lived handles too.
+    pub(crate) fn of(
+        plugins: impl Iterator<Item = PluginStats>,
+        questions: u64,
+        tallies: &[Tally],
+    ) -> Self {
+        let mut ways = Self::default();
+        for stats in plugins {
+            ways.breaker_opened += stats.breaker_opened;
+            ways.sent_again += stats.retries;
+            ways.budget_spent += stats.retries_refused;
+        }
+        let of = |tally: &Tally| QUESTIONS.iter().map(|outcome| tally.of(outcome)).sum::<u64>();
+        let asked: u64 = tallies.iter().map(of).sum();
+        // A question may have been sent again; not more often than anything was.
+        ways.probes = questions.saturating_sub(asked + ways.sent_again);
+        ways
     }
 
     /// Those that a run cannot miss. That a budget is spent is a matter of chance: ten
@@ -45,15 +60,20 @@ impl Ways {
 }
 
 /// What a run with `drawn` faults should have come to and did not, in words.
-pub(crate) fn missing(drawn: &[Fault], happened: &Faults, ways: &Ways) -> Vec<String> {
+pub(crate) fn missing(
+    drawn: &[Fault],
+    plugins: usize,
+    happened: &Faults,
+    ways: &Ways,
+) -> Vec<String> {
     let total = happened.total();
+    let all = total >= OF_ALL && plugins >= PLUGINS;
     let must = |fault: &&Fault| {
-        total >= if fault.is_outage() { OF_ALL } else { OF_CONNECTIONS }
-            && happened.of(**fault) == 0
+        (if fault.is_outage() { all } else { total >= OF_CONNECTIONS }) && happened.of(**fault) == 0
     };
     let mut missing: Vec<_> = drawn.iter().filter(must).map(|fault| fault.name()).collect();
     // A run with some kinds only looks at those.
-    if total >= OF_ALL && drawn.len() == Fault::drawn().count() {
+    if all && drawn.len() == Fault::drawn().count() {
         let never = ways.sure().into_iter().filter(|(_, count)| *count == 0);
         missing.extend(never.map(|(what, _)| what.to_owned()));
     }

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::caller::Bench;
+use crate::coverage::QUESTIONS;
 use crate::tally::Tally;
 use crate::target::{Plugin, Target as _};
 use crate::work::{Marker, Question, Work};
@@ -62,8 +63,8 @@ async fn becomes_idle(plugin: &Plugin) -> bool {
 
 /// The plugin's counters against those of its callers.
 pub(crate) fn accounts(stats: &PluginStats, tally: &Tally) -> Vec<String> {
-    let not_calls = ["config", "config_failed", "config_unprovable", "never_begun"];
-    let calls = tally.calls - not_calls.iter().map(|outcome| tally.of(outcome)).sum::<u64>();
+    let not_calls = QUESTIONS.iter().chain(&["never_begun"]);
+    let calls = tally.calls - not_calls.map(|outcome| tally.of(outcome)).sum::<u64>();
     let left = tally.of("left") + tally.of("never_ended");
     let ended = stats.ok
         + stats.violations

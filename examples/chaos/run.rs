@@ -149,9 +149,11 @@ impl Setup {
             recoveries.frozen.add(&seen.frozen);
         }
         let took = started.elapsed();
-        let (mut wrong_state, mut ways) = (Vec::new(), Ways::default());
+        let questions = plugins.iter().map(|plugin| plugin.site.questions()).sum();
+        let stats = plugins.iter().map(|plugin| plugin.handle.stats());
+        let ways = Ways::of(stats, questions, &tallies);
+        let mut wrong_state = Vec::new();
         for (index, (plugin, tally)) in plugins.iter().zip(&tallies).enumerate() {
-            ways.add(&plugin.handle.stats(), tally, plugin.site.questions());
             let caller = self.callers + self.plugins as u32 * SEEKERS + index as u32;
             let marker = Marker { caller, number: 0, may_repeat: false };
             wrong_state.extend(quiet::inspect(plugin, tally, &bench, marker).await);
@@ -176,7 +178,7 @@ impl Setup {
             frozen,
             wrong_state,
             ways,
-            missing: missing(&self.kinds, &faults, &ways),
+            missing: missing(&self.kinds, self.plugins, &faults, &ways),
             took,
         }
     }

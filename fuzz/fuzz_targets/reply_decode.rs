@@ -41,5 +41,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let theirs = to_json(theirs.result.expect("ours found one"));
     assert_eq!(theirs["continue_processing"], Value::Bool(ours.continue_processing));
-    assert_eq!(theirs["modified_payload"], ours.modified_payload.unwrap_or_default());
+    // There is none to go on with where a refusal could not be read whole.
+    if ours.continue_processing || ours.modified_payload.is_some() {
+        assert_eq!(theirs["modified_payload"], ours.modified_payload.unwrap_or_default());
+    }
 });

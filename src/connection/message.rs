@@ -11,7 +11,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::gauge::Gauge;
 use super::shared::Shared;
 use crate::error::{Cause, Sent, Stage};
-use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::atomic::{Ordering::SeqCst, fence};
 use crate::trust::is_refusal;
 use crate::wire::request::Frame;
 
@@ -28,12 +28,13 @@ pub(crate) struct Request {
 }
 
 /// What a connection may do with a request that it cannot send, if the plugin has
-/// several. It only ever gets less, so a request moves twice at the most.
+/// several. It never gets more, and less with each move, but for moves to the first
+/// connection while none is open: so no request goes round and round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Freedom {
     /// It stays where it is.
     Stay,
-    /// It may be handed back, for a connection that is open.
+    /// It may be handed back once more, for a connection that is open.
     Move,
     /// It may be handed back, also for one that has to be opened.
     Open,
@@ -69,7 +70,8 @@ pub(crate) struct Moved {
 /// A place for one call, on its way from one connection to another. Given back if
 /// its caller leaves instead.
 ///
-/// While it exists the call is in nobody's queue, and no connection that drains ends.
+/// While it exists the call is in nobody's queue, and no connection that drains ends
+/// before its time is over.
 #[derive(Debug)]
 pub(crate) struct Place {
     shared: Arc<Shared>,
@@ -93,7 +95,10 @@ impl Drop for Place {
         if self.held {
             self.shared.places.add_permits(1);
         }
-        if self.shared.moving.fetch_sub(1, SeqCst) == 1 && self.shared.stop_at().is_some() {
+        let last = self.shared.moving.fetch_sub(1, SeqCst) == 1;
+        // Either who stops sees that nothing moves any more, or is seen here.
+        fence(SeqCst);
+        if last && self.shared.stop_at().is_some() {
             self.shared.gauges.iter().for_each(Gauge::wake);
         }
     }

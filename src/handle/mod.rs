@@ -319,8 +319,9 @@ impl PluginHandle {
         self.inner.client.shared.circuit.state()
     }
 
-    /// The breaker's state now and every change that lasts long enough to be seen; ends
-    /// with the plugin's last connection. It does not keep the plugin open.
+    /// The breaker's state now and every change that lasts long enough to be seen. It ends
+    /// once the last handle and the last connection are gone, and does not keep the
+    /// plugin open; a shutdown is no change of the breaker.
     pub fn watch_breaker(&self) -> impl Stream<Item = BreakerState> + Send + Unpin + 'static {
         let mut states = self.inner.client.shared.circuit.watch_state();
         states.mark_changed();

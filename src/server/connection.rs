@@ -107,14 +107,8 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
         if self.outbox.is_empty() {
             return Ok(());
         }
-        let limit = self.service.idle_timeout();
-        let mut write = pin!(self.write());
-        // Most clients take it at once, and cost no timer.
-        if let Poll::Ready(written) = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await {
-            return written;
-        }
         let too_slow = "the client did not take its replies within the idle timeout";
-        timeout(limit, write)
+        timeout(self.service.idle_timeout(), self.write())
             .await
             .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, too_slow)))
     }

@@ -4,63 +4,98 @@
 //! must not be heard as one that failed: gateways may let a request pass where a
 //! plugin fails.
 
-use serde::de::DeserializeOwned;
-use serde_json::{Value, from_value};
+use serde::de::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::DecodeError;
 use super::de::read_struct;
-use crate::model::{Object, PluginResult, PluginViolation};
+use crate::model::{DenialMetadata, Headers, Object, PluginResult, PluginViolation};
 
-/// What can be read of `result`, which could not be read as a whole, if it refuses.
+/// What can be read of `result`, which could not be read as a whole, if it refuses. A
+/// payload is left out: there is nothing to go on with.
 ///
 /// # Errors
 /// `why` it could not be read, if it does not.
 #[cold]
-pub(super) fn salvage<P: DeserializeOwned>(
-    result: &[u8],
-    why: DecodeError,
-) -> Result<PluginResult<P>, DecodeError> {
-    let mut result: Object = match read_struct(result) {
-        Ok(result) => result,
+pub(super) fn salvage<P>(result: &[u8], why: DecodeError) -> Result<PluginResult<P>, DecodeError> {
+    match read_struct(result) {
+        Ok(Verdict { continue_processing: false }) => {}
         // It may show once the reply is laid out anew.
         Err(DecodeError::Unusual) => return Err(DecodeError::Unusual),
-        Err(_) => return Err(why),
-    };
-    if result.get("continue_processing") != Some(&Value::Bool(false)) {
-        return Err(why);
+        Ok(_) | Err(_) => return Err(why),
     }
-    let violation = match result.remove("violation") {
-        Some(Value::Object(mut parts)) => Some(Box::new(salvage_violation(&mut parts))),
-        _ => None,
-    };
-    let parts = &mut result;
+    // Each part is read in its place, so that this takes no more memory than the whole.
+    let refusal: Refusal = read_struct(result)?;
     Ok(PluginResult {
         continue_processing: false,
-        modified_payload: take(parts, "modified_payload"),
-        modified_extensions: take(parts, "modified_extensions"),
-        violation,
-        metadata: take(parts, "metadata").unwrap_or_default(),
-        denial_metadata: take(parts, "denial_metadata"),
-        http_headers: take(parts, "http_headers"),
-        retry_delay_ms: take(parts, "retry_delay_ms").unwrap_or_default(),
-        executions: take(parts, "executions").unwrap_or_default(),
+        modified_payload: None,
+        modified_extensions: refusal.modified_extensions.0,
+        violation: refusal.violation.0.map(|violation| Box::new(violation.into())),
+        metadata: refusal.metadata.0.unwrap_or_default(),
+        denial_metadata: refusal.denial_metadata.0,
+        http_headers: refusal.http_headers.0,
+        retry_delay_ms: refusal.retry_delay_ms.0.unwrap_or_default(),
+        executions: refusal.executions.0.unwrap_or_default(),
     })
 }
 
-fn salvage_violation(parts: &mut Object) -> PluginViolation {
-    let mut text = |key| take::<String>(parts, key).unwrap_or_default();
-    let mut violation = PluginViolation::new(text("reason"), text("description"), text("code"));
-    violation.details = take(parts, "details").unwrap_or_default();
-    violation.mcp_error_code = take(parts, "mcp_error_code");
-    violation.http_status_code = take(parts, "http_status_code");
-    violation.http_headers = take(parts, "http_headers");
-    violation.plugin_name = take(parts, "plugin_name");
-    violation
+#[derive(serde::Deserialize)]
+struct Verdict {
+    continue_processing: bool,
 }
 
-/// A part that is there and is what it should be.
-fn take<T: DeserializeOwned>(parts: &mut Object, key: &str) -> Option<T> {
-    parts.remove(key).filter(|part| !part.is_null()).and_then(|part| from_value(part).ok())
+/// A part, if it is there and is what it should be.
+struct Readable<T>(Option<T>);
+
+impl<T> Default for Readable<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Readable<T> {
+    fn deserialize<D: Deserializer<'de>>(decoder: D) -> Result<Self, D::Error> {
+        Ok(Self(Option::deserialize(decoder).ok().flatten()))
+    }
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Refusal {
+    modified_extensions: Readable<Value>,
+    violation: Readable<Violation>,
+    metadata: Readable<Object>,
+    denial_metadata: Readable<DenialMetadata>,
+    http_headers: Readable<Headers>,
+    retry_delay_ms: Readable<i64>,
+    executions: Readable<Vec<Value>>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Violation {
+    reason: Readable<String>,
+    description: Readable<String>,
+    code: Readable<String>,
+    details: Readable<Object>,
+    mcp_error_code: Readable<i64>,
+    http_status_code: Readable<i64>,
+    http_headers: Readable<Headers>,
+    plugin_name: Readable<String>,
+}
+
+impl From<Violation> for PluginViolation {
+    fn from(violation: Violation) -> Self {
+        let text = |text: Readable<String>| text.0.unwrap_or_default();
+        let Violation { reason, description, code, .. } = violation;
+        let mut told = Self::new(text(reason), text(description), text(code));
+        told.details = violation.details.0.unwrap_or_default();
+        told.mcp_error_code = violation.mcp_error_code.0;
+        told.http_status_code = violation.http_status_code.0;
+        told.http_headers = violation.http_headers.0;
+        told.plugin_name = violation.plugin_name.0;
+        told
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +149,6 @@ mod tests {
     #[test]
     fn what_can_be_read_of_a_refusal_is_kept() {
         let whole = PluginResult::<Value> {
-            modified_payload: Some(json!({"a": [1, null]})),
             http_headers: Some([("Retry-After".to_owned(), "1".to_owned())].into()),
             retry_delay_ms: 250,
             metadata: json!({"k": 1}).as_object().unwrap().clone(),

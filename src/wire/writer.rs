@@ -89,8 +89,10 @@ impl Writer {
     #[inline]
     pub(crate) fn take_frame(&mut self) -> Result<Vec<u8>, EncodeError> {
         debug_assert!(self.open.is_empty(), "a message was left open");
-        let length = u32::try_from(self.buf.len() - FRAME_HEADER);
-        let length = length.map_err(|_| EncodeError::TooLarge)?;
+        if self.buf.len() > FARTHEST {
+            return Err(EncodeError::TooLarge);
+        }
+        let length = (self.buf.len() - FRAME_HEADER) as u32;
         self.buf[..FRAME_HEADER].copy_from_slice(&length.to_be_bytes());
         Ok(std::mem::take(&mut self.buf))
     }

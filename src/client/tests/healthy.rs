@@ -1,6 +1,7 @@
 //! Calls that failed although the system was healthy, found by reading the code.
 //! Each was reproduced before it was mended.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
@@ -90,6 +91,33 @@ async fn a_shutdown_before_the_first_attempt_fails_lets_the_calls_that_were_take
     for (i, call) in calls.into_iter().enumerate() {
         assert_eq!(answer(call).await, i.to_string());
     }
+    client.stopped().await;
+}
+
+/// It was handed to the first connection, which had nothing left to do and had ended.
+#[tokio::test(start_paused = true)]
+async fn in_a_shutdown_a_call_stays_where_it_is_when_its_connection_cannot_be_made() {
+    let config = config(|c| {
+        let connect_timeout = Duration::from_secs(1);
+        c.max_connections(2).connect_timeout(connect_timeout).reconnect_attempts(1_000_000)
+    });
+    let (client, mut server) = pair(&config, 4096);
+    let first = call(&client, "first");
+    let mut peer = server.accept().await;
+    peer.request().await.unwrap();
+    server.set(Door::Silent);
+    let second = call(&client, "second");
+    settle().await;
+    assert_eq!(server.attempts(), 2);
+    client.stop(Instant::now() + Duration::from_secs(60));
+    peer.reply("first").await;
+    answer(first).await;
+    settle().await;
+    server.set(Door::Refused);
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    server.set(Door::Open);
+    tokio::spawn(serve_all(server));
+    assert_eq!(answer(second).await, "second");
     client.stopped().await;
 }
 
@@ -183,6 +211,36 @@ fn a_call_from_outside_its_runtime_may_wait_for_a_place() {
     let error = futures::executor::block_on(waits).unwrap_err();
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::No));
     stuck.abort();
+}
+
+/// Their timers belong to the runtime that is gone.
+#[test]
+fn calls_that_wait_for_a_place_learn_that_the_runtime_is_gone() {
+    let own = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let other = Builder::new_current_thread().enable_all().build().unwrap();
+    let (client, mut server) = {
+        let _entered = own.enter();
+        pair(&config(|c| c.max_in_flight(2)), 4096)
+    };
+    let _peer = own.block_on(async {
+        drop((call(&client, "0"), call(&client, "1")));
+        let mut peer = server.accept().await;
+        peer.request().await.unwrap();
+        peer.request().await.unwrap();
+        peer
+    });
+    let calls: Vec<_> = other.block_on(async {
+        let calls = (0..20).map(|_| call(&client, "waits")).collect();
+        settle().await;
+        calls
+    });
+    assert_eq!(client.shared.waiting.load(Relaxed), 20);
+    // It is gone before any of them is looked at again.
+    drop(own);
+    for call in calls {
+        let error = other.block_on(failure(call));
+        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::TaskGone, Sent::No), "{error}");
+    }
 }
 
 #[test]

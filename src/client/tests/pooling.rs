@@ -217,3 +217,46 @@ async fn while_no_connection_is_open_only_one_of_them_tries() {
         assert_eq!(answer(call).await, i.to_string());
     }
 }
+
+/// Nobody told it that there was one again.
+#[tokio::test(start_paused = true)]
+async fn what_waits_behind_a_stalled_connection_takes_one_that_can_be_opened_again() {
+    const LONG: Duration = Duration::from_secs(60);
+    let config = config(|c| {
+        c.max_connections(2)
+            .timeout(LONG)
+            .stall_limit(LONG)
+            .reconnect_delay(Duration::from_secs(10))
+            .max_backoff(Duration::from_secs(10))
+    });
+    let (client, mut server) = pair(&config, 4096);
+    let soon = CallOptions::new().timeout(Duration::from_millis(100));
+    let stalls = call_with(&client, "stalls", 0, soon);
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "stalls");
+    server.set(Door::Refused);
+    let _behind = call(&client, "behind");
+    assert_eq!(peer.request().await.unwrap(), "behind");
+    failure(stalls).await;
+    server.set(Door::Open);
+    let waits = call(&client, "waits");
+    let accepted = timeout(Duration::from_secs(11), server.accept()).await;
+    tokio::spawn(accepted.expect("a second connection").serve());
+    assert_eq!(answer(waits).await, "waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_stalled_connection_one_call_does_not_try_all_the_others() {
+    let config = config(|c| c.max_connections(8).stall_limit(Duration::from_secs(60)));
+    let (client, mut server) = pair(&config, 4096);
+    let soon = CallOptions::new().timeout(Duration::from_millis(100));
+    let stalls = call_with(&client, "stalls", 0, soon);
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "stalls");
+    failure(stalls).await;
+    server.set(Door::Refused);
+    let call = call_with(&client, "one", 0, soon);
+    settle().await;
+    assert!(server.attempts() <= 3, "{}", server.attempts());
+    failure(call).await;
+}

@@ -88,9 +88,11 @@ impl<C: Connector> Drop for Task<C> {
         while late.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             std::thread::yield_now();
         }
-        // Otherwise it could stay open: nobody is left to find the plugin again. Who shut
-        // it down wants no news of it.
         if !ended {
+            // Who waits for a place learns it now, and not from a timer of a runtime that
+            // is gone. And the breaker could stay open, with nobody left to find the
+            // plugin again. (Who shut it down wants no news of it.)
+            self.shared.places.close();
             self.shared.circuit.signal(Signal::Reset);
         }
     }

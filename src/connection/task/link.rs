@@ -85,9 +85,8 @@ impl<C: Connector> Task<C> {
             socket.poll_read(cx, &gauge.traffic, share, |delivery| deliveries.push(delivery));
         let delivered = deliveries.len();
         let mut abandoned = 0;
-        let now = if delivered > 0 { Instant::now() } else { socket.head_since };
         if delivered > 0 {
-            socket.head_since = now;
+            socket.head_since = Instant::now();
             // Before their callers run: who calls again at once must find this
             // connection free and a place to be had.
             self.shared.release(self.index, delivered);
@@ -120,12 +119,12 @@ impl<C: Connector> Task<C> {
             Poll::Pending => return false,
             Poll::Ready(Ok(())) => {
                 if delivered > 0 && self.stalled {
-                    self.look_at_head(now);
+                    self.look_at_head(Instant::now());
                 }
                 if delivered > 0 && self.pending.is_empty() && self.in_flight() == 0 {
                     // A probe is no use of the connection, but it has taken memory.
                     if !probed {
-                        self.idle_since = now;
+                        self.idle_since = Instant::now();
                     }
                     self.shrunk = false;
                 }

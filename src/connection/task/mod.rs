@@ -30,7 +30,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::backoff::Backoff;
 use super::breaker::Signal;
 use super::gauge::Gauge;
-use super::message::{Freedom, Loss, Request};
+use super::message::{Loss, Request};
 use super::shared::Shared;
 use super::socket::{Delivery, Socket};
 use super::state::{Action, ConnectionState, Event, Machine};
@@ -155,6 +155,10 @@ impl<C: Connector> Task<C> {
                 self.shared.circuit.signal(Signal::Connected);
             }
         }
+        if self.machine.state() == ConnectionState::Idle {
+            // What waits behind a stalled one may have this one opened now.
+            self.wake_stalled();
+        }
         match action {
             Action::Nothing => {}
             Action::Connect => {
@@ -167,10 +171,8 @@ impl<C: Connector> Task<C> {
                 if give_up {
                     self.tell_unreachable(delay, matches!(event, Event::Lost { .. }));
                     self.give_up();
-                } else if self.another(Gauge::is_ready) {
-                    self.hand_back(0, Freedom::Stay);
                 } else {
-                    self.leave_to_first();
+                    self.hand_on();
                 }
             }
             Action::Close => self.link = Link::Down,

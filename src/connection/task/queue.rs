@@ -84,10 +84,17 @@ impl<C: Connector> Task<C> {
         self.give_back(keep, |has| (has > freedom).then_some(freedom));
     }
 
-    /// Leaves it to the first connection to reach the plugin for all, as no other one is
-    /// open. What waits there is as free as it was: it spreads once it can.
-    pub(super) fn leave_to_first(&mut self) {
-        if self.index > 0 {
+    /// Hands on what waits for a connection that could not be made, while this one tries
+    /// again.
+    pub(super) fn hand_on(&mut self) {
+        if self.another(Gauge::is_ready) {
+            self.hand_back(0, Freedom::Stay);
+        } else if self.another(|gauge| gauge.state() == ConnectionState::Ready) {
+            // Stalled: better one that has to be opened, if that can be.
+            self.hand_back(0, Freedom::Move);
+        } else if self.index > 0 && self.shared.stop_at().is_none() {
+            // The first goes on for all. What waits there is as free as it was: it
+            // spreads once there is a connection. In a drain the first may have ended.
             self.give_back(0, |has| (has > Freedom::Stay).then_some(has));
         }
     }
@@ -183,8 +190,7 @@ impl<C: Connector> Task<C> {
     /// Answers the callers whose time is over.
     pub(super) fn expire(&mut self, now: Instant) {
         let mut waiting = VecDeque::with_capacity(self.pending.len());
-        let is_open = matches!(self.link, Link::Open(_));
-        let last_error = self.last_error.as_ref().filter(|_| !is_open);
+        let last_error = self.last_error.as_ref();
         for request in self.pending.drain(..) {
             if request.deadline <= now {
                 self.shared.release(self.index, 1);
