@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::advance;
 
-use super::pipe::{Door, answer, call, call_with, config, failure, pair, settle};
+use super::pipe::{Door, call, call_with, config, failure, pair, served, settle};
 use crate::options::CallOptions;
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -69,10 +69,7 @@ async fn a_busy_server_is_one_line_at_info_however_often_it_is_tried() {
     assert!(failed.count() + 1 >= 19, "every attempt says how it failed: {debug:#?}");
 
     server.set(Door::Open);
-    let mut peer = server.accept().await;
-    assert_eq!(peer.request().await.unwrap(), "patient");
-    peer.reply("patient").await;
-    assert_eq!(answer(patient).await, "patient");
+    let _peer = served(&mut server, patient, "patient").await;
     let info = log.lines(" INFO ");
     assert_eq!(info.len(), 2, "{info:#?}");
     assert!(info[1].contains("to=\"ready\""), "{info:#?}");
@@ -89,10 +86,7 @@ async fn a_plugin_that_is_reached_at_the_third_attempt_is_told_to_be_there_again
         settle().await;
     }
     server.set(Door::Open);
-    let mut peer = server.accept().await;
-    assert_eq!(peer.request().await.unwrap(), "patient");
-    peer.reply("patient").await;
-    assert_eq!(answer(patient).await, "patient");
+    let _peer = served(&mut server, patient, "patient").await;
     let info = log.lines(" INFO ");
     assert_eq!(info.len(), 2, "{info:#?}");
     assert!(info[0].contains("error=connection refused"), "{info:#?}");

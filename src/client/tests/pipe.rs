@@ -248,6 +248,15 @@ pub(super) async fn answer(call: Call) -> String {
     answer_of(call.await.unwrap())
 }
 
+/// Accepts a connection, and answers this call as the first on it.
+pub(super) async fn served(server: &mut Server, call: Call, marker: &str) -> Peer {
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), marker);
+    peer.reply(marker).await;
+    assert_eq!(answer(call).await, marker);
+    peer
+}
+
 pub(super) fn answer_of(outcome: Result<PluginResult<Value>, PluginError>) -> String {
     let result = outcome.unwrap();
     assert!(result.continue_processing);

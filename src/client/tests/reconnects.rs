@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance};
 
-use super::pipe::{Door, answer, call, call_sized, call_with, config, failure, pair, settle};
+use super::pipe::{
+    Door, answer, call, call_sized, call_with, config, failure, pair, served, settle,
+};
 use crate::config::RetryPolicy;
 use crate::connection::ConnectionState;
 use crate::error::{Cause, ErrorKind, Sent};
@@ -158,10 +160,7 @@ async fn a_busy_server_is_tried_again_until_it_lets_us_in() {
         settle().await;
     }
     server.set(Door::Open);
-    let mut peer = server.accept().await;
-    assert_eq!(peer.request().await.unwrap(), "patient");
-    peer.reply("patient").await;
-    assert_eq!(answer(patient).await, "patient");
+    served(&mut server, patient, "patient").await;
 }
 
 #[tokio::test(start_paused = true)]
