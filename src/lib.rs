@@ -49,6 +49,7 @@ mod handle;
 pub mod hooks;
 mod manager;
 pub mod model;
+mod nosignal;
 mod options;
 mod pool;
 #[cfg(feature = "server")]

@@ -5,6 +5,7 @@ use std::{io, path::Path, pin::Pin, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
+use crate::nosignal::NoSignal;
 use crate::trust::Trust;
 
 /// What a connection task reads from and writes to.
@@ -37,15 +38,15 @@ impl UnixConnector {
 }
 
 impl Connector for UnixConnector {
-    type Transport = UnixStream;
+    type Transport = NoSignal;
 
-    fn connect(&mut self) -> Connecting<UnixStream> {
+    fn connect(&mut self) -> Connecting<NoSignal> {
         let Self { path, trust } = self.clone();
         Box::pin(async move {
             trust.check_path(&path)?;
             let stream = UnixStream::connect(&path).await.map_err(explained)?;
             trust.check_peer(&stream)?;
-            Ok(stream)
+            Ok(NoSignal::new(stream))
         })
     }
 }
