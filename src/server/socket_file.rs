@@ -31,7 +31,7 @@ impl SocketFile {
         if let Some(id) = self.id.take()
             && let Err(error) = remove_if(&self.path, id)
         {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket file");
+            tracing::warn!(path = ?self.path, %error, "cannot remove the socket file");
         }
     }
 
@@ -106,5 +106,6 @@ fn in_use(path: &Path) -> io::Error {
 }
 
 fn told(path: &Path, error: &io::Error, reason: &str) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot listen on {}: {reason}", path.display()))
+    // Quoted and escaped: a path may hold what would forge a line of a log.
+    io::Error::new(error.kind(), format!("cannot listen on {path:?}: {reason}"))
 }
