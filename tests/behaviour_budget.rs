@@ -8,7 +8,7 @@ mod common;
 use std::time::Duration;
 
 use common::calls::{SOON, call, call_soon, eventually, in_time, lazy, socket, spawn_call};
-use common::fault::FaultServer;
+use fault_server::FaultServer;
 use hookwire::{BreakerState, ErrorKind, RetryPolicy, Sent};
 
 /// A plugin that hung, and that loses its connections once it is back. Callers that

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::calls::{eventually, in_time, lazy, socket, spawn_call};
 use common::child::{self, Child};
-use common::fault::{FaultServer, Gate};
+use fault_server::{FaultServer, Gate};
 use hookwire::BreakerState;
 use tokio::runtime::Builder;
 

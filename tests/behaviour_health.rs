@@ -11,7 +11,7 @@ use std::future::pending;
 use std::time::{Duration, Instant};
 
 use common::calls::{call, in_time, lazy, socket};
-use common::fault::{FaultServer, Request};
+use fault_server::{FaultServer, Request};
 use hookwire::config::UnixSocketBuilder;
 use hookwire::{BreakerState, PluginHandle};
 

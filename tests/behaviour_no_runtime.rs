@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::calls::{LIMIT, call, config, lazy, socket};
-use common::fault::FaultServer;
+use fault_server::FaultServer;
 use futures::executor::block_on;
 use hookwire::{ConnectionManager, HookRegistry, OnConnectFailure, PluginHandle, Sent};
 use tokio::runtime::Runtime;

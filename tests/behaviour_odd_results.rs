@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::calls::{in_time, lazy, socket};
-use common::fault::{FaultServer, Reply, Request, fields, proto};
+use fault_server::{FaultServer, Reply, Request, fields, proto};
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::{ErrorKind, PluginContext, PluginError, PluginHandle, Sent};
 use prost_types::Struct;

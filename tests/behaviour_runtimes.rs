@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::calls::{LIMIT, call, config, eventually, in_time, lazy, socket, spawn_call};
-use common::fault::FaultServer;
+use fault_server::FaultServer;
 use futures::StreamExt;
 use futures::executor::block_on;
 use hookwire::{BreakerState, ConnectionState, PluginHandle, Sent};

@@ -12,7 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use common::calls::{call, eventually, in_time, lazy, socket, spawn_call};
 use common::child::{self, Child};
-use common::fault::FaultServer;
+use fault_server::FaultServer;
 use rustix::process::Signal;
 use tokio::runtime::Runtime;
 
@@ -107,7 +107,7 @@ fn h23_a_client_that_leaves_does_not_kill_the_embedded_server() {
 /// A call of the plugin's tool hook, without a line of the crate under test.
 #[cfg(feature = "server")]
 fn request(name: &str) -> Vec<u8> {
-    use common::fault::{fields, frame, proto};
+    use fault_server::{fields, frame, proto};
     use prost::Message as _;
     use prost_types::value::Kind;
 

@@ -6,6 +6,4 @@
 
 pub(crate) mod calls;
 pub(crate) mod child;
-pub(crate) mod fault;
-pub(crate) mod permissions;
 pub(crate) mod reference;
