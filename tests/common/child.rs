@@ -7,7 +7,7 @@
 
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::process::{self, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -20,6 +20,9 @@ const ROLE: &str = "HOOKWIRE_TEST_CHILD";
 
 /// What the child's own lines begin with.
 const MARK: &str = "child: ";
+
+/// The line after which nobody reads what the child writes.
+const UNHEARD: &str = "from here on";
 
 /// No status that a test runner or a panic ends with.
 const SUCCESS: i32 = 42;
@@ -41,6 +44,12 @@ pub(crate) fn tell(line: &str) {
     stdout().flush().expect("the parent listens");
 }
 
+/// From here on nobody reads what this process writes: every write fails.
+pub(crate) fn unheard() {
+    tell(UNHEARD);
+    told();
+}
+
 /// Waits for the parent's next line.
 pub(crate) fn told() -> String {
     let mut line = String::new();
@@ -52,52 +61,54 @@ pub(crate) fn told() -> String {
 pub(crate) struct Child {
     process: process::Child,
     input: ChildStdin,
-    output: Option<Receiver<String>>,
+    output: Receiver<String>,
 }
 
 impl Child {
     /// Starts the test with this name, for this role.
     pub(crate) fn start(test: &str, role: &str) -> Self {
-        Self::start_with(test, role, true)
+        Self::start_with(test, role, Stdio::inherit())
     }
 
-    /// As [`start`](Self::start), but whatever the child writes finds nobody that reads it.
-    pub(crate) fn start_unheard(test: &str, role: &str) -> Self {
-        Self::start_with(test, role, false)
-    }
-
-    fn start_with(test: &str, role: &str, heard: bool) -> Self {
+    fn start_with(test: &str, role: &str, stderr: Stdio) -> Self {
         let binary = std::env::current_exe().expect("the test binary");
         let mut process = Command::new(binary)
             .args([test, "--exact", "--nocapture"])
             .env(ROLE, role)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(if heard { Stdio::inherit() } else { Stdio::piped() })
+            .stderr(stderr)
             .spawn()
             .expect("the test binary starts");
         let input = process.stdin.take().expect("stdin is piped");
         let stdout = process.stdout.take().expect("stdout is piped");
-        drop(process.stderr.take());
-        let output = heard.then(|| {
-            let (sender, receiver) = mpsc::channel();
-            std::thread::spawn(move || {
-                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    if let Some(line) = line.strip_prefix(MARK) {
-                        // Goes on reading when nobody listens: the pipe must stay open.
-                        let _ = sender.send(line.to_owned());
-                    }
+        let (sender, output) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                match line.strip_prefix(MARK) {
+                    Some(UNHEARD) => return,
+                    // Goes on reading when nobody listens: the pipe must stay open.
+                    Some(line) => drop(sender.send(line.to_owned())),
+                    None => {}
                 }
-            });
-            receiver
+            }
         });
         Self { process, input, output }
     }
 
+    /// Reads nothing more of what the child writes, once it [asks for it](unheard).
+    pub(crate) fn start_unheard(test: &str, role: &str) -> Self {
+        let mut child = Self::start_with(test, role, Stdio::piped());
+        let ended = child.output.recv_timeout(LIMIT);
+        assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "the child does not ask for it");
+        drop(child.process.stderr.take());
+        child.tell("nobody reads");
+        child
+    }
+
     /// The child's next line.
     pub(crate) fn line(&mut self) -> String {
-        let output = self.output.as_ref().expect("a child that is heard");
-        output.recv_timeout(LIMIT).unwrap_or_else(|why| {
+        self.output.recv_timeout(LIMIT).unwrap_or_else(|why| {
             panic!("the child tells nothing ({why}): {:?}", self.process.try_wait())
         })
     }
