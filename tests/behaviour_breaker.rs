@@ -1,5 +1,5 @@
 //! Plugins that do not answer, and calls that are not made because of it: the breaker,
-//! the retry budget and the probes, the third table of docs/reliability.md.
+//! the retry budget and the probes, rows B of docs/reliability.md.
 
 // Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
