@@ -41,6 +41,7 @@
 #[cfg(not(unix))]
 compile_error!("hookwire talks over Unix domain sockets and builds on Unix targets only");
 
+mod alarm;
 mod backoff;
 mod breaker;
 mod call;

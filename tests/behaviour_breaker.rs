@@ -1,5 +1,5 @@
 //! Plugins that do not answer, and calls that are not made because of it: the breaker,
-//! the retry budget and the probes, the third table of docs/reliability.md.
+//! the retry budget and the probes, rows B of docs/reliability.md.
 
 // Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
@@ -255,7 +255,7 @@ async fn b5_what_is_behind_a_stall_follows_the_retry_rule() {
     let server = stalls_once();
     let handle = lazy(socket(server.path()).stall_limit(SOON * 4));
     let error = behind_a_stall(&handle, &server).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe), "{error}");
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Unstarted), "{error}");
     assert_eq!(server.record().seen().executions_of("behind"), 1);
 
     let server = stalls_once();

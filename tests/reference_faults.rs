@@ -9,13 +9,9 @@ use std::time::Duration;
 
 use common::calls::{LIMIT, SOON, eventually, in_time, poll_times};
 use common::reference::ReferenceServer;
-use common::reference::calls::{call, context, tool};
+use common::reference::calls::{call, call_for};
 use hookwire::config::UnixSocketBuilder;
-use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
-use hookwire::{
-    CallOptions, ErrorKind, PluginConfig, PluginError, PluginHandle, PluginResult, Sent,
-    UnixSocketConfig,
-};
+use hookwire::{ErrorKind, PluginConfig, PluginHandle, Sent, UnixSocketConfig};
 use serde_json::{Value, json};
 
 /// For a question that is not to be answered in time, with room for a busy machine to ask it.
@@ -39,15 +35,6 @@ async fn connect(socket: UnixSocketBuilder, plugin: &str) -> PluginHandle {
 async fn marked(plugin: &PluginHandle, marker: &str) -> Value {
     let result = call(plugin, json!({"marker": marker})).await.unwrap();
     result.modified_payload.unwrap().args.unwrap()["marker"].clone()
-}
-
-async fn call_for(
-    plugin: &PluginHandle,
-    args: Value,
-    timeout: Duration,
-) -> Result<PluginResult<ToolPreInvokePayload>, PluginError> {
-    let options = CallOptions::new().timeout(timeout);
-    plugin.invoke_hook_with::<ToolPreInvoke>(&tool(args), &mut context(), options).await
 }
 
 fn connects(plugin: &PluginHandle) -> u64 {

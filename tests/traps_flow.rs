@@ -1,5 +1,5 @@
 //! Traps that other clients of this kind paid for, in the flow of calls and attempts:
-//! the second table of docs/reliability.md, against a fault server.
+//! rows T of docs/reliability.md, against a fault server.
 
 // Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]

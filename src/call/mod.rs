@@ -321,7 +321,9 @@ impl Caller {
             attempt += 1;
             Counters::add(&self.counters.retries);
             tracing::Span::current().record("attempt", attempt);
-            tracing::debug!(attempt, "the connection was lost, sending again");
+            self.identity.log(|_| {
+                tracing::debug!(attempt, "the connection was lost, sending again");
+            });
             frame = copy;
         }
     }

@@ -97,9 +97,9 @@ impl PluginHandleBuilder {
     }
 
     /// The runtime that the plugin's tasks run on, with I/O and time enabled. It must be
-    /// driven for as long as the handle is used; once it has ended, calls fail. Default:
-    /// the runtime that is entered where the handle is made, or else that of the first
-    /// call; when that has ended, that of the next call.
+    /// driven for as long as the handle is used. Default: the runtime that is entered where
+    /// the handle is made, or else that of the first call. When it has ended, the next call
+    /// starts the tasks anew on its own runtime.
     ///
     /// ```
     /// use hookwire::{PluginConfig, PluginHandle};

@@ -60,10 +60,9 @@ pub(crate) struct Shared {
     /// Sockets that ended, for the supervisor to look at.
     pub(crate) ended: Vec<Ended>,
     supervision: Supervision,
-    /// Where the supervisor runs: where the handle was made, or else where a call came
-    /// from. Forgotten when it ends, unless it was named.
+    /// Where the supervisor runs: where it was told to, or where the handle was made, or
+    /// else where a call came from. Forgotten when that ends.
     runtime: Option<Handle>,
-    named: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,7 +81,7 @@ pub(crate) struct Ended {
     pub(crate) why: Closed,
     /// It had brought a good reply.
     pub(crate) proven: bool,
-    /// The server ended it, after all that was answered had been read.
+    /// A server that works in order has begun no request but the oldest.
     pub(crate) ordered: bool,
     /// The requests without a reply, oldest first.
     pub(crate) owed: Vec<Entry<Responder, Instant>>,
@@ -108,13 +107,11 @@ impl Connections {
             max_in_flight: config.max_in_flight(),
             queue_capacity: config.queue_capacity(),
         };
-        let named = runtime.is_some();
         let shared = Shared {
             dispatch: Dispatch::new(bounds),
             ended: Vec::new(),
             supervision: Supervision::None,
             runtime: runtime.or_else(|| Handle::try_current().ok()),
-            named,
         };
         Self {
             identity,
@@ -222,8 +219,7 @@ impl Connections {
         }
     }
 
-    /// Starts the supervisor: on the named runtime, on that of the last one, or on the
-    /// caller's. A runtime that has ended drops what is spawned on it at once.
+    /// Starts the supervisor: on the runtime of the last one, or on the caller's. A runtime that has ended drops what is spawned on it at once.
     fn supervise(self: &Arc<Self>) {
         let mut tried_here = false;
         loop {
@@ -252,11 +248,6 @@ impl Connections {
             let mut shared = self.lock();
             match shared.supervision {
                 // It was dropped unpolled: the runtime has ended.
-                Supervision::None if shared.named => {
-                    drop(shared);
-                    self.task_gone();
-                    return;
-                }
                 Supervision::None => shared.runtime = None,
                 Supervision::Starting | Supervision::Running => {
                     shared.supervision = Supervision::Running;
@@ -273,9 +264,7 @@ impl Connections {
         let starting = shared.supervision == Supervision::Starting;
         shared.supervision = Supervision::None;
         if !starting {
-            if !shared.named {
-                shared.runtime = None;
-            }
+            shared.runtime = None;
             drop(shared);
             self.task_gone();
         }

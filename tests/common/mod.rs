@@ -5,4 +5,5 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 pub(crate) mod calls;
+pub(crate) mod child;
 pub(crate) mod reference;
