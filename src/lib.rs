@@ -62,7 +62,10 @@ mod wire;
 #[doc(hidden)]
 pub mod internals;
 
-pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
+pub use config::{
+    BigIntegers, CallPolicy, ConfigError, Endpoint, PluginConfig, RetryPolicy, Transport,
+    UnixSocketConfig,
+};
 pub use connection::{BreakerState, ConnectionState};
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{PluginHandle, PluginHandleBuilder};

@@ -12,8 +12,8 @@ use common::calls::{
     LIMIT, SOON, call, call_with, eventually, in_time, lazy, socket, spawn_call, spawn_call_with,
 };
 use common::fault::{FaultServer, Gate, Reply};
+use common::knobs::Knobs;
 use futures::StreamExt;
-use hookwire::config::UnixSocketBuilder;
 use hookwire::{
     BreakerState, CallOptions, Cause, ConnectionState, ErrorKind, PluginError, PluginHandle,
     RetryPolicy, Sent,
@@ -48,7 +48,7 @@ fn open_gate() -> Gate {
 const BRIEF: Duration = Duration::from_millis(100);
 
 /// Calls end soon, on a connection each; only missing replies open the breaker.
-fn brief(server: &FaultServer) -> UnixSocketBuilder {
+fn brief(server: &FaultServer) -> Knobs {
     let brief = socket(server.path()).max_connections(8).timeout(BRIEF).stall_limit(SOON);
     brief.reconnect_attempts(1_000_000).breaker_threshold(3)
 }

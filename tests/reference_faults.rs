@@ -8,13 +8,12 @@ mod common;
 use std::time::Duration;
 
 use common::calls::{LIMIT, SOON, eventually, in_time, poll_times};
+use common::knobs::Knobs;
 use common::reference::ReferenceServer;
 use common::reference::calls::{call, context, tool};
-use hookwire::config::UnixSocketBuilder;
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::{
     CallOptions, ErrorKind, PluginConfig, PluginError, PluginHandle, PluginResult, Sent,
-    UnixSocketConfig,
 };
 use serde_json::{Value, json};
 
@@ -22,16 +21,16 @@ use serde_json::{Value, json};
 const BRIEF: Duration = Duration::from_millis(500);
 
 /// One connection that no missing reply ends, so that whatever is shifted stays shifted.
-fn one_connection(server: &ReferenceServer) -> UnixSocketBuilder {
-    UnixSocketConfig::builder(server.socket())
+fn one_connection(server: &ReferenceServer) -> Knobs {
+    Knobs::new(server.socket())
         .max_connections(1)
         .timeout(LIMIT)
         .stall_limit(Duration::from_secs(60))
         .breaker_threshold(0)
 }
 
-async fn connect(socket: UnixSocketBuilder, plugin: &str) -> PluginHandle {
-    let config = PluginConfig::builder(plugin).hook("tool_pre_invoke").unix_socket(socket).build();
+async fn connect(socket: Knobs, plugin: &str) -> PluginHandle {
+    let config = socket.apply(PluginConfig::builder(plugin).hook("tool_pre_invoke")).build();
     in_time("connect", PluginHandle::connect(config.unwrap())).await.unwrap()
 }
 

@@ -26,6 +26,8 @@ mod fault;
 mod fault_server;
 mod host;
 mod judge;
+#[path = "../../tests/common/knobs.rs"]
+mod knobs;
 mod lateness;
 mod ledger;
 mod options;
@@ -54,6 +56,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
+use hookwire::{BigIntegers, CallPolicy, RetryPolicy, UnixSocketConfig};
 use tokio::runtime::Builder;
 
 use options::Options;

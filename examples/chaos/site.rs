@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use hookwire::{PluginConfig, PluginHandle, RetryPolicy, UnixSocketConfig};
+use hookwire::{PluginConfig, PluginHandle, RetryPolicy};
 use tokio::sync::watch;
 
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};
 use crate::fault_server::{FaultServer, Request, argument};
+use crate::knobs::Knobs;
 use crate::ledger::Ledger;
 use crate::work::Marker;
 
@@ -147,7 +148,7 @@ impl Site {
     pub(crate) fn handle(&self, path: &Path) -> PluginHandle {
         let mut dice = Dice::new(self.rules.seed, [0, self.index as u64]);
         let base = dice.millis(5.0, 100.0);
-        let mut socket = UnixSocketConfig::builder(path)
+        let mut socket = Knobs::new(path)
             .max_connections(POOLS[self.index % POOLS.len()])
             .max_in_flight(dice.between(2, 16))
             .queue_capacity(dice.between(64, 1024))
@@ -176,7 +177,7 @@ impl Site {
         if self.index % RESENDS == RESENDS - 1 {
             socket = socket.retry(RetryPolicy::Resend);
         }
-        let config = PluginConfig::builder(&self.name).hook("tool_pre_invoke").unix_socket(socket);
+        let config = socket.apply(PluginConfig::builder(&self.name).hook("tool_pre_invoke"));
         PluginHandle::connect_lazy(config.build().expect("a valid configuration"))
     }
 

@@ -3,7 +3,6 @@
 //! Encoding and decoding happen here, in the caller's task, so they use every
 //! core and never hold up a connection.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::config::{BigIntegers, RetryPolicy, UnixSocketConfig};
+use crate::config::{BigIntegers, PluginConfig, RetryPolicy, Transport};
 use crate::connection::ConnectionState;
 use crate::connection::circuit::Trial;
 use crate::connection::gauge::Suspicion;
@@ -68,32 +67,31 @@ struct Received {
 
 impl Client {
     /// A client that connects to the plugin's Unix socket.
-    pub(crate) fn over_unix(plugin: Arc<str>, config: &UnixSocketConfig) -> Self {
-        let path: Arc<Path> = config.path().into();
-        let connector = UnixConnector::new(Arc::clone(&path), config.into());
-        Self::new(plugin, path, config, move || connector.clone())
+    pub(crate) fn over_unix(config: &PluginConfig) -> Self {
+        let Transport::Unix(socket) = config.transport();
+        let connector = UnixConnector::new(socket.path().into(), socket.into());
+        Self::new(config, move || connector.clone())
     }
 
     pub(crate) fn new<C: Connector + Unpin>(
-        plugin: Arc<str>,
-        socket: Arc<Path>,
-        config: &UnixSocketConfig,
+        config: &PluginConfig,
         connector: impl Fn() -> C + Send + Sync + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared::new(plugin, socket, config));
+        let (Transport::Unix(socket), policy) = (config.transport(), config.policy());
+        let shared = Arc::new(Shared::new(config.name().into(), socket, policy));
         let runtime = Handle::try_current().ok();
-        let pool = Pool::new(Arc::clone(&shared), config.queue_capacity(), runtime, connector);
+        let pool = Pool::new(Arc::clone(&shared), policy.queue_capacity(), runtime, connector);
         Self {
             shared,
             counters: Counters::default(),
             pool,
-            timeout: config.timeout(),
-            retry: config.retry(),
-            reconnect_attempts: config.reconnect_attempts(),
-            budget: RetryBudget::new(config.retry_budget()),
-            big_integers: config.big_integers(),
-            stamps: config.stamp().then(Stamps::default),
-            max_frame_len: config.max_frame_len(),
+            timeout: policy.timeout(),
+            retry: policy.retry(),
+            reconnect_attempts: socket.reconnect_attempts(),
+            budget: RetryBudget::new(policy.retry_budget()),
+            big_integers: policy.big_integers(),
+            stamps: policy.stamp().then(Stamps::default),
+            max_frame_len: socket.max_frame_len(),
             last_size: AtomicUsize::new(0),
         }
     }

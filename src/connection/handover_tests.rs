@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::gauge::{Gauge, Suspicion};
 use super::shared::Shared;
 use super::state::ConnectionState::{Idle, Ready};
-use crate::config::UnixSocketConfig;
+use crate::config::{CallPolicy, UnixSocketConfig};
 use crate::pool::Pool;
 
 fn gauges(states: &[super::ConnectionState]) -> Arc<Vec<Gauge>> {
@@ -127,9 +127,9 @@ fn a_late_suspicion_of_an_earlier_socket_hides_none_of_a_later_one() {
 #[test]
 fn a_task_is_always_woken_to_stop_and_sees_when() {
     let config = UnixSocketConfig::builder("/run/p.sock").max_connections(1).build().unwrap();
+    let policy = CallPolicy::builder().build().unwrap();
     loom::model(move || {
-        let path = std::sync::Arc::from(Path::new("/run/p.sock"));
-        let shared = Arc::new(Shared::new("P".into(), path, &config));
+        let shared = Arc::new(Shared::new("P".into(), &config, &policy));
         let deadline = Instant::now() + Duration::from_secs(1);
         let handle = {
             let shared = Arc::clone(&shared);

@@ -12,7 +12,7 @@ use super::circuit::Circuit;
 use super::gauge::Gauge;
 use super::message::Freedom;
 use super::state::ConnectionState;
-use crate::config::UnixSocketConfig;
+use crate::config::{CallPolicy, UnixSocketConfig};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 
 /// The bounds that a connection task keeps.
@@ -33,10 +33,10 @@ pub(crate) struct Limits {
     pub(crate) freedom: Freedom,
 }
 
-impl From<&UnixSocketConfig> for Limits {
-    fn from(config: &UnixSocketConfig) -> Self {
+impl Limits {
+    fn new(config: &UnixSocketConfig, policy: &CallPolicy) -> Self {
         Self {
-            timeout: config.timeout(),
+            timeout: policy.timeout(),
             reconnect_attempts: config.reconnect_attempts(),
             reconnect_delay: config.reconnect_delay(),
             max_backoff: config.max_backoff(),
@@ -73,17 +73,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(plugin: Arc<str>, socket: Arc<Path>, config: &UnixSocketConfig) -> Self {
+    pub(crate) fn new(plugin: Arc<str>, config: &UnixSocketConfig, policy: &CallPolicy) -> Self {
+        let socket: Arc<Path> = config.path().into();
         let connections = config.max_connections();
         // By then a call with the plugin's own time is over, and its connection given up.
-        let trial = config.timeout() + config.stall_limit();
-        let (threshold, longest_rest) = (config.breaker_threshold(), config.breaker_max_open());
+        let trial = policy.timeout() + config.stall_limit();
+        let (threshold, longest_rest) = (policy.breaker_threshold(), policy.breaker_max_open());
         let breaker = Breaker::new(threshold, longest_rest, trial);
         Self {
             circuit: Circuit::new(Arc::clone(&plugin), Arc::clone(&socket), breaker),
             plugin,
             socket,
-            limits: Limits::from(config),
+            limits: Limits::new(config, policy),
             gauges: (0..connections).map(|_| Gauge::default()).collect(),
             places: Semaphore::new(connections * config.max_in_flight()),
             waiting: AtomicUsize::new(0),

@@ -67,7 +67,7 @@ impl PluginHandleBuilder {
     /// As [`PluginHandle::connect_lazy`].
     #[must_use]
     pub fn connect_lazy(self) -> PluginHandle {
-        let client = Client::over_unix(self.config.name().into(), self.config.unix_socket());
+        let client = Client::over_unix(&self.config);
         self.over(client)
     }
 

@@ -6,5 +6,9 @@
 
 pub(crate) mod calls;
 pub(crate) mod fault;
+pub(crate) mod knobs;
 pub(crate) mod permissions;
 pub(crate) mod reference;
+
+use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
+use hookwire::{BigIntegers, CallPolicy, RetryPolicy, UnixSocketConfig};

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use prost::Message as _;
 use tokio::time::{Instant, sleep};
 
+use super::knobs::Knobs;
 use super::pipe::{
     PLUGIN, Peer, Server, answer, call, call_with, config, failure, pair, reply, settle,
 };
 use crate::client::Client;
-use crate::config::UnixSocketBuilder;
 use crate::connection::{BreakerState, ConnectionState};
 use crate::error::ErrorKind;
 use crate::options::{CallOptions, Overload};
@@ -20,9 +20,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_secs(10);
 
 /// A connection that has had one call, and probes.
-async fn idle(
-    change: impl FnOnce(UnixSocketBuilder) -> UnixSocketBuilder,
-) -> (std::sync::Arc<Client>, Server, Peer) {
+async fn idle(change: impl FnOnce(Knobs) -> Knobs) -> (std::sync::Arc<Client>, Server, Peer) {
     let config = config(|c| change(c.keep_alive(Some(EVERY)).stall_limit(2 * SECOND)));
     let (client, mut server) = pair(&config, 4096);
     let first = call(&client, "first");

@@ -2,7 +2,6 @@
 //! is explored step by step in `connection/handover_tests.rs`, with the real queue.
 
 use std::future::pending;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot::{Receiver, error::TryRecvError};
 
 use super::*;
-use crate::config::UnixSocketConfig;
+use crate::config::{CallPolicy, UnixSocketConfig};
 use crate::connection::message::{Answer, Freedom, Place, Responder};
 use crate::connection::shared::Shared;
 use crate::connection::transport::Connecting;
@@ -51,8 +50,9 @@ fn call_until_closed(
 #[test]
 fn no_call_that_was_queued_is_left_unanswered_when_the_runtime_goes_away_under_it() {
     let config = UnixSocketConfig::builder("/nowhere").max_connections(1).build().unwrap();
+    let policy = CallPolicy::builder().build().unwrap();
     for _ in 0..300 {
-        let shared = Arc::new(Shared::new("P".into(), Arc::from(Path::new("/nowhere")), &config));
+        let shared = Arc::new(Shared::new("P".into(), &config, &policy));
         let (requests, received) = mpsc::channel(4096);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -78,10 +78,9 @@ fn no_call_that_was_queued_is_left_unanswered_when_the_runtime_goes_away_under_i
 /// It is in nobody's queue then, and would find the queues closed.
 #[tokio::test(start_paused = true)]
 async fn a_drain_waits_for_calls_that_are_on_the_move_from_one_connection_to_another() {
-    let config = UnixSocketConfig::builder("/run/nowhere.sock");
-    let config = crate::config::PluginConfig::builder("P").unix_socket(config).build().unwrap();
-    let path = config.unix_socket().path().into();
-    let shared = Arc::new(Shared::new("P".into(), path, config.unix_socket()));
+    let config = UnixSocketConfig::builder("/run/nowhere.sock").build().unwrap();
+    let policy = CallPolicy::builder().build().unwrap();
+    let shared = Arc::new(Shared::new("P".into(), &config, &policy));
     let (_requests, queue) = mpsc::channel(1);
     let task = tokio::spawn(Task::new(Arc::clone(&shared), 0, Nowhere, queue));
     let place = Place::new(&shared);

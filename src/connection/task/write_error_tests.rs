@@ -2,7 +2,6 @@
 
 use std::future::ready;
 use std::io;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::*;
-use crate::config::UnixSocketConfig;
+use crate::config::{CallPolicy, UnixSocketConfig};
 use crate::connection::message::{Answer, Freedom, Responder};
 
 /// Takes the first write and fails the second; only then is there a reply to read.
@@ -85,8 +84,8 @@ async fn send(requests: &mpsc::Sender<Request>) -> oneshot::Receiver<Answer> {
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_came_before_a_write_failed_is_still_delivered() {
     let config = UnixSocketConfig::builder("/breaking").max_connections(1).build().unwrap();
-    let path: Arc<Path> = config.path().into();
-    let shared = Arc::new(Shared::new("P".into(), path, &config));
+    let policy = CallPolicy::builder().build().unwrap();
+    let shared = Arc::new(Shared::new("P".into(), &config, &policy));
     let (requests, received) = mpsc::channel(4);
     tokio::spawn(Task::new(Arc::clone(&shared), 0, Once(true), received));
 
