@@ -8,7 +8,7 @@ use super::plugin::PluginConfig;
 use super::policy::CallPolicyBuilder;
 use super::problem::ConfigError;
 use super::rule;
-use super::setters::setters;
+use super::setters::{adders, setters};
 use super::settings::Settings;
 use super::transport::{Transport, UnixSocketSection};
 use super::unix_socket::UnixSocketBuilder;
@@ -98,7 +98,11 @@ impl PluginConfigBuilder {
     }
 
     setters! {
-        PluginConfig, settings:
+        PluginConfig, settings, Some:
+        description: impl Into<String>,
+        author: impl Into<String>,
+        namespace: impl Into<String>,
+        version: impl Into<String>,
         mode: PluginMode,
         on_error: OnError,
         priority: i32,
@@ -106,57 +110,17 @@ impl PluginConfigBuilder {
         applied_to: Object,
     }
 
-    /// Sets [`description`](PluginConfig::description).
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.settings.description = Some(description.into());
-        self
-    }
-
-    /// Sets [`author`](PluginConfig::author).
-    pub fn author(mut self, author: impl Into<String>) -> Self {
-        self.settings.author = Some(author.into());
-        self
-    }
-
-    /// Sets [`namespace`](PluginConfig::namespace).
-    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
-        self.settings.namespace = Some(namespace.into());
-        self
-    }
-
-    /// Sets [`version`](PluginConfig::version).
-    pub fn version(mut self, version: impl Into<String>) -> Self {
-        self.settings.version = Some(version.into());
-        self
-    }
-
-    /// Adds one of the [`hooks`](PluginConfig::hooks).
-    pub fn hook(mut self, hook: impl Into<String>) -> Self {
-        self.settings.hooks.get_or_insert_default().push(hook.into());
-        self
+    adders! {
+        PluginConfig, settings:
+        hook to hooks: impl Into<String>,
+        tag to tags: impl Into<String>,
+        capability to capabilities: impl Into<String>,
+        condition to conditions: Object,
     }
 
     /// Adds some of the [`hooks`](PluginConfig::hooks).
     pub fn hooks<H: Into<String>>(self, hooks: impl IntoIterator<Item = H>) -> Self {
         hooks.into_iter().fold(self, Self::hook)
-    }
-
-    /// Adds one of the [`tags`](PluginConfig::tags).
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.settings.tags.get_or_insert_default().push(tag.into());
-        self
-    }
-
-    /// Adds one of the [`capabilities`](PluginConfig::capabilities).
-    pub fn capability(mut self, capability: impl Into<String>) -> Self {
-        self.settings.capabilities.get_or_insert_default().push(capability.into());
-        self
-    }
-
-    /// Adds one of the [`conditions`](PluginConfig::conditions).
-    pub fn condition(mut self, condition: Object) -> Self {
-        self.settings.conditions.get_or_insert_default().push(condition);
-        self
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a plugin is called, whatever it is reached over.
 
+use std::convert::identity;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -152,7 +153,7 @@ pub struct CallPolicyBuilder(pub(super) Values);
 
 impl CallPolicyBuilder {
     setters! {
-        CallPolicy, 0:
+        CallPolicy, 0, identity:
         timeout: Duration,
         queue_capacity: usize,
         retry: RetryPolicy,

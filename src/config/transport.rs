@@ -44,7 +44,7 @@ pub enum Transport {
 /// assert_eq!(guard.endpoint().to_string(), "/run/guard.sock");
 /// # Ok::<(), hookwire::ConfigError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint(Arc<Path>);
 
 impl Endpoint {
@@ -63,12 +63,6 @@ impl From<&Transport> for Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Escaped(&self.0.to_string_lossy()).fmt(f)
-    }
-}
-
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The Unix socket that a plugin listens on, and its connections.
 
+use std::convert::identity;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,17 +108,16 @@ fn path_or_bytes<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::
 }
 
 impl Values {
-    /// What a rule for one key alone cannot tell.
+    /// What the rule of one key cannot tell.
     fn check(&self, section: &Object, problems: &mut Problems) {
         let mut refuse = |key: &str, reason: String| {
             problems.add(format!("{PREFIX}{key}"), section.get(key), reason);
         };
-        if section.get("path").is_none_or(Value::is_null) {
+        let path = section.get("path").unwrap_or(&Value::Null);
+        if let Some(fault) = path.as_str().and_then(path_fault) {
+            refuse("path", fault);
+        } else if path.is_null() {
             refuse("path", "missing; it must be the absolute path of the plugin's socket".into());
-        } else if section["path"].is_string()
-            && let Some(reason) = path_fault(&self.path)
-        {
-            refuse("path", reason);
         }
         // A long `reconnect_delay` alone, as written for the reference, lifts the default cap.
         if self.max_backoff.is_some_and(|cap| cap < self.reconnect_delay) {
@@ -132,22 +132,17 @@ impl Values {
     }
 }
 
-fn path_fault(path: &Path) -> Option<String> {
-    let len = path.as_os_str().len();
-    let reason = if len == 0 {
-        "must not be empty"
-    } else if !path.has_root() {
-        "must be absolute"
-    } else if path.to_string_lossy().contains(char::is_control) {
-        "must not contain control characters"
-    } else if len > MAX_PATH {
-        return Some(format!(
-            "must be at most {MAX_PATH} bytes long (a limit of the system), not {len}"
-        ));
-    } else {
-        return None;
-    };
-    Some(reason.into())
+fn path_fault(path: &str) -> Option<String> {
+    Some(match path {
+        "" => "must not be empty".into(),
+        path if !path.starts_with('/') => "must be absolute".into(),
+        path if path.contains(char::is_control) => "must not contain control characters".into(),
+        path if path.len() > MAX_PATH => {
+            let len = path.len();
+            format!("must be at most {MAX_PATH} bytes long (a limit of the system), not {len}")
+        }
+        _ => return None,
+    })
 }
 
 /// The Unix socket that a plugin listens on, and its connections.
@@ -280,7 +275,7 @@ pub struct UnixSocketBuilder(pub(super) Values);
 
 impl UnixSocketBuilder {
     setters! {
-        UnixSocketConfig, 0:
+        UnixSocketConfig, 0, identity:
         path: impl Into<PathBuf>,
         reconnect_attempts: u32,
         reconnect_delay: Duration,
