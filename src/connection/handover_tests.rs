@@ -11,7 +11,6 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::path::Path;
 use std::task::Poll;
 use std::time::Duration;
 
