@@ -1,13 +1,13 @@
 //! Writes an entry in code.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use super::plugin::PluginConfig;
 use super::policy::CallPolicyBuilder;
 use super::problem::ConfigError;
-use super::rule;
+use super::section;
 use super::setters::{adders, setters};
 use super::settings::Settings;
 use super::transport::{Transport, UnixSocketSection};
@@ -55,15 +55,15 @@ impl PluginConfigBuilder {
     /// # Errors
     /// All problems of the plugin, its socket and its policy, together.
     pub fn build(self) -> Result<PluginConfig, ConfigError> {
-        let mut entry = rule::written(&self.settings);
-        let mut section = rule::written(&self.socket.0);
-        section.extend(rule::written(&self.policy.0));
+        let mut entry = section::written(&self.settings);
+        let mut section = section::written(&self.socket.0);
+        section.extend(section::written(&self.policy.0));
         entry.insert("unix_socket".into(), section.into());
         PluginConfig::from_entry(entry)
     }
 
     /// Sets the path of the plugin's socket, absolute; what else is set stays.
-    pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
+    pub fn socket(mut self, path: impl AsRef<Path>) -> Self {
         self.socket = self.socket.path(path);
         self
     }

@@ -28,6 +28,7 @@ mod policy;
 mod problem;
 mod raw;
 mod rule;
+mod section;
 mod setters;
 mod settings;
 mod transport;

@@ -13,7 +13,7 @@ use super::problem::{ConfigError, Escaped, Problems};
 use super::settings::{EXTERNAL, LOCAL, SHARED, Settings, with_present_mode};
 use super::transport::{Endpoint, Transport, UnixSocketSection};
 use super::words::{OnError, PluginMode};
-use super::{raw, rule};
+use super::{raw, section};
 use crate::model::Object;
 
 /// Below this likeness, a suggestion for an unknown key would only puzzle.
@@ -59,7 +59,7 @@ pub struct PluginConfig {
 }
 
 fn what_is_set<S: Serializer>(settings: &Settings, serializer: S) -> Result<S::Ok, S::Error> {
-    rule::written(settings).serialize(serializer)
+    section::written(settings).serialize(serializer)
 }
 
 impl PluginConfig {
@@ -81,7 +81,7 @@ impl PluginConfig {
     pub(super) fn from_entry(entry: Object) -> Result<Self, ConfigError> {
         let entry = with_present_mode(entry);
         let mut problems = Problems::default();
-        rule::refuse_merge_key(&entry, "", &mut problems);
+        section::refuse_merge_key(&entry, "", &mut problems);
         let settings = Settings::read(&entry, &mut problems);
         warn_of_unknown_keys(&settings.name, &entry);
         let unix_socket = match entry.get("unix_socket") {
@@ -240,7 +240,7 @@ impl fmt::Debug for PluginConfig {
 
 /// Newer gateways add keys, so these stop nobody.
 fn warn_of_unknown_keys(plugin: &str, entry: &Object) {
-    let unknown: Vec<_> = rule::unknown(entry, &[LOCAL, SHARED])
+    let unknown: Vec<_> = section::unknown(entry, &[LOCAL, SHARED])
         .into_iter()
         .map(|(key, nearest)| match nearest {
             (nearest, likeness) if likeness >= LIKELY => {

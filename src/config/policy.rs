@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::problem::{ConfigError, Problems};
-use super::rule::{self, Rule, Table, YEAR, seconds};
+use super::rule::{Rule, YEAR, seconds};
+use super::section::{self, Table};
 use super::setters::setters;
 use super::words::{BigIntegers, RetryPolicy};
 use crate::model::Object;
@@ -79,7 +80,7 @@ impl CallPolicy {
     }
 
     pub(super) fn read(section: &Object, prefix: &str, problems: &mut Problems) -> Self {
-        Self(rule::read(section, prefix, &[TABLE], problems))
+        Self(section::read(section, prefix, &[TABLE], problems))
     }
 
     /// The time a call has for everything: to wait for its turn, connect, write, and get
@@ -170,7 +171,7 @@ impl CallPolicyBuilder {
     /// # Errors
     /// All values that are out of their bounds, together.
     pub fn build(self) -> Result<CallPolicy, ConfigError> {
-        rule::built(&self.0, |section, problems| CallPolicy::read(section, "", problems))
+        section::built(&self.0, |section, problems| CallPolicy::read(section, "", problems))
     }
 }
 

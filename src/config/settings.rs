@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::problem::Problems;
-use super::rule::{self, Rule, Table};
+use super::rule::Rule;
+use super::section::{self, Table};
 use super::words::{OnError, PluginMode};
 use crate::model::Object;
 
@@ -63,7 +64,7 @@ pub(super) const EXTERNAL: &str = "external";
 
 impl Settings {
     pub(super) fn read(entry: &Object, problems: &mut Problems) -> Self {
-        let mut settings: Self = rule::read(entry, "", &[LOCAL, SHARED], problems);
+        let mut settings: Self = section::read(entry, "", &[LOCAL, SHARED], problems);
         let set = |key: &str| entry.get(key).filter(|value| !value.is_null());
         if set("name").is_none() {
             problems.add("name", None, "missing; it must be the plugin's name on its server");
@@ -88,10 +89,10 @@ impl Settings {
 
     /// Fills what is not set here. What cannot be read is left out, as a problem.
     pub(super) fn fill(&mut self, reported: &Object, problems: &mut Problems) {
-        let mut keys = rule::accepted(reported, "", &[SHARED], problems);
+        let mut keys = section::accepted(reported, "", &[SHARED], problems);
         // The server's own; local values win over the others.
         keys.remove("config");
-        keys.extend(rule::written(self));
+        keys.extend(section::written(self));
         if let Ok(filled) = serde_json::from_value(Value::Object(keys)) {
             *self = filled;
         }

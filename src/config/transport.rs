@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::policy::{self, CallPolicy};
 use super::problem::{Escaped, Problems};
 use super::unix_socket::{self, PREFIX, UnixSocketConfig};
-use super::{raw, rule};
+use super::{raw, section};
 use crate::model::Object;
 
 /// What a plugin is reached over, with its settings.
@@ -91,10 +91,10 @@ pub struct UnixSocketSection {
 
 impl UnixSocketSection {
     pub(super) fn read(section: &Object, problems: &mut Problems) -> Self {
-        rule::refuse_merge_key(section, PREFIX, problems);
+        section::refuse_merge_key(section, PREFIX, problems);
         let transport = Transport::Unix(UnixSocketConfig::read(section, problems));
         let policy = CallPolicy::read(section, PREFIX, problems);
-        for (key, (nearest, _)) in rule::unknown(section, &[unix_socket::TABLE, policy::TABLE]) {
+        for (key, (nearest, _)) in section::unknown(section, &[unix_socket::TABLE, policy::TABLE]) {
             let reason = format!("unknown key, did you mean `{nearest}`?");
             problems.add(format!("{PREFIX}{key}"), None, reason);
         }

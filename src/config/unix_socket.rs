@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::problem::{ConfigError, Problems};
-use super::rule::{self, Rule, Table, YEAR, seconds};
+use super::rule::{Rule, YEAR, seconds};
+use super::section::{self, Table};
 use super::setters::setters;
 use crate::model::Object;
 use crate::wire::frame::DEFAULT_MAX_FRAME_LEN;
@@ -170,11 +171,11 @@ impl UnixSocketConfig {
     /// Starts with the socket at `path`, which must be absolute, without control
     /// characters, and at most 107 bytes long (103 on BSD and macOS).
     pub fn builder(path: impl AsRef<Path>) -> UnixSocketBuilder {
-        UnixSocketBuilder::default().path(path.as_ref())
+        UnixSocketBuilder::default().path(path)
     }
 
     pub(super) fn read(section: &Object, problems: &mut Problems) -> Self {
-        let values: Values = rule::read(section, PREFIX, &[TABLE], problems);
+        let values: Values = section::read(section, PREFIX, &[TABLE], problems);
         values.check(section, problems);
         Self(values)
     }
@@ -276,7 +277,6 @@ pub struct UnixSocketBuilder(pub(super) Values);
 impl UnixSocketBuilder {
     setters! {
         UnixSocketConfig, 0, identity:
-        path: impl Into<PathBuf>,
         reconnect_attempts: u32,
         reconnect_delay: Duration,
         max_backoff: Duration,
@@ -288,6 +288,12 @@ impl UnixSocketBuilder {
         stall_limit: Duration,
         max_frame_len: usize,
         trust_path: bool,
+    }
+
+    /// Sets [`path`](UnixSocketConfig::path).
+    pub fn path(mut self, path: impl AsRef<Path>) -> Self {
+        self.0.path = path.as_ref().into();
+        self
     }
 
     /// Sets [`peer_uids`](UnixSocketConfig::peer_uids).
@@ -307,7 +313,7 @@ impl UnixSocketBuilder {
     /// # Errors
     /// All values that are out of their bounds, together.
     pub fn build(self) -> Result<UnixSocketConfig, ConfigError> {
-        rule::built(&self.0, UnixSocketConfig::read)
+        section::built(&self.0, UnixSocketConfig::read)
     }
 }
 
