@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::calls::{call, config, eventually, in_time, lazy, socket};
-use common::fault::FaultServer;
 use common::knobs::Knobs;
+use fault_server::FaultServer;
 use hookwire::{ErrorKind, PluginError, PluginHandle, Sent};
 use rustix::process::{getegid, geteuid};
 

@@ -5,9 +5,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 pub(crate) mod calls;
-pub(crate) mod fault;
 pub(crate) mod knobs;
-pub(crate) mod permissions;
 pub(crate) mod reference;
 
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
