@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::PluginService;
 use super::listener::Run;
-use crate::connection::outbox::Outbox;
+use crate::unix::write_queue::WriteQueue;
 use crate::wire::frame::Frames;
 
 /// How much is read at once, at least.
@@ -31,14 +31,14 @@ pub(super) struct Connection<'s, S> {
     stream: S,
     frames: Frames,
     input: BytesMut,
-    outbox: Outbox,
+    outbox: WriteQueue,
     run: watch::Receiver<Run>,
 }
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
     pub(super) fn new(service: &'s PluginService, stream: S, run: watch::Receiver<Run>) -> Self {
         let frames = Frames::new(service.max_frame_len());
-        let (input, outbox) = (BytesMut::new(), Outbox::default());
+        let (input, outbox) = (BytesMut::new(), WriteQueue::default());
         Self { service, stream, frames, input, outbox, run }
     }
 

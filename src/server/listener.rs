@@ -5,12 +5,13 @@ use std::mem;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::PluginService;
+use crate::nosignal::NoSignal;
 use crate::trust::Peers;
 
 /// How long not to accept after a failure such as too many open files: trying
@@ -79,13 +80,13 @@ impl Refusals {
 }
 
 impl Accept for Guarded {
-    type Stream = UnixStream;
+    type Stream = NoSignal;
 
     /// The next client that may be served; others are closed before a byte is read.
-    async fn accept(&mut self) -> io::Result<UnixStream> {
+    async fn accept(&mut self) -> io::Result<NoSignal> {
         loop {
             let (stream, _) = self.listener.accept().await?;
-            let Err(error) = self.peers.check(&stream) else { return Ok(stream) };
+            let Err(error) = self.peers.check(&stream) else { return Ok(NoSignal::new(stream)) };
             let Some(untold) = self.refusals.count(Instant::now()) else { continue };
             let local = stream.local_addr().ok();
             let socket = local.as_ref().and_then(|local| local.as_pathname());
