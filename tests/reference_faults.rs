@@ -8,26 +8,26 @@ mod common;
 use std::time::Duration;
 
 use common::calls::{LIMIT, SOON, eventually, in_time, poll_times};
+use common::knobs::Knobs;
 use common::reference::ReferenceServer;
 use common::reference::calls::{call, call_for};
-use hookwire::config::UnixSocketBuilder;
-use hookwire::{ErrorKind, PluginConfig, PluginHandle, Sent, UnixSocketConfig};
+use hookwire::{ErrorKind, PluginConfig, PluginHandle, Sent};
 use serde_json::{Value, json};
 
 /// For a question that is not to be answered in time, with room for a busy machine to ask it.
 const BRIEF: Duration = Duration::from_millis(500);
 
 /// One connection that no missing reply ends, so that whatever is shifted stays shifted.
-fn one_connection(server: &ReferenceServer) -> UnixSocketBuilder {
-    UnixSocketConfig::builder(server.socket())
+fn one_connection(server: &ReferenceServer) -> Knobs {
+    Knobs::new(server.socket())
         .max_connections(1)
         .timeout(LIMIT)
         .stall_limit(Duration::from_secs(60))
         .breaker_threshold(0)
 }
 
-async fn connect(socket: UnixSocketBuilder, plugin: &str) -> PluginHandle {
-    let config = PluginConfig::builder(plugin).hook("tool_pre_invoke").unix_socket(socket).build();
+async fn connect(socket: Knobs, plugin: &str) -> PluginHandle {
+    let config = socket.apply(PluginConfig::builder(plugin).hook("tool_pre_invoke")).build();
     in_time("connect", PluginHandle::connect(config.unwrap())).await.unwrap()
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::calls::{eventually, in_time};
+use common::knobs::Knobs;
 use common::reference::ReferenceServer;
 use common::reference::calls::{call, call_for, config, connect};
 use futures::StreamExt;
@@ -110,11 +111,11 @@ async fn a_hook_that_ends_its_server_runs_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_sent_again_where_that_is_allowed() {
     let Some(mut server) = ReferenceServer::start(&[]) else { return };
-    let socket = UnixSocketConfig::builder(server.socket())
+    let socket = Knobs::new(server.socket())
         .retry(RetryPolicy::Resend)
         .reconnect_attempts(10_000)
         .timeout(Duration::from_secs(60));
-    let config = PluginConfig::builder("Counter").unix_socket(socket).build().unwrap();
+    let config = socket.apply(PluginConfig::builder("Counter")).build().unwrap();
     let plugin = PluginHandle::connect(config).await.unwrap();
     let twice = {
         let plugin = plugin.clone();
@@ -176,10 +177,10 @@ async fn a_plugin_that_starts_after_its_handle_is_reached_by_the_first_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_freezes_is_noticed_without_a_call_and_found_again_after_a_restart() {
     let Some(mut server) = ReferenceServer::start(&[]) else { return };
-    let socket = UnixSocketConfig::builder(server.socket())
+    let socket = Knobs::new(server.socket())
         .keep_alive(Some(Duration::from_millis(50)))
         .stall_limit(Duration::from_millis(500));
-    let config = PluginConfig::builder("Echo").unix_socket(socket).build().unwrap();
+    let config = socket.apply(PluginConfig::builder("Echo")).build().unwrap();
     let plugin = PluginHandle::connect(config).await.unwrap();
     call(&plugin, json!({})).await.unwrap();
     let (sent, received) = (plugin.stats().bytes_sent, plugin.stats().bytes_received);
@@ -205,12 +206,12 @@ async fn a_server_that_freezes_is_noticed_without_a_call_and_found_again_after_a
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h26_what_is_behind_an_overdue_reply_of_the_reference_is_sent_again_and_runs_once() {
     let Some(server) = ReferenceServer::start(&[]) else { return };
-    let socket = UnixSocketConfig::builder(server.socket())
+    let socket = Knobs::new(server.socket())
         .max_connections(1)
         .stall_limit(Duration::from_millis(50))
         .breaker_threshold(0)
         .retry(RetryPolicy::Unstarted);
-    let config = PluginConfig::builder("Counter").unix_socket(socket).build().unwrap();
+    let config = socket.apply(PluginConfig::builder("Counter")).build().unwrap();
     let plugin = PluginHandle::connect(config).await.unwrap();
     let slow = {
         let (plugin, args) = (plugin.clone(), json!({"marker": "slow", "delay_ms": 700}));

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Gate, HalfOpenPermit};
-use crate::config::{BigIntegers, RetryPolicy, UnixSocketConfig};
+use crate::config::{BigIntegers, PluginConfig, RetryPolicy, Transport};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
 use crate::model::{Object, PluginContext, PluginResult};
@@ -46,6 +46,7 @@ pub(crate) struct Caller {
     pub(crate) connections: Arc<Connections>,
     timeout: Duration,
     retry: RetryPolicy,
+    queue_capacity: usize,
     reconnect_attempts: u32,
     budget: RetryBudget,
     big_integers: BigIntegers,
@@ -62,31 +63,32 @@ impl Caller {
     /// The plugin's tasks run on `runtime`, or else on the one that is entered here, or
     /// else on that of the first call.
     pub(crate) fn new(
-        identity: Identity,
-        config: &UnixSocketConfig,
+        config: &PluginConfig,
         connector: Arc<dyn Connect>,
         runtime: Option<Handle>,
     ) -> Self {
-        let identity = Arc::new(identity);
+        let (Transport::Unix(socket), policy) = (config.transport(), config.policy());
+        let identity = Arc::new(Identity::new(config.name().into(), socket.path().into()));
         // By then a call with the plugin's own time is over, and its connection given up.
-        let trial = config.timeout() + config.stall_limit();
-        let (threshold, longest_rest) = (config.breaker_threshold(), config.breaker_max_open());
+        let trial = policy.timeout() + socket.stall_limit();
+        let (threshold, longest_rest) = (policy.breaker_threshold(), policy.breaker_max_open());
         let breaker = Breaker::new(threshold, longest_rest, trial);
         let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
-        let connections =
-            Connections::new(Arc::clone(&identity), config, Arc::clone(&gate), connector, runtime);
+        let (plugin, breaker) = (Arc::clone(&identity), Arc::clone(&gate));
+        let connections = Connections::new(plugin, socket, policy, breaker, connector, runtime);
         Self {
             identity,
             counters: Counters::default(),
             gate,
             connections: Arc::new(connections),
-            timeout: config.timeout(),
-            retry: config.retry(),
-            reconnect_attempts: config.reconnect_attempts(),
-            budget: RetryBudget::new(config.retry_budget()),
-            big_integers: config.big_integers(),
-            stamps: config.stamp().then(Stamps::default),
-            max_frame_len: config.max_frame_len(),
+            timeout: policy.timeout(),
+            retry: policy.retry(),
+            queue_capacity: policy.queue_capacity(),
+            reconnect_attempts: socket.reconnect_attempts(),
+            budget: RetryBudget::new(policy.retry_budget()),
+            big_integers: policy.big_integers(),
+            stamps: policy.stamp().then(Stamps::default),
+            max_frame_len: socket.max_frame_len(),
             last_size: AtomicUsize::new(0),
         }
     }
@@ -350,7 +352,7 @@ impl Caller {
         let (responder, answer) = Responder::new(timeout);
         let request = Request { method, frame, deadline, responder };
         self.connections.push(request, may_wait).map_err(|Full { capacity, waiting }| {
-            let queue_capacity = may_wait.then_some(self.connections.config.queue_capacity());
+            let queue_capacity = may_wait.then_some(self.queue_capacity);
             let cause = Cause::Overloaded { places: capacity, waiting, queue_capacity };
             Box::new(Failure { cause, sent: Sent::No })
         })?;

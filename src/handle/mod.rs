@@ -423,7 +423,7 @@ impl fmt::Debug for PluginHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginHandle")
             .field("plugin", &self.name())
-            .field("socket", &self.config().unix_socket().path())
+            .field("endpoint", &self.config().endpoint())
             .field("state", &self.state())
             .finish_non_exhaustive()
     }

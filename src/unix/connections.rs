@@ -26,7 +26,7 @@ use super::reconnect::ConnectionState;
 use super::slot::Slot;
 use super::supervisor::Supervisor;
 use crate::breaker::Gate;
-use crate::config::UnixSocketConfig;
+use crate::config::{CallPolicy, UnixSocketConfig};
 use crate::error::{Cause, Sent};
 use crate::identity::Identity;
 
@@ -98,6 +98,7 @@ impl Connections {
     pub(crate) fn new(
         identity: Arc<Identity>,
         config: &UnixSocketConfig,
+        policy: &CallPolicy,
         gate: Arc<Gate>,
         connector: Arc<dyn Connect>,
         runtime: Option<Handle>,
@@ -105,7 +106,7 @@ impl Connections {
         let bounds = Bounds {
             max_connections: config.max_connections(),
             max_in_flight: config.max_in_flight(),
-            queue_capacity: config.queue_capacity(),
+            queue_capacity: policy.queue_capacity(),
         };
         let shared = Shared {
             dispatch: Dispatch::new(bounds),
@@ -116,7 +117,7 @@ impl Connections {
         Self {
             identity,
             config: config.clone(),
-            timeout: config.timeout(),
+            timeout: policy.timeout(),
             gate,
             connector,
             slots: (0..bounds.max_connections).map(|_| Slot::default()).collect(),

@@ -8,8 +8,7 @@ use tokio::sync::oneshot::{Receiver, error::TryRecvError};
 use tokio::time::Instant;
 
 use crate::call::Caller;
-use crate::config::UnixSocketConfig;
-use crate::identity::Identity;
+use crate::config::{PluginConfig, UnixSocketConfig};
 use crate::unix::connect::{Connect, Connecting, Transport};
 use crate::unix::connections::Connections;
 use crate::unix::message::{Answer, Method, Request, Responder};
@@ -36,9 +35,9 @@ impl Connect for Nowhere {
 }
 
 fn caller(opens: bool) -> Caller {
-    let config = UnixSocketConfig::builder("/nowhere").max_connections(2).build().unwrap();
-    let identity = Identity::new("P".into(), config.path().into());
-    Caller::new(identity, &config, std::sync::Arc::new(Nowhere { opens }), None)
+    let socket = UnixSocketConfig::builder("/nowhere").max_connections(2);
+    let config = PluginConfig::builder("P").unix_socket(socket).build().unwrap();
+    Caller::new(&config, std::sync::Arc::new(Nowhere { opens }), None)
 }
 
 /// Hands calls over until one of them finds that the tasks are gone: their answers, which

@@ -13,9 +13,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::call::Caller;
-use crate::config::UnixSocketConfig;
+use crate::config::{PluginConfig, UnixSocketConfig};
 use crate::error::{Cause, Sent};
-use crate::identity::Identity;
 use crate::unix::connect::{Connect, Connecting, Transport};
 use crate::unix::connections::Connections;
 use crate::unix::message::{Answer, Method, Request, Responder};
@@ -86,9 +85,9 @@ fn send(connections: &Arc<Connections>) -> oneshot::Receiver<Answer> {
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_came_before_a_write_failed_is_still_delivered() {
-    let config = UnixSocketConfig::builder("/breaking").max_connections(1).build().unwrap();
-    let identity = Identity::new("P".into(), config.path().into());
-    let caller = Caller::new(identity, &config, Arc::new(Once::default()), None);
+    let socket = UnixSocketConfig::builder("/breaking").max_connections(1);
+    let config = PluginConfig::builder("P").unix_socket(socket).build().unwrap();
+    let caller = Caller::new(&config, Arc::new(Once::default()), None);
 
     let first = send(&caller.connections);
     while caller.connections.slots[0].in_flight() == 0 {
