@@ -249,6 +249,11 @@ impl Client {
                 gauge.confirm(reply.socket);
                 Ok(value)
             }
+            // The socket is in order: nobody else is concerned.
+            Err(ReplyFault::Unfit(error)) => {
+                gauge.confirm(reply.socket);
+                Err((Sent::Maybe, undecodable(error)))
+            }
             Err(fault) => {
                 let (suspicion, cause) = match fault {
                     ReplyFault::Mismatch { field } => {
@@ -256,11 +261,8 @@ impl Client {
                     }
                     ReplyFault::Unproven => (Suspicion::Unproven, Cause::Unproven),
                     ReplyFault::Empty => (Suspicion::Empty, Cause::EmptyReply),
-                    ReplyFault::Undecodable(DecodeError::Custom(message)) => {
-                        (Suspicion::Undecodable, Cause::RefusedByType(message))
-                    }
-                    ReplyFault::Undecodable(error) => {
-                        (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))
+                    ReplyFault::Undecodable(error) | ReplyFault::Unfit(error) => {
+                        (Suspicion::Undecodable, undecodable(error))
                     }
                 };
                 gauge.suspect(reply.socket, suspicion);
@@ -361,6 +363,13 @@ impl Client {
         drop(place);
         let reply = answered(answer).await.map_err(Attempt::Failed)?;
         Ok(Received { reply, connection })
+    }
+}
+
+fn undecodable(error: DecodeError) -> Cause {
+    match error {
+        DecodeError::Custom(message) => Cause::RefusedByType(message),
+        error => Cause::Undecodable(error.to_string()),
     }
 }
 

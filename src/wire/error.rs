@@ -165,6 +165,13 @@ pub(crate) enum DecodeError {
     Custom(TypeMessage),
 }
 
+impl DecodeError {
+    /// Whether the message is in order, and only not of the type that was asked for.
+    pub(crate) fn is_misfit(&self) -> bool {
+        matches!(self, Self::Shape(_) | Self::Custom(_))
+    }
+}
+
 /// serde's own messages quote the value, or a key of it; ours must not, because errors
 /// are logged. What a type says by itself is kept apart, for it may do so too.
 impl serde::de::Error for DecodeError {

@@ -1,28 +1,36 @@
-//! A refusal that cannot be read whole is still a refusal.
+//! A result that cannot be read whole: a denial among them is still a denial.
 //!
-//! A plugin that says no, and gives a header or a code in a form that nobody expects,
-//! must not be heard as one that failed: gateways may let a request pass where a
-//! plugin fails.
+//! A plugin that denies, and gives a header or a code in an unexpected form, must not
+//! be taken for one that failed: gateways may let a request pass where a plugin fails.
+//! A result that allows cannot be used in part, but its verdict shows that it is the
+//! answer of this plugin: it fails its call alone.
 
 use serde::de::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::DecodeError;
 use super::de::read_struct;
+use super::reply::ReplyFault;
 use crate::model::{DenialMetadata, Headers, Object, PluginResult, PluginViolation};
 
 /// What can be read of `result`, which could not be read as a whole, if it refuses. A
 /// payload is left out: there is nothing to go on with.
 ///
 /// # Errors
-/// `why` it could not be read, if it does not.
+/// `why` it could not be read, if it does not: [`Unfit`](ReplyFault::Unfit) where there
+/// is a verdict and all of it is protobuf.
 #[cold]
-pub(super) fn salvage<P>(result: &[u8], why: DecodeError) -> Result<PluginResult<P>, DecodeError> {
+pub(super) fn salvage<P>(result: &[u8], why: DecodeError) -> Result<PluginResult<P>, ReplyFault> {
     match read_struct(result) {
         Ok(Verdict { continue_processing: false }) => {}
+        Ok(Verdict { continue_processing: true }) if why.is_misfit() => {
+            // What was not read yet may be no protobuf.
+            read_struct::<Object>(result)?;
+            return Err(ReplyFault::Unfit(why));
+        }
         // It may show once the reply is laid out anew.
-        Err(DecodeError::Unusual) => return Err(DecodeError::Unusual),
-        Ok(_) | Err(_) => return Err(why),
+        Err(DecodeError::Unusual) => return Err(DecodeError::Unusual.into()),
+        Ok(_) | Err(_) => return Err(why.into()),
     }
     // Each part is read in its place, so that this takes no more memory than the whole.
     let refusal: Refusal = read_struct(result)?;
@@ -168,11 +176,11 @@ mod tests {
     fn nothing_but_a_clear_no_is_taken_for_a_refusal() {
         for verdict in [json!(true), json!(null), json!("false"), json!(0), json!({})] {
             let result = written(&with(json!({"continue_processing": verdict})));
-            assert_eq!(salvage::<Value>(&result, WHY), Err(WHY), "{verdict}");
+            assert_eq!(salvage::<Value>(&result, WHY), Err(WHY.into()), "{verdict}");
         }
         let silent = written(&json!({"violation": {"code": "NO"}}));
-        assert_eq!(salvage::<Value>(&silent, WHY), Err(WHY));
-        assert_eq!(salvage::<Value>(b"\x0a\x05", WHY), Err(WHY));
+        assert_eq!(salvage::<Value>(&silent, WHY), Err(WHY.into()));
+        assert_eq!(salvage::<Value>(b"\x0a\x05", WHY), Err(WHY.into()));
     }
 
     /// Found by fuzzing: the type did not fit, and of the rest a key stood twice.
@@ -180,7 +188,7 @@ mod tests {
     fn a_refusal_that_is_laid_out_unusually_too_is_laid_out_anew_first() {
         let mut twice = written(&with(json!({"modified_payload": 7})));
         twice.extend_from_slice(&written(&json!({"violation": {"code": "NO"}})));
-        assert_eq!(salvage::<ToolPreInvokePayload>(&twice, WHY), Err(DecodeError::Unusual));
+        assert_eq!(salvage::<ToolPreInvokePayload>(&twice, WHY), Err(DecodeError::Unusual.into()));
         let mut reply = b"\x0a\x05Guard\x12".to_vec();
         prost::encoding::encode_varint(twice.len() as u64, &mut reply);
         reply.extend_from_slice(&twice);

@@ -3,7 +3,10 @@
 //! Nothing on the wire ties a reply to its request but the order. So every reply
 //! is held against what was asked: the plugin's name, the request's id where a
 //! context comes back, the stamp where there is one, and the verdict that each
-//! result must have. Whatever does not fit makes the whole connection suspect.
+//! result must have. A reply that fails one of these, or is no protobuf, puts its
+//! whole connection in doubt; one that passes them all and only does not
+//! deserialise into the caller's type ([`ReplyFault::Unfit`]) is that caller's
+//! error and nobody else's.
 
 use prost::Message as _;
 use serde::de::DeserializeOwned;
@@ -53,6 +56,9 @@ pub(crate) enum ReplyFault {
     /// Neither a result nor an error.
     Empty,
     Undecodable(DecodeError),
+    /// The answer to this request, with a verdict, but not of the type that was asked
+    /// for. The connection is in order.
+    Unfit(DecodeError),
 }
 
 impl From<DecodeError> for ReplyFault {
@@ -88,7 +94,7 @@ fn read_hook_reply<P: DeserializeOwned>(
             _ => {}
         }
     }
-    let fault = error.map(|error| read_fault(error, expected.plugin)).transpose()?.flatten();
+    let fault = error.map(|error| read_fault(error, expected.plugin)).transpose()?;
     if fault.is_none() && result.is_none() {
         return Err(ReplyFault::Empty);
     }
@@ -155,8 +161,9 @@ fn read_stamped(metadata: &[u8], expected: &Stamp) -> Result<Object, ReplyFault>
     }
 }
 
-/// A PluginError; one with an empty message is no error.
-fn read_fault(message: &[u8], called: &str) -> Result<Option<PluginFault>, DecodeError> {
+/// A PluginError. It is one by being there, even where its message is empty: the
+/// reference server passes on what a plugin raised.
+fn read_fault(message: &[u8], called: &str) -> Result<PluginFault, DecodeError> {
     let (mut text, mut plugin, mut code, mut details, mut mcp_code) = ("", "", "", None, 0);
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.next()? {
@@ -170,16 +177,13 @@ fn read_fault(message: &[u8], called: &str) -> Result<Option<PluginFault>, Decod
             _ => {}
         }
     }
-    if text.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(PluginFault {
+    Ok(PluginFault {
         message: text.to_owned(),
         plugin_name: if plugin.is_empty() { called } else { plugin }.to_owned(),
         code: code.to_owned(),
         details: read_object(details)?,
         mcp_error_code: if mcp_code == 0 { INTERNAL_ERROR } else { mcp_code },
-    }))
+    })
 }
 
 /// The exact metrics beside the result's doubles. Rare, so prost reads them.
@@ -241,3 +245,6 @@ pub(crate) fn configs_reply(message: &[u8]) -> Result<Vec<Object>, DecodeError> 
         },
     )
 }
+
+#[cfg(test)]
+mod tests;
