@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{BigIntegers, PluginConfig};
 use crate::model::{Object, PluginContext, PluginResult};
-#[cfg(feature = "server")]
-use crate::wire::incoming::Incoming;
 use crate::wire::reply::{Expected, HookReply, configs_reply, hook_reply};
+#[cfg(feature = "server")]
+use crate::wire::server::request::Incoming;
 use crate::wire::stamp::Stamp;
 use crate::wire::{self, request, weight};
 

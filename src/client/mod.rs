@@ -30,7 +30,7 @@ use crate::stats::Counters;
 use crate::wire::reply::{
     Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
 };
-use crate::wire::request::{self, Frame};
+use crate::wire::request::{self, EncodedFrame as Frame};
 use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
 

@@ -15,7 +15,7 @@ use super::entry::{self, Object, Section};
 use super::problem::{ConfigError, Problems};
 use super::setting::{Knob, Setting};
 use super::words::{BigIntegers, RetryPolicy};
-use crate::wire::frame::DEFAULT_MAX_FRAME_LEN;
+use crate::wire::codec::DEFAULT_MAX_FRAME_LEN;
 
 /// What `sun_path` holds, without the NUL at its end.
 const MAX_PATH: usize = if cfg!(any(

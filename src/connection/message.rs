@@ -13,7 +13,7 @@ use super::shared::Shared;
 use crate::error::{Cause, Sent, Stage};
 use crate::sync::atomic::{Ordering::SeqCst, fence};
 use crate::trust::is_refusal;
-use crate::wire::request::Frame;
+use crate::wire::request::EncodedFrame as Frame;
 
 /// A call, encoded by its caller.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use crate::wire::request::Frame;
+use crate::wire::request::EncodedFrame as Frame;
 
 /// Frames in one vectored write. Linux takes 1024; beyond a few dozen small
 /// frames another call costs less than the longer list.

@@ -19,7 +19,7 @@ use super::in_flight::InFlight;
 use super::message::{Freedom, Request, Responder};
 use super::outbox::Outbox;
 use super::transport::Transport;
-use crate::wire::{frame::Frames, request::Frame};
+use crate::wire::{codec::FrameDecoder, request::EncodedFrame as Frame};
 
 /// Room for a read: so much for each reply on its way. It is doubled while reads
 /// fill it, up to [`MOST_ROOM`].
@@ -53,7 +53,7 @@ pub(crate) struct Socket<T> {
     pub(crate) outbox: Outbox,
     /// Between two reads: the beginning of a frame that is not whole.
     inbox: BytesMut,
-    frames: Frames,
+    frames: FrameDecoder,
     /// A reply came that was asked for.
     pub(crate) answered: bool,
     /// Since when the server owes the next reply and no other.
@@ -71,7 +71,7 @@ impl<T: Transport> Socket<T> {
             in_flight: InFlight::new(),
             outbox: Outbox::default(),
             inbox: BytesMut::new(),
-            frames: Frames::new(max_frame_len),
+            frames: FrameDecoder::new(max_frame_len),
             answered: false,
             head_since: Instant::now(),
             room: LEAST_ROOM,

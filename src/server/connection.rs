@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::PluginService;
 use super::listener::Run;
 use crate::connection::outbox::Outbox;
-use crate::wire::frame::Frames;
+use crate::wire::codec::FrameDecoder;
 
 /// How much is read at once, at least.
 const READ: usize = 16 * 1024;
@@ -29,7 +29,7 @@ const KEEP: usize = 64 * 1024;
 pub(super) struct Connection<'s, S> {
     service: &'s PluginService,
     stream: S,
-    frames: Frames,
+    frames: FrameDecoder,
     input: BytesMut,
     outbox: Outbox,
     run: watch::Receiver<Run>,
@@ -37,7 +37,7 @@ pub(super) struct Connection<'s, S> {
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
     pub(super) fn new(service: &'s PluginService, stream: S, run: watch::Receiver<Run>) -> Self {
-        let frames = Frames::new(service.max_frame_len());
+        let frames = FrameDecoder::new(service.max_frame_len());
         let (input, outbox) = (BytesMut::new(), Outbox::default());
         Self { service, stream, frames, input, outbox, run }
     }

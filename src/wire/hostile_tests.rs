@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::reader::steps;
 use super::reply::{Expected, ReplyFault, hook_reply};
-use super::varint::write_varint;
+use super::structpb::reader::steps;
+use super::structpb::varint::write_varint;
 use super::{DecodeError, MAX_UNUSUAL};
 
 /// A field of this tag and content.

@@ -22,36 +22,23 @@
 //! | `frame` | the codec around them |
 //! | `check`, `incoming`, `outgoing` | the same messages seen from the server |
 
-#[cfg(feature = "server")]
-mod check;
+pub(crate) mod codec;
 pub(crate) mod context;
-mod de;
-mod duplicates;
-mod error;
-pub(crate) mod frame;
 #[cfg(test)]
 mod hostile_tests;
-#[cfg(feature = "server")]
-pub(crate) mod incoming;
-mod key;
-#[cfg(feature = "server")]
-pub(crate) mod outgoing;
-mod reader;
-mod refusal;
+mod lenient_denial;
 pub(crate) mod reply;
 pub(crate) mod request;
-mod ser;
+#[cfg(feature = "server")]
+pub(crate) mod server;
 pub(crate) mod stamp;
-#[cfg(test)]
-mod tests;
-mod varint;
+mod structpb;
 pub(crate) mod weight;
-pub(crate) mod writer;
 
-pub(crate) use writer::FRAME_HEADER;
-
-pub(crate) use error::DecodeError;
-pub use error::{EncodeError, TypeMessage};
+pub(crate) use structpb::error::DecodeError;
+pub use structpb::error::{EncodeError, TypeMessage};
+pub(crate) use structpb::writer::FRAME_HEADER;
+use structpb::{de, ser, writer};
 use weight::Part;
 
 /// The generated messages.

@@ -12,10 +12,10 @@ use prost::Message as _;
 use serde::de::DeserializeOwned;
 
 use super::context::{ContextParts, set_once};
-use super::de::read_struct;
-use super::reader::Reader;
-use super::refusal::salvage;
+use super::lenient_denial::salvage;
 use super::stamp::{Stamp, StampedObject};
+use super::structpb::de::read_struct;
+use super::structpb::reader::Reader;
 use super::weight::Part;
 use super::{DecodeError, proto, read_any_layout};
 use crate::error::PluginFault;

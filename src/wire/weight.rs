@@ -11,7 +11,7 @@
 use serde_json::Value;
 
 use super::DecodeError;
-use super::reader::{Field, Reader};
+use super::structpb::reader::{Field, Reader};
 
 /// A message of any size may cost this much.
 pub(crate) const LIMIT: usize = 256 * 1024 * 1024;
@@ -151,8 +151,8 @@ mod tests {
     use super::*;
 
     fn encoded(value: &serde_json::Value) -> Vec<u8> {
-        let mut writer = crate::wire::writer::Writer::with_capacity(0);
-        crate::wire::ser::write_struct(&mut writer, value).unwrap();
+        let mut writer = crate::wire::structpb::writer::Writer::with_capacity(0);
+        crate::wire::structpb::ser::write_struct(&mut writer, value).unwrap();
         writer.into_message()
     }
 
@@ -200,7 +200,7 @@ mod tests {
         let objects = |bytes: usize| {
             let items = [0x0a, 4, 0x2a, 2, 0x0a, 0].repeat(bytes / 6);
             let mut value = vec![0x32];
-            crate::wire::varint::write_varint(&mut value, items.len() as u64);
+            crate::wire::structpb::varint::write_varint(&mut value, items.len() as u64);
             value.extend(items);
             value
         };
@@ -221,7 +221,7 @@ mod tests {
             let text = vec![b'x'; 24 * MIB - message.len()];
             for (tag, length) in [(0x0a, text.len() + 5), (0x1a, text.len())] {
                 message.push(tag);
-                crate::wire::varint::write_varint(&mut message, length as u64);
+                crate::wire::structpb::varint::write_varint(&mut message, length as u64);
             }
             message.extend(text);
             message
@@ -241,10 +241,10 @@ mod tests {
     fn what_nests_without_end_is_refused_and_not_followed() {
         let nested = (0..1000).fold(Vec::new(), |inner: Vec<u8>, _| {
             let mut list = vec![0x32];
-            crate::wire::varint::write_varint(&mut list, inner.len() as u64);
+            crate::wire::structpb::varint::write_varint(&mut list, inner.len() as u64);
             list.extend(inner);
             let mut item = vec![0x0a];
-            crate::wire::varint::write_varint(&mut item, list.len() as u64);
+            crate::wire::structpb::varint::write_varint(&mut item, list.len() as u64);
             item.extend(list);
             item
         });

@@ -21,7 +21,7 @@ use crate::connection::transport::{Connecting, Connector};
 use crate::error::PluginError;
 use crate::model::{PluginContext, PluginResult};
 use crate::options::CallOptions;
-use crate::wire::{frame, proto};
+use crate::wire::{codec as frame, proto};
 
 pub(super) const PLUGIN: &str = "Guard";
 

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::BigIntegers;
 use crate::hooks::ToolPreInvokePayload;
-use crate::wire::ser::write_struct;
-use crate::wire::writer::Writer;
+use crate::wire::structpb::ser::write_struct;
+use crate::wire::structpb::writer::Writer;
 
 const PLUGIN: &str = "Guard";
 const STAMP: (u64, u64) = (1, 0xa5);

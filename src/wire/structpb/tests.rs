@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::de::read_struct;
+use super::error::{DecodeError, EncodeError};
 use super::ser::write_struct;
-use super::weight::Part;
 use super::writer::Writer;
-use super::{DecodeError, EncodeError, read_any_layout};
 use crate::config::BigIntegers;
 use crate::model::Object;
+use crate::wire::read_any_layout;
+use crate::wire::weight::Part;
 
 fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     encode_with(value, BigIntegers::Refuse)
@@ -29,7 +30,7 @@ fn encode_with<T: Serialize + ?Sized>(
     write_struct(&mut writer, value)?;
     writer.end(1);
     let message = writer.into_message();
-    let request = super::proto::InvokeHookRequest::decode(&message[..]).unwrap();
+    let request = crate::wire::proto::InvokeHookRequest::decode(&message[..]).unwrap();
     Ok(request.payload.unwrap_or_default().encode_to_vec())
 }
 

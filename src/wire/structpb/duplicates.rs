@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::DecodeError;
+use super::error::DecodeError;
 use super::reader::{Reader, read_entry};
 
 /// Up to so many entries a suspicion is settled by comparing keys pairwise.

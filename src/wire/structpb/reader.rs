@@ -1,6 +1,6 @@
 //! Reads the fields of a protobuf message in place.
 
-use super::DecodeError;
+use super::error::DecodeError;
 use super::varint::read_varint;
 
 /// What one field holds. Groups (wire types 3 and 4) are obsolete and refused.
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
 /// How many varints were read: every field has one, so this is the work that a
 /// message makes, without a clock.
 #[cfg(test)]
-pub(super) mod steps {
+pub(crate) mod steps {
     use std::cell::Cell;
 
     thread_local!(static STEPS: Cell<usize> = const { Cell::new(0) });
@@ -139,7 +139,7 @@ pub(super) mod steps {
     }
 
     /// The steps that `work` takes on this thread.
-    pub(in crate::wire) fn of(work: impl FnOnce()) -> usize {
+    pub(crate) fn of(work: impl FnOnce()) -> usize {
         let before = STEPS.get();
         work();
         STEPS.get() - before

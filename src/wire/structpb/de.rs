@@ -8,8 +8,8 @@
 
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 
-use super::DecodeError;
 use super::duplicates::{UniqueKeys, check_unique_keys};
+use super::error::DecodeError;
 use super::key::KeyDecoder;
 use super::reader::{Reader, read_entry, utf8};
 use super::ser::MAX_EXACT_INTEGER;

@@ -5,9 +5,9 @@
 //! a message nested too deep makes the whole request something else, wherever it
 //! stands. So requests are walked over once, without building anything.
 
-use super::DecodeError;
-use super::reader::{Field, Reader, utf8};
-use super::writer::MAX_LEVELS;
+use crate::wire::DecodeError;
+use crate::wire::structpb::reader::{Field, Reader, utf8};
+use crate::wire::structpb::writer::MAX_LEVELS;
 
 /// What a walk over the Structs of a request found.
 #[derive(Debug, Default)]

@@ -7,8 +7,7 @@
 
 use serde::ser::{self, Serialize};
 
-use super::EncodeError;
-use super::error::Refused;
+use super::error::{EncodeError, Refused};
 use super::key::KeyEncoder;
 use super::writer::{Mark, Writer};
 use crate::config::BigIntegers;

@@ -9,8 +9,8 @@ use serde::de::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::DecodeError;
-use super::de::read_struct;
 use super::reply::ReplyFault;
+use super::structpb::de::read_struct;
 use crate::model::{DenialMetadata, Headers, Object, PluginResult, PluginViolation};
 
 /// What can be read of `result`, which could not be read as a whole, if it refuses. A
@@ -114,8 +114,8 @@ mod tests {
     use crate::config::BigIntegers;
     use crate::hooks::ToolPreInvokePayload;
     use crate::wire::reply::{Expected, HookReply, hook_reply};
-    use crate::wire::ser::write_struct;
-    use crate::wire::writer::Writer;
+    use crate::wire::structpb::ser::write_struct;
+    use crate::wire::structpb::writer::Writer;
 
     const WHY: DecodeError = DecodeError::Malformed("something else");
 

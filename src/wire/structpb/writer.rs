@@ -8,8 +8,7 @@
 
 use arrayvec::ArrayVec;
 
-use super::EncodeError;
-use super::error::Refused;
+use super::error::{EncodeError, Refused};
 use super::varint::{encoded_len, write_varint};
 use crate::config::BigIntegers;
 

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-use super::check::Check;
-use super::context::{ContextParts, UserPart};
-use super::de::read_struct;
-use super::reader::{Field, Reader, utf8};
-use super::weight::Part;
-use super::{DecodeError, proto, read_any_layout};
+use super::validate::Check;
 use crate::model::{GlobalContext, Object, PluginContext, User};
+use crate::wire::context::{ContextParts, UserPart};
+use crate::wire::structpb::de::read_struct;
+use crate::wire::structpb::reader::{Field, Reader, utf8};
+use crate::wire::weight::Part;
+use crate::wire::{DecodeError, proto, read_any_layout};
 
 /// Up to this size, what is no other request asks for all configurations.
 const NEARLY_EMPTY: usize = 2;

@@ -1,0 +1,24 @@
+//! serde to and from `google.protobuf.Struct`, JSON in protobuf, without a tree in
+//! between.
+//!
+//! [`ser`] writes serde straight onto the wire format, [`de`] reads it in place. Both
+//! keep to what the reference server does: numbers are doubles, and more than 100
+//! nested messages are not understood. Nothing here knows of plugins, sockets or the
+//! rest of the crate.
+//!
+//! | file | role |
+//! |---|---|
+//! | `reader`, `writer`, `varint` | protobuf's primitives |
+//! | `ser`, `key`, `de`, `duplicates` | serde to and from Struct |
+//! | `error` | why a value cannot be encoded, or a message not be decoded |
+
+pub(crate) mod de;
+mod duplicates;
+pub(crate) mod error;
+mod key;
+pub(crate) mod reader;
+pub(crate) mod ser;
+#[cfg(test)]
+mod tests;
+pub(crate) mod varint;
+pub(crate) mod writer;
