@@ -14,7 +14,7 @@ use crate::wire::reply::{Expected, HookReply, configs_reply, hook_reply};
 #[cfg(feature = "server")]
 use crate::wire::server::request::Incoming;
 use crate::wire::stamp::Stamp;
-use crate::wire::{self, request, weight};
+use crate::wire::{self, request};
 
 /// The message of an `InvokeHookRequest` in its frame.
 #[must_use]
@@ -102,10 +102,4 @@ pub fn read_call(message: &[u8]) -> Option<ReadCall<'_>> {
         }),
         Incoming::Config(_) | Incoming::Configs | Incoming::Unknown => None,
     }
-}
-
-/// What an `InvokeHookResponse` is taken to cost in memory once it is read.
-#[must_use]
-pub fn reply_weight(message: &[u8]) -> Option<usize> {
-    weight::weigh(message, weight::Part::HookReply).ok()
 }

@@ -2,4 +2,3 @@
 
 pub(crate) mod reply;
 pub(crate) mod request;
-mod validate;

@@ -146,8 +146,8 @@ pub(crate) enum DecodeError {
     #[error("the bytes are not a valid protobuf message ({0})")]
     Malformed(&'static str),
     /// Valid protobuf, but laid out in a way that only a general parser follows:
-    /// repeated fields that merge, fields out of order, duplicate keys.
-    #[error("the message is laid out unusually")]
+    /// repeated fields that merge, fields out of order.
+    #[error("the message is laid out as no encoder does it, and too large to be laid out anew")]
     Unusual,
     /// Deeper than any server nests, and than a stack is sure to bear.
     #[error("the reply nests too deep")]
@@ -166,9 +166,13 @@ pub(crate) enum DecodeError {
 }
 
 impl DecodeError {
-    /// Whether the message is in order, and only not of the type that was asked for.
+    /// Whether the bytes are in order, and only what they hold is not what was asked for,
+    /// or more than is taken.
     pub(crate) fn is_misfit(&self) -> bool {
-        matches!(self, Self::Shape(_) | Self::Custom(_))
+        match self {
+            Self::Shape(_) | Self::Custom(_) | Self::TooDeep | Self::TooHeavy { .. } => true,
+            Self::Malformed(_) | Self::Unusual => false,
+        }
     }
 }
 

@@ -8,17 +8,19 @@
 //!
 //! | file | role |
 //! |---|---|
-//! | `reader`, `writer`, `varint` | protobuf's primitives |
-//! | `ser`, `key`, `de`, `duplicates` | serde to and from Struct |
+//! | `reader`, `writer` | protobuf's primitives |
+//! | `ser`, `key`, `de` | serde to and from Struct |
+//! | `budget` | what a message may cost while it is read |
+//! | `validate` | whether a whole Struct parses |
 //! | `error` | why a value cannot be encoded, or a message not be decoded |
 
+pub(crate) mod budget;
 pub(crate) mod de;
-mod duplicates;
 pub(crate) mod error;
 mod key;
 pub(crate) mod reader;
 pub(crate) mod ser;
 #[cfg(test)]
 mod tests;
-pub(crate) mod varint;
+pub(crate) mod validate;
 pub(crate) mod writer;

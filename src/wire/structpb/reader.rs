@@ -1,7 +1,8 @@
 //! Reads the fields of a protobuf message in place.
 
+use prost::encoding::decode_varint;
+
 use super::error::DecodeError;
-use super::varint::read_varint;
 
 /// What one field holds. Groups (wire types 3 and 4) are obsolete and refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,9 +99,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
         #[cfg(test)]
         steps::count();
-        let (value, size) = read_varint(self.rest).ok_or(DecodeError::Malformed("varint"))?;
-        self.rest = &self.rest[size..];
-        Ok(value)
+        decode_varint(&mut self.rest).map_err(|_| DecodeError::Malformed("varint"))
     }
 
     #[inline]
