@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::calls::{
     LIMIT, SOON, call, call_with, eventually, in_time, lazy, socket, spawn_call, spawn_call_with,
 };
-use common::fault::{FaultServer, Gate, Reply};
+use fault_server::{FaultServer, Gate, Reply};
 use futures::StreamExt;
 use hookwire::config::UnixSocketBuilder;
 use hookwire::{
@@ -352,7 +352,7 @@ async fn b8_a_server_that_is_well_is_probed_on_the_connection_that_it_has() {
     for i in 0..20 {
         let marker = i.to_string();
         assert_eq!(call(&handle, &marker).await.unwrap(), marker);
-        let probes = |seen: &common::fault::Seen| seen.requests - seen.hook_calls();
+        let probes = |seen: &fault_server::Seen| seen.requests - seen.hook_calls();
         server.record().wait_for(|seen| probes(seen) > 2 * i).await;
     }
     let seen = server.record().seen();

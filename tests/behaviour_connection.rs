@@ -12,8 +12,7 @@ use common::calls::{
     LIMIT, SOON, call, call_of_size, call_soon, call_with, eventually, in_time, lazy, socket,
     spawn_call,
 };
-use common::fault::{FaultServer, Gate, Reply};
-use common::permissions::bind_to_permissions;
+use fault_server::{FaultServer, Gate, Reply, bind_to_permissions};
 use hookwire::{
     CallOptions, Cause, ConnectionState, ErrorKind, Overload, PluginError, PluginHandle,
     RetryPolicy, Sent, Stage,

@@ -11,7 +11,7 @@ use common::calls::{
     LIMIT, PLUGIN, SOON, call, call_of_size, call_soon, call_with, config, eventually, in_time,
     lazy, socket, spawn_call, spawn_call_with,
 };
-use common::fault::{FaultServer, Gate, Reply, config_reply, frame};
+use fault_server::{FaultServer, Gate, Reply, config_reply, frame};
 use futures::StreamExt;
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::{

@@ -12,7 +12,7 @@ use common::calls::{
     LIMIT, PLUGIN, SOON, call, call_of_size, call_soon, call_with, config, in_time, lazy,
     poll_times, socket, spawn_call, spawn_call_with,
 };
-use common::fault::{Connection, FaultServer, Gate, Reply, Request, config_reply, fields, frame};
+use fault_server::{Connection, FaultServer, Gate, Reply, Request, config_reply, fields, frame};
 use hookwire::{
     CallOptions, ErrorKind, PluginContext, PluginError, PluginHandle, RetryPolicy, Sent,
 };

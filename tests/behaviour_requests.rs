@@ -7,7 +7,7 @@
 mod common;
 
 use common::calls::{PLUGIN, config, lazy, socket};
-use common::fault::{FaultServer, Reply, Request, config_reply, frame};
+use fault_server::{FaultServer, Reply, Request, config_reply, frame};
 use hookwire::config::BigIntegers;
 use hookwire::hooks::{
     IdentityResolve, IdentityResolvePayload, TokenDelegate, TokenDelegatePayload,

@@ -11,8 +11,8 @@ mod common;
 use common::calls::{
     LIMIT, PLUGIN, SOON, call, call_soon, call_with, config, in_time, lazy, socket,
 };
-use common::fault::{FaultServer, Gate, Reply, Request, config_reply, frame};
 use common::reference::ReferenceClient;
+use fault_server::{FaultServer, Gate, Reply, Request, config_reply, frame};
 use hookwire::{CallOptions, PluginHandle, Sent};
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ mod common;
 use std::io;
 
 use common::calls::{PLUGIN, config, lazy, socket};
-use common::fault::{Connection, FaultServer, Gate, Reply, Request};
+use fault_server::{Connection, FaultServer, Gate, Reply, Request};
 use futures::future::join_all;
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::{ErrorKind, PluginContext, PluginError, PluginHandle};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::calls::{call, config, eventually, in_time, lazy, socket};
-use common::fault::FaultServer;
+use fault_server::FaultServer;
 use hookwire::config::UnixSocketBuilder;
 use hookwire::{ErrorKind, PluginError, PluginHandle, Sent};
 use rustix::process::{getegid, geteuid};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::calls::{LIMIT, eventually, in_time};
-use common::fault::{FaultServer, Gate, config_reply, frame};
+use fault_server::{FaultServer, Gate, config_reply, frame};
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::server::{Handlers, PluginServer};
 use hookwire::{

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use common::calls::{
     LIMIT, SOON, call, call_of_size, call_with, eventually, in_time, lazy, socket, spawn_call,
 };
-use common::fault::{FaultServer, Gate, Reply, Request};
+use fault_server::{FaultServer, Gate, Reply, Request};
 use futures::{Stream, StreamExt};
 use hookwire::{CallOptions, ConnectionState, ErrorKind, PluginHandle, Sent};
 use tokio::sync::Mutex;

@@ -18,7 +18,7 @@ use common::calls::{
     LIMIT, SOON, call, call_of_size, call_soon, call_with, eventually, lazy, poll_times, socket,
     spawn_call_with,
 };
-use common::fault::FaultServer;
+use fault_server::FaultServer;
 use hookwire::{CallOptions, ConnectionState, Overload, PluginHandle, RetryPolicy};
 use peak_alloc::PeakAlloc;
 use tokio::runtime::{Handle, Runtime};

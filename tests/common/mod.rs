@@ -5,6 +5,4 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 pub(crate) mod calls;
-pub(crate) mod fault;
-pub(crate) mod permissions;
 pub(crate) mod reference;

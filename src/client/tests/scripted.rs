@@ -1,17 +1,14 @@
 //! Scripts of the fault server over in-memory pipes: its faults, at their exact moment.
 
-#[path = "../../../tests/common/fault/mod.rs"]
-mod fault;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use fault_server::{Connection, Reply};
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, sleep};
 
 use super::pipe::{Server, call, call_sized, config, failure, pair};
 use crate::error::ErrorKind;
-use fault::{Connection, Reply};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -2,16 +2,11 @@
 //! socket without permission keeps it out as it would keep out any other user.
 //!
 //! Capabilities belong to a thread and are inherited by those that it starts later.
-//!
-//! Only rustix, and no other file of the tests: the chaos run includes this file as well.
-
-// As in all test code; clippy's own exception covers `#[test]` functions only.
-#![allow(clippy::expect_used)]
 
 /// From here on the permissions of files bind this thread, and every thread that it
 /// starts afterwards. Changes nothing for a user whom they bind already.
 #[cfg(target_os = "linux")]
-pub(crate) fn bind_to_permissions() {
+pub fn bind_to_permissions() {
     use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
     let mut sets = capabilities(None).expect("a thread may read its own capabilities");
@@ -22,4 +17,4 @@ pub(crate) fn bind_to_permissions() {
 
 /// Elsewhere there is nothing like it: permissions bind whom they bind.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn bind_to_permissions() {}
+pub fn bind_to_permissions() {}

@@ -15,22 +15,23 @@ const HEADER: usize = 4;
 
 /// Over a socket, or over an in-memory pipe for scripts in paused time. Dropping it
 /// closes the connection.
-pub(crate) struct Connection<S = UnixStream> {
+pub struct Connection<S = UnixStream> {
     /// How many connections the server had accepted before this one.
-    pub(crate) number: usize,
+    pub number: usize,
     stream: S,
     inbox: BytesMut,
     record: Arc<Record>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(crate) fn new(number: usize, stream: S, record: Arc<Record>) -> Self {
+    /// Connection `number` over `stream`. What it reads is counted in `record`.
+    pub fn new(number: usize, stream: S, record: Arc<Record>) -> Self {
         Self { number, stream, inbox: BytesMut::new(), record }
     }
 
     /// The next request; an `UnexpectedEof` once the client has closed. Dropped
     /// half-way it loses nothing: the next one goes on from there.
-    pub(crate) async fn request(&mut self) -> io::Result<Request> {
+    pub async fn request(&mut self) -> io::Result<Request> {
         self.fill(HEADER).await?;
         let size = (&self.inbox[..HEADER]).get_u32() as usize;
         self.fill(HEADER + size).await?;
@@ -41,7 +42,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// The next hook call. Questions about the configuration are answered on the way.
-    pub(crate) async fn hook(&mut self) -> io::Result<Request> {
+    pub async fn hook(&mut self) -> io::Result<Request> {
         loop {
             let request = self.request().await?;
             if matches!(request, Request::Hook(_)) {
@@ -52,14 +53,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// The next bytes, however little or much of a request they are.
-    pub(crate) async fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+    pub async fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
         self.fill(count).await?;
         Ok(self.inbox.split_to(count).to_vec())
     }
 
     /// Takes at most `most` bytes from the socket, which the next requests are read
     /// from: a reader that is slower than its client writes.
-    pub(crate) async fn sip(&mut self, most: usize) -> io::Result<()> {
+    pub async fn sip(&mut self, most: usize) -> io::Result<()> {
         let mut limited = (&mut self.stream).take(most as u64);
         match limited.read_buf(&mut self.inbox).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -77,22 +78,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Answers as a plugin would that allows everything and changes nothing.
-    pub(crate) async fn answer(&mut self, request: &Request) -> io::Result<()> {
+    pub async fn answer(&mut self, request: &Request) -> io::Result<()> {
         self.raw(&frame(&answer(request))).await
     }
 
     /// Sends a reply to a hook call, fitting or not.
-    pub(crate) async fn reply(&mut self, reply: Reply) -> io::Result<()> {
+    pub async fn reply(&mut self, reply: Reply) -> io::Result<()> {
         self.raw(&reply.frame()).await
     }
 
     /// Sends bytes as they are.
-    pub(crate) async fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub async fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes).await
     }
 
     /// Answers one request after the other until the client closes.
-    pub(crate) async fn serve(&mut self) -> io::Result<()> {
+    pub async fn serve(&mut self) -> io::Result<()> {
         loop {
             let request = self.request().await?;
             self.answer(&request).await?;
@@ -100,12 +101,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Says that nothing more will come, and stays open for reading.
-    pub(crate) async fn half_close(&mut self) -> io::Result<()> {
+    pub async fn half_close(&mut self) -> io::Result<()> {
         self.stream.shutdown().await
     }
 
     /// Reads, and throws away, what comes until the client closes.
-    pub(crate) async fn client_closed(&mut self) -> io::Result<()> {
+    pub async fn client_closed(&mut self) -> io::Result<()> {
         loop {
             self.inbox.clear();
             self.fill(1).await?;
@@ -113,7 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Stays open, and neither reads nor writes any more.
-    pub(crate) async fn stall(self) -> io::Result<()> {
+    pub async fn stall(self) -> io::Result<()> {
         std::future::pending().await
     }
 }

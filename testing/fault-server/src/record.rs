@@ -10,37 +10,42 @@ use super::messages::Request;
 /// Far above what any step takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// What a server has seen up to a moment.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// Connections that were accepted.
     connections: usize,
     /// When each connection was accepted.
-    pub(crate) accepted: Vec<Instant>,
+    pub accepted: Vec<Instant>,
     /// Connections that are over, whoever ended them.
-    pub(crate) ended: usize,
+    pub ended: usize,
     /// Requests of any kind that were read in whole.
-    pub(crate) requests: usize,
+    pub requests: usize,
     /// Hook calls that were read in whole, by the payload's `args.marker`: how
     /// often a server that is not faulty would have run the hook.
-    pub(crate) executions: BTreeMap<String, usize>,
+    pub executions: BTreeMap<String, usize>,
 }
 
 impl Seen {
-    pub(crate) fn connections(&self) -> usize {
+    /// How many connections were accepted.
+    pub fn connections(&self) -> usize {
         self.connections
     }
 
-    pub(crate) fn executions_of(&self, marker: &str) -> usize {
+    /// How often the hook of the call with this marker would have run.
+    pub fn executions_of(&self, marker: &str) -> usize {
         self.executions.get(marker).copied().unwrap_or(0)
     }
 
-    pub(crate) fn hook_calls(&self) -> usize {
+    /// Hook calls that were read in whole.
+    pub fn hook_calls(&self) -> usize {
         self.executions.values().sum()
     }
 }
 
+/// What a server sees, counted over all its connections.
 #[derive(Default)]
-pub(crate) struct Record {
+pub struct Record {
     seen: watch::Sender<Seen>,
     /// Keeps numbers only, and neither times nor markers: what it holds stays small,
     /// however long the server lives.
@@ -53,12 +58,12 @@ impl Record {
     }
 
     /// As of now.
-    pub(crate) fn seen(&self) -> Seen {
+    pub fn seen(&self) -> Seen {
         self.seen.borrow().clone()
     }
 
     /// Waits until the server has seen what `enough` asks for.
-    pub(crate) async fn wait_for(&self, enough: impl FnMut(&Seen) -> bool) {
+    pub async fn wait_for(&self, enough: impl FnMut(&Seen) -> bool) {
         let mut seen = self.seen.subscribe();
         if tokio::time::timeout(LIMIT, seen.wait_for(enough)).await.is_err() {
             panic!("the server has seen only this: {:?}", self.seen());

@@ -7,22 +7,27 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
 /// The generated messages.
-pub(crate) mod proto {
+pub mod proto {
     #![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
     include!(concat!(env!("OUT_DIR"), "/cpex.rs"));
 }
 
 /// A request, told from the others as the reference server does it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Request {
+pub enum Request {
+    /// A hook call.
     Hook(Box<proto::InvokeHookRequest>),
+    /// The question for the configuration of the plugin of this name.
     Config(String),
+    /// The question for all configurations.
     Configs,
+    /// Anything else, as it came.
     Unknown(Vec<u8>),
 }
 
 impl Request {
-    pub(crate) fn read(message: &[u8]) -> Self {
+    /// Reads a message, without its frame.
+    pub fn read(message: &[u8]) -> Self {
         if let Ok(hook) = proto::InvokeHookRequest::decode(message)
             && !hook.hook_type.is_empty()
             && !hook.plugin_name.is_empty()
@@ -37,7 +42,7 @@ impl Request {
     }
 
     /// The payload of a hook call.
-    pub(crate) fn payload(&self) -> Struct {
+    pub fn payload(&self) -> Struct {
         match self {
             Self::Hook(hook) => hook.payload.clone().unwrap_or_default(),
             _ => Struct::default(),
@@ -45,14 +50,15 @@ impl Request {
     }
 
     /// The payload's `args.marker`, or nothing.
-    pub(crate) fn marker(&self) -> &str {
+    pub fn marker(&self) -> &str {
         match self {
             Self::Hook(hook) => argument(hook, "marker").unwrap_or_default(),
             _ => "",
         }
     }
 
-    pub(crate) fn request_id(&self) -> &str {
+    /// The request id in a hook call's context, or nothing.
+    pub fn request_id(&self) -> &str {
         let Self::Hook(hook) = self else { return "" };
         let global = hook.context.as_ref().and_then(|context| context.global_context.as_ref());
         global.map_or("", |global| &global.request_id)
@@ -76,7 +82,7 @@ impl Request {
 }
 
 /// A string among the payload's `args`.
-pub(crate) fn argument<'a>(hook: &'a proto::InvokeHookRequest, name: &str) -> Option<&'a str> {
+pub fn argument<'a>(hook: &'a proto::InvokeHookRequest, name: &str) -> Option<&'a str> {
     let args = hook.payload.as_ref()?.fields.get("args")?;
     let Some(Kind::StructValue(args)) = &args.kind else { return None };
     match args.fields.get(name)?.kind.as_ref()? {
@@ -87,11 +93,11 @@ pub(crate) fn argument<'a>(hook: &'a proto::InvokeHookRequest, name: &str) -> Op
 
 /// The reply to a hook call; right until something is changed.
 #[derive(Debug, Clone)]
-pub(crate) struct Reply(pub(crate) proto::InvokeHookResponse);
+pub struct Reply(pub proto::InvokeHookResponse);
 
 impl Reply {
     /// Allows, and gives the payload and the context back unchanged.
-    pub(crate) fn to(request: &Request) -> Self {
+    pub fn to(request: &Request) -> Self {
         let result = fields([
             ("continue_processing", Kind::BoolValue(true)),
             ("modified_payload", Kind::StructValue(request.payload())),
@@ -105,7 +111,7 @@ impl Reply {
     }
 
     /// Denies, with a violation.
-    pub(crate) fn denial(request: &Request) -> Self {
+    pub fn denial(request: &Request) -> Self {
         let violation = fields([
             ("reason", Kind::StringValue("denied".into())),
             ("description", Kind::StringValue("this plugin denies everything".into())),
@@ -120,7 +126,7 @@ impl Reply {
     }
 
     /// Fails in the plugin's own words.
-    pub(crate) fn error(request: &Request, message: &str) -> Self {
+    pub fn error(request: &Request, message: &str) -> Self {
         let mut reply = Self::to(request);
         reply.0.result = None;
         reply.0.context = None;
@@ -130,14 +136,14 @@ impl Reply {
     }
 
     /// Neither a result nor an error.
-    pub(crate) fn empty(request: &Request) -> Self {
+    pub fn empty(request: &Request) -> Self {
         let mut reply = Self::to(request);
         reply.0.result = None;
         reply
     }
 
     /// Brings a context back: the `key` of its state, and of the global state, is `value`.
-    pub(crate) fn with_state(mut self, request_id: &str, key: &str, value: &str) -> Self {
+    pub fn with_state(mut self, request_id: &str, key: &str, value: &str) -> Self {
         let state = || Some(fields([(key, Kind::StringValue(value.to_owned()))]));
         self.0.context = Some(proto::PluginContext {
             global_context: Some(proto::GlobalContext {
@@ -152,23 +158,24 @@ impl Reply {
     }
 
     /// Brings no context back.
-    pub(crate) fn without_context(mut self) -> Self {
+    pub fn without_context(mut self) -> Self {
         self.0.context = None;
         self
     }
 
     /// The metadata that comes back, to be changed.
-    pub(crate) fn metadata(&mut self) -> &mut Struct {
+    pub fn metadata(&mut self) -> &mut Struct {
         self.0.context.get_or_insert_default().metadata.get_or_insert_default()
     }
 
-    pub(crate) fn named(mut self, name: &str) -> Self {
+    /// Comes in the name of another plugin.
+    pub fn named(mut self, name: &str) -> Self {
         self.0.plugin_name = name.to_owned();
         self
     }
 
     /// The verdict is another, or `None`: it is missing.
-    pub(crate) fn with_verdict(mut self, verdict: Option<Kind>) -> Self {
+    pub fn with_verdict(mut self, verdict: Option<Kind>) -> Self {
         let result = self.0.result.get_or_insert_default();
         match verdict {
             Some(kind) => result.fields.insert("continue_processing".into(), value(kind)),
@@ -177,13 +184,14 @@ impl Reply {
         self
     }
 
-    pub(crate) fn frame(&self) -> Vec<u8> {
+    /// The reply as it goes onto the socket.
+    pub fn frame(&self) -> Vec<u8> {
         frame(&self.0.encode_to_vec())
     }
 }
 
 /// What an honest server says.
-pub(super) fn answer(request: &Request) -> Vec<u8> {
+pub(crate) fn answer(request: &Request) -> Vec<u8> {
     match request {
         Request::Hook(_) => Reply::to(request).0.encode_to_vec(),
         Request::Config(name) => config_reply(name, &["tool_pre_invoke"]),
@@ -200,7 +208,7 @@ pub(super) fn answer(request: &Request) -> Vec<u8> {
 }
 
 /// The configuration of a plugin, as a reply to the question for it.
-pub(crate) fn config_reply(name: &str, hooks: &[&str]) -> Vec<u8> {
+pub fn config_reply(name: &str, hooks: &[&str]) -> Vec<u8> {
     let hooks = hooks.iter().map(|hook| value(Kind::StringValue((*hook).to_owned()))).collect();
     let config = fields([
         ("name", Kind::StringValue(name.to_owned())),
@@ -210,13 +218,13 @@ pub(crate) fn config_reply(name: &str, hooks: &[&str]) -> Vec<u8> {
 }
 
 /// A message as it goes onto the socket.
-pub(crate) fn frame(message: &[u8]) -> Vec<u8> {
+pub fn frame(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).expect("a message that fits a frame");
     [&length.to_be_bytes(), message].concat()
 }
 
 /// A Struct with these fields.
-pub(crate) fn fields<const N: usize>(fields: [(&str, Kind); N]) -> Struct {
+pub fn fields<const N: usize>(fields: [(&str, Kind); N]) -> Struct {
     Struct { fields: fields.into_iter().map(|(key, kind)| (key.to_owned(), value(kind))).collect() }
 }
 

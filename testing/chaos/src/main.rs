@@ -1,7 +1,7 @@
 //! A chaos run: thousands of callers, plugin servers that do everything wrong, and
 //! every single reply held against what was asked.
 //!
-//! `cargo run --release --features chaos --example chaos -- --help`
+//! `cargo run --release -p chaos -- --help`
 //!
 //! `plan` is what a call is like, `caller` makes calls and has `judge` look at each
 //! answer; `seek` and `recovery` measure how soon a server that returned is found. `server` is one
@@ -22,16 +22,12 @@ mod chart;
 mod coverage;
 mod dice;
 mod fault;
-#[path = "../../tests/common/fault/mod.rs"]
-mod fault_server;
 mod host;
 mod judge;
 mod lateness;
 mod ledger;
 mod options;
 mod outage;
-#[path = "../../tests/common/permissions.rs"]
-mod permissions;
 mod plan;
 mod process;
 mod quiet;
@@ -64,7 +60,7 @@ use soak::{FLAT, Samples};
 fn main() -> ExitCode {
     let options = Options::parse();
     // Before there are other threads, which inherit it.
-    permissions::bind_to_permissions();
+    fault_server::bind_to_permissions();
     let mut clients = Builder::new_multi_thread();
     let clients = clients.worker_threads(2).thread_name(starved::THREADS).enable_all().build();
     let clients = clients.expect("a runtime for the callers");

@@ -6,25 +6,26 @@ use tokio::sync::Semaphore;
 
 /// Closed at first. Clones are the same gate.
 #[derive(Clone)]
-pub(crate) struct Gate(Arc<Semaphore>);
+pub struct Gate(Arc<Semaphore>);
 
 impl Gate {
-    pub(crate) fn closed() -> Self {
+    /// A gate that lets nobody pass yet.
+    pub fn closed() -> Self {
         Self(Arc::new(Semaphore::new(0)))
     }
 
     /// Lets everybody pass, now and later.
-    pub(crate) fn open(&self) {
+    pub fn open(&self) {
         self.0.close();
     }
 
     /// Lets `count` more pass.
-    pub(crate) fn admit(&self, count: usize) {
+    pub fn admit(&self, count: usize) {
         self.0.add_permits(count);
     }
 
     /// Waits until the gate lets this one pass.
-    pub(crate) async fn passed(&self) {
+    pub async fn passed(&self) {
         if let Ok(permit) = self.0.acquire().await {
             permit.forget();
         }

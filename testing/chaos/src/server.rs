@@ -10,9 +10,9 @@ use tokio::time::{sleep, timeout};
 use crate::answer::{honest, invented};
 use crate::dice::Dice;
 use crate::fault::Fault;
-use crate::fault_server::{Connection, Reply, Request, config_reply, fields, frame};
 use crate::site::Site;
 use crate::work::text;
+use fault_server::{Connection, Reply, Request, config_reply, fields, frame};
 
 /// How long a server waits for something that may never come.
 const PATIENCE: Duration = Duration::from_millis(50);

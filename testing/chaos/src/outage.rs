@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::dice::Dice;
 use crate::fault::Fault;
-use crate::fault_server::FaultServer;
 use crate::site::Site;
+use fault_server::FaultServer;
 
 /// A server has come back.
 pub(crate) struct Return {

@@ -7,17 +7,17 @@
 //! What the server saw is in its [`Record`]. The faults of the socket file
 //! itself (gone, replaced, full backlog) are methods of [`FaultServer`].
 //!
-//! Only tokio, bytes, prost and tempfile, and no other file of the tests: the
-//! chaos run includes this folder as well.
+//! It knows the protocol's schema and nothing of hookwire, whose own tests use it too.
 
-// A chaos run or a test uses a part of what is here.
-#![allow(dead_code)]
+// Nothing prints a server.
+#![allow(missing_debug_implementations)]
 // As in all test code; clippy's own exception covers `#[test]` functions only.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod connection;
 mod gate;
 mod messages;
+mod permissions;
 mod record;
 
 use std::fs;
@@ -32,12 +32,11 @@ use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-// Not every user of this folder needs all of it.
-#[allow(unused_imports)]
-pub(crate) use self::{
+pub use self::{
     connection::Connection,
     gate::Gate,
     messages::{Reply, Request, argument, config_reply, fields, frame, proto},
+    permissions::bind_to_permissions,
     record::{Record, Seen},
 };
 
@@ -48,7 +47,7 @@ type Script = dyn Fn(Connection) -> Running + Send + Sync;
 type Running = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 /// A scripted server on a socket of its own. Dropping it ends everything.
-pub(crate) struct FaultServer {
+pub struct FaultServer {
     record: Arc<Record>,
     script: Arc<Script>,
     accepting: Option<JoinHandle<()>>,
@@ -57,7 +56,7 @@ pub(crate) struct FaultServer {
 
 impl FaultServer {
     /// Listens, and runs `script` for each connection.
-    pub(crate) fn start<F>(script: impl Fn(Connection) -> F + Send + Sync + 'static) -> Self
+    pub fn start<F>(script: impl Fn(Connection) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
@@ -67,7 +66,7 @@ impl FaultServer {
     }
 
     /// A server that is not there yet: there is no socket before [`restart`](Self::restart).
-    pub(crate) fn absent<F>(script: impl Fn(Connection) -> F + Send + Sync + 'static) -> Self
+    pub fn absent<F>(script: impl Fn(Connection) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
@@ -77,33 +76,33 @@ impl FaultServer {
     }
 
     /// For servers that live long: the record keeps numbers only.
-    pub(crate) fn without_history(mut self) -> Self {
+    pub fn without_history(mut self) -> Self {
         self.record = Arc::new(Record::numbers_only());
         self
     }
 
     /// A server that does everything right.
-    pub(crate) fn honest() -> Self {
+    pub fn honest() -> Self {
         Self::start(|mut connection| async move { connection.serve().await })
     }
 
     /// A server that accepts, and never reads or writes.
-    pub(crate) fn deaf() -> Self {
+    pub fn deaf() -> Self {
         Self::start(|connection| async move { connection.stall().await })
     }
 
     /// Where it listens. The path stays the same over restarts.
-    pub(crate) fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.dir.path().join("plugin.sock")
     }
 
     /// What it saw, over all restarts.
-    pub(crate) fn record(&self) -> &Record {
+    pub fn record(&self) -> &Record {
         &self.record
     }
 
     /// Listens on the path, whatever is there now.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.listen(BACKLOG);
     }
 
@@ -138,7 +137,7 @@ impl FaultServer {
 
     /// Dies as in a crash: closes all connections and listens no more. The socket
     /// file stays behind, and connecting to it is refused.
-    pub(crate) async fn kill(&mut self) {
+    pub async fn kill(&mut self) {
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
             let _ = accepting.await;
@@ -146,25 +145,25 @@ impl FaultServer {
     }
 
     /// Takes the socket file away. Connections that are open stay.
-    pub(crate) fn remove_socket(&self) {
+    pub fn remove_socket(&self) {
         clear(&self.path());
     }
 
     /// Puts a regular file in the place of the socket.
-    pub(crate) fn replace_with_file(&self) {
+    pub fn replace_with_file(&self) {
         clear(&self.path());
         fs::write(self.path(), b"no socket").expect("a file");
     }
 
     /// Puts a directory in the place of the socket.
-    pub(crate) fn replace_with_directory(&self) {
+    pub fn replace_with_directory(&self) {
         clear(&self.path());
         fs::create_dir(self.path()).expect("a directory");
     }
 
     /// Listens, but lets nobody write to the socket. False if that does not keep this
     /// process from connecting: permissions do not bind root.
-    pub(crate) fn restart_forbidden(&mut self) -> bool {
+    pub fn restart_forbidden(&mut self) -> bool {
         let socket = self.bound();
         fs::set_permissions(self.path(), fs::Permissions::from_mode(0o000)).expect("its own file");
         self.accept(socket.listen(BACKLOG).expect("a bound socket listens"));
@@ -173,7 +172,7 @@ impl FaultServer {
 
     /// Listens with a backlog that is full already and accepts nothing, so that
     /// connecting gives EAGAIN, until the answer is told to [`drain`](Backlog::drain).
-    pub(crate) async fn fill_backlog(&mut self) -> Backlog {
+    pub async fn fill_backlog(&mut self) -> Backlog {
         self.kill().await;
         let listener = self.bind(1);
         let mut waiting = Vec::new();
@@ -201,14 +200,14 @@ impl Drop for FaultServer {
 }
 
 /// Connections that fill a server's backlog.
-pub(crate) struct Backlog {
+pub struct Backlog {
     listener: UnixListener,
     waiting: Vec<UnixStream>,
 }
 
 impl Backlog {
     /// Accepts and closes what fills the backlog, and lets the server go on.
-    pub(crate) async fn drain(self, server: &mut FaultServer) {
+    pub async fn drain(self, server: &mut FaultServer) {
         for stream in self.waiting {
             drop(stream);
             let _ = self.listener.accept().await.expect("a connection waits");

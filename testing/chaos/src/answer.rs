@@ -2,9 +2,9 @@
 
 use prost_types::value::Kind;
 
-use crate::fault_server::{Reply, Request, fields, proto};
 use crate::site::{Contexts, filler, marker};
 use crate::work::{Verdict, work};
+use fault_server::{Reply, Request, fields, proto};
 
 /// What a plugin says that does its work.
 pub(crate) fn honest(request: &Request, contexts: Contexts) -> Reply {

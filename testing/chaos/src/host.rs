@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::dice::Dice;
-use crate::fault_server::FaultServer;
 use crate::outage::{self, Return};
 use crate::site::Site;
+use fault_server::FaultServer;
 
 /// Starts the server of a site: where it listens, and a task that gives the server
 /// back, there and honest, once the sender of `faulty` is gone.

@@ -1,9 +1,7 @@
 //! The command line, as a script sees it: exit codes, stdout, stderr.
-#![cfg(feature = "cli")]
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
-#[path = "cli/harness.rs"]
 mod harness;
 
 use std::os::unix::net::UnixListener;

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};
-use crate::fault_server::{FaultServer, Request, argument};
 use crate::ledger::Ledger;
 use crate::work::Marker;
+use fault_server::{FaultServer, Request, argument};
 
 /// What a reply brings back beside its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
