@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::setting::{Knob, Setting};
 
+pub use crate::wire::BigIntegers;
+
 /// Declares an enum together with its words in the configuration, so that
 /// reading, writing and the message of a refusal cannot disagree.
 macro_rules! words {
@@ -119,17 +121,22 @@ words! {
         /// Also calls that were sent: their hook may run more than once.
         Resend = "resend",
     }
+}
 
-    /// What happens to integers beyond ±2^53, which the wire (a double) cannot carry.
-    ///
-    /// ```
-    /// assert_eq!(hookwire::BigIntegers::default(), hookwire::BigIntegers::Refuse);
-    /// ```
-    pub enum BigIntegers {
-        /// The call is refused before anything is sent. The default.
-        #[default]
-        Refuse = "refuse",
-        /// They become the nearest double.
-        Round = "round",
+impl Setting for BigIntegers {
+    type Bounds = ();
+
+    fn read(value: &Value, (): &()) -> Option<Self> {
+        Self::deserialize(value).ok()
+    }
+
+    fn rule((): &()) -> String {
+        format!("one of `{}`", Self::WORDS.join("`, `"))
+    }
+}
+
+impl Knob for BigIntegers {
+    fn write(&self) -> Value {
+        self.as_str().into()
     }
 }

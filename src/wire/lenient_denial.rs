@@ -117,8 +117,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::BigIntegers;
     use crate::hooks::ToolPreInvokePayload;
+    use crate::wire::BigIntegers;
     use crate::wire::reply::{Expected, HookReply, hook_reply};
     use crate::wire::structpb::ser::write_struct;
     use crate::wire::structpb::writer::Writer;

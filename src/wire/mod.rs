@@ -25,8 +25,11 @@ pub(crate) mod request;
 #[cfg(feature = "server")]
 pub(crate) mod server;
 pub(crate) mod stamp;
-mod structpb;
+pub(crate) mod structpb;
+#[cfg(test)]
+mod tests;
 
+pub use structpb::big_integers::BigIntegers;
 use structpb::budget::Budget;
 pub(crate) use structpb::error::DecodeError;
 pub use structpb::error::{EncodeError, TypeMessage};
@@ -61,19 +64,4 @@ pub(crate) fn read_any_layout<M: prost::Message + Default, T>(
 fn laid_out_anew<M: prost::Message + Default>(message: &[u8]) -> Option<Vec<u8>> {
     let parsed = (message.len() <= MAX_UNUSUAL).then(|| M::decode(message))?;
     parsed.ok().map(|parsed| parsed.encode_to_vec())
-}
-
-/// A Struct by itself, for benchmarks and fuzz targets.
-#[cfg(feature = "internals")]
-pub(crate) fn encode_struct<T: serde::Serialize + ?Sized>(object: &T) -> Option<Vec<u8>> {
-    let mut writer = structpb::writer::Writer::with_capacity(256);
-    structpb::ser::write_struct(&mut writer, object).ok()?;
-    writer.take_frame().ok()
-}
-
-/// Reads a Struct by itself, for benchmarks and fuzz targets.
-#[cfg(feature = "internals")]
-pub(crate) fn decode_struct<T: serde::de::DeserializeOwned>(message: &[u8]) -> Option<T> {
-    let read = |message: &[u8], budget: &Budget| structpb::de::read_struct(message, budget);
-    read_any_layout::<prost_types::Struct, _>(message, read).ok()
 }

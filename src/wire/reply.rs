@@ -17,8 +17,7 @@ use super::stamp::{Stamp, StampedObject};
 use super::structpb::de::read_struct;
 use super::structpb::reader::Reader;
 use super::{Budget, DecodeError, MAX_UNUSUAL, laid_out_anew, proto, read_any_layout};
-use crate::error::PluginFault;
-use crate::model::{DenialMetadata, DenialMetric, Object, PluginResult, ReplyContext};
+use crate::model::{DenialMetadata, DenialMetric, Object, PluginFault, PluginResult, ReplyContext};
 
 /// JSON-RPC's "internal error", which an error without a code stands for.
 const INTERNAL_ERROR: i32 = -32603;

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
+use super::BigIntegers;
 use super::EncodeError;
 use super::context::{write_context, write_object};
 use super::stamp::Stamp;
 use super::structpb::writer::Writer;
-use crate::config::BigIntegers;
 use crate::model::PluginContext;
 
 /// An encoded request: frame header and message.

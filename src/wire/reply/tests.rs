@@ -4,8 +4,8 @@ use prost::Message as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::BigIntegers;
 use crate::hooks::ToolPreInvokePayload;
+use crate::wire::BigIntegers;
 use crate::wire::structpb::ser::write_struct;
 use crate::wire::structpb::writer::Writer;
 

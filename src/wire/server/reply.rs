@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::BigIntegers;
 use crate::model::{
     DenialMetadata, DenialMetric, Headers, Object, PluginContext, PluginResult, PluginViolation,
 };
+use crate::wire::BigIntegers;
 use crate::wire::EncodeError;
 use crate::wire::context::{write_context, write_object, write_text};
 use crate::wire::request::EncodedFrame;

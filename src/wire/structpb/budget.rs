@@ -59,10 +59,10 @@ impl Budget {
         DecodeError::TooHeavy { limit: self.limit }
     }
 
-    /// A string.
+    /// A string of this length.
     #[inline]
-    pub(super) fn charge_text(&self, text: &[u8]) -> Result<(), DecodeError> {
-        if text.is_empty() { Ok(()) } else { self.charge(text.len() + ALLOCATION) }
+    pub(super) fn charge_text(&self, length: usize) -> Result<(), DecodeError> {
+        self.charge(text(length))
     }
 
     /// The item of this number, from 1, in a list of `T`, which doubles its room when
@@ -73,16 +73,23 @@ impl Budget {
         self.charge(3 * size_of::<T>() + first)
     }
 
-    /// The entry of this number, from 1, and of this size in a map. The twelfth splits
-    /// the first node; entries that come in order leave their nodes half full.
+    /// The entry of this number, from 1, in a map whose entries are of this size, with
+    /// its key. The twelfth splits the first node; entries that come in order leave
+    /// their nodes half full.
     #[inline]
-    pub(super) fn charge_entry(&self, number: usize, size: usize) -> Result<(), DecodeError> {
-        self.charge(match number {
+    pub(super) fn charge_entry(
+        &self,
+        number: usize,
+        size: usize,
+        key: usize,
+    ) -> Result<(), DecodeError> {
+        let nodes = match number {
             1 => NODE * size + ALLOCATION,
-            2..=NODE => return Ok(()),
+            2..=NODE => 0,
             12 => 2 * NODE * size,
             _ => NODE * size / 4,
-        })
+        };
+        self.charge(nodes + text(key))
     }
 
     /// Runs `read`. If it fails, what it kept is gone, and not charged.
@@ -105,6 +112,11 @@ impl Budget {
     pub(crate) fn spent(&self) -> usize {
         self.limit - self.left.get()
     }
+}
+
+#[inline]
+fn text(length: usize) -> usize {
+    if length == 0 { 0 } else { length + ALLOCATION }
 }
 
 #[cfg(test)]
@@ -196,15 +208,10 @@ mod tests {
     fn what_a_type_skips_costs_nothing_and_what_it_keeps_by_its_own_size() {
         #[derive(serde::Deserialize)]
         struct Skips {}
-        #[derive(serde::Deserialize)]
+        #[derive(Default, serde::Deserialize)]
         #[serde(default)]
         struct Large {
             _numbers: [u64; 32],
-        }
-        impl Default for Large {
-            fn default() -> Self {
-                Self { _numbers: [0; 32] }
-            }
         }
         #[derive(serde::Deserialize)]
         struct Keeps {

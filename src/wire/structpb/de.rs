@@ -37,9 +37,9 @@ struct Scope<'b> {
 
 impl Scope<'_> {
     #[inline]
-    fn deeper(self) -> Result<Self, DecodeError> {
+    fn deeper(&self) -> Result<Self, DecodeError> {
         let depth = self.depth.checked_sub(1).ok_or(DecodeError::TooDeep)?;
-        Ok(Self { depth, ..self })
+        Ok(Self { depth, ..*self })
     }
 }
 
@@ -52,7 +52,8 @@ struct StructDecoder<'de, 'b> {
 /// A Value.
 struct Decoder<'de, 'b> {
     message: &'de [u8],
-    scope: Scope<'b>,
+    /// Behind a reference: a decoder is handed on for every value.
+    scope: &'b Scope<'b>,
 }
 
 enum Kind<'de, 'b> {
@@ -107,7 +108,7 @@ impl<'de, 'b> Decoder<'de, 'b> {
         text: &'de str,
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        self.scope.budget.charge_text(text.as_bytes())?;
+        self.scope.budget.charge_text(text.len())?;
         visitor.visit_borrowed_str(text)
     }
 
@@ -259,7 +260,14 @@ impl<'de, 'b> StructDecoder<'de, 'b> {
     #[inline]
     fn entries(self, is_kept: bool) -> EntryAccess<'de, 'b> {
         let Self { message, scope } = self;
-        EntryAccess { reader: Reader::new(message), value: &[], scope, is_kept, number: 0, key: 0 }
+        EntryAccess {
+            reader: Reader::new(message),
+            value: &[],
+            scope,
+            is_kept,
+            number: 0,
+            key: (0, 0),
+        }
     }
 
     /// The entry that an enum is: its reader looks at one only, so that there is no
@@ -329,8 +337,8 @@ struct EntryAccess<'de, 'b> {
     is_kept: bool,
     /// How many entries were read.
     number: usize,
-    /// The size of a key, once it is read.
-    key: usize,
+    /// Of the key that was read last: the length of its text, and the size of its type.
+    key: (usize, usize),
 }
 
 impl<'de> de::MapAccess<'de> for EntryAccess<'de, '_> {
@@ -349,11 +357,8 @@ impl<'de> de::MapAccess<'de> for EntryAccess<'de, '_> {
         }
         let (key, value) = read_entry(self.reader.length_delimited()?)?;
         self.value = value;
-        if self.is_kept {
-            self.scope.budget.charge_text(key)?;
-            self.number += 1;
-            self.key = size_of::<K::Value>();
-        }
+        self.number += 1;
+        self.key = (key.len(), size_of::<K::Value>());
         seed.deserialize(KeyDecoder(utf8(key)?)).map(Some)
     }
 
@@ -363,10 +368,11 @@ impl<'de> de::MapAccess<'de> for EntryAccess<'de, '_> {
         seed: V,
     ) -> Result<V::Value, DecodeError> {
         if self.is_kept {
-            let size = self.key + size_of::<V::Value>();
-            self.scope.budget.charge_entry(self.number, size)?;
+            let (length, size) = self.key;
+            let size = size + size_of::<V::Value>();
+            self.scope.budget.charge_entry(self.number, size, length)?;
         }
-        seed.deserialize(Decoder { message: self.value, scope: self.scope })
+        seed.deserialize(Decoder { message: self.value, scope: &self.scope })
     }
 }
 
@@ -400,6 +406,6 @@ impl<'de> de::SeqAccess<'de> for ItemAccess<'de, '_> {
         let message = self.reader.length_delimited()?;
         self.number += 1;
         self.scope.budget.charge_item::<T::Value>(self.number)?;
-        seed.deserialize(Decoder { message, scope: self.scope }).map(Some)
+        seed.deserialize(Decoder { message, scope: &self.scope }).map(Some)
     }
 }

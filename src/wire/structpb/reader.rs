@@ -99,6 +99,18 @@ impl<'a> Reader<'a> {
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
         #[cfg(test)]
         steps::count();
+        match self.rest.split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    /// Out of line: nearly all lengths take one byte, and this is inlined everywhere.
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
         decode_varint(&mut self.rest).map_err(|_| DecodeError::Malformed("varint"))
     }
 

@@ -9,8 +9,8 @@
 use arrayvec::ArrayVec;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
+use super::big_integers::BigIntegers;
 use super::error::{EncodeError, Refused};
-use crate::config::BigIntegers;
 
 /// How deep messages may nest, counted from the request or reply itself: the
 /// reference server's parser gives up beyond it, and answers with an empty frame.

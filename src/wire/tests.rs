@@ -6,13 +6,10 @@ use prost_types::value::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::budget::Budget;
-use super::error::{DecodeError, EncodeError};
-use super::ser::write_struct;
-use super::writer::Writer;
-use crate::config::BigIntegers;
+use super::structpb::ser::write_struct;
+use super::structpb::writer::Writer;
+use super::{BigIntegers, Budget, DecodeError, EncodeError, read_any_layout};
 use crate::model::Object;
-use crate::wire::read_any_layout;
 
 fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     encode_with(value, BigIntegers::Refuse)
@@ -29,7 +26,7 @@ fn encode_with<T: Serialize + ?Sized>(
     write_struct(&mut writer, value)?;
     writer.end(1);
     let message = writer.into_message();
-    let request = crate::wire::proto::InvokeHookRequest::decode(&message[..]).unwrap();
+    let request = super::proto::InvokeHookRequest::decode(&message[..]).unwrap();
     Ok(request.payload.unwrap_or_default().encode_to_vec())
 }
 
@@ -41,13 +38,13 @@ fn encode_raw(value: &Value) -> Vec<u8> {
 
 fn decode<T: serde::de::DeserializeOwned>(message: &[u8]) -> Result<T, DecodeError> {
     read_any_layout::<prost_types::Struct, _>(message, |message, budget| {
-        super::de::read_struct(message, budget)
+        super::structpb::de::read_struct(message, budget)
     })
 }
 
 /// The layout must be the usual one.
 fn read_struct<'de, T: Deserialize<'de>>(message: &'de [u8]) -> Result<T, DecodeError> {
-    super::de::read_struct(message, &Budget::of(message.len()))
+    super::structpb::de::read_struct(message, &Budget::of(message.len()))
 }
 
 fn to_prost(value: &Value) -> prost_types::Value {
