@@ -58,9 +58,8 @@ mod sync;
 mod trust;
 mod wire;
 
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod internals;
+#[cfg(fuzzing)]
+pub mod fuzz_bridge;
 
 pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
 pub use connection::{BreakerState, ConnectionState};

@@ -3,7 +3,8 @@
 //! each shape of reply are counted where replies are read, in `src/wire`.
 //! docs/reliability.md has them all.
 
-#![allow(missing_docs)]
+// Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

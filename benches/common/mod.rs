@@ -6,3 +6,4 @@
 
 pub mod null_server;
 pub mod sample;
+pub(crate) mod structpb;
