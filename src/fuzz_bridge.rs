@@ -2,7 +2,6 @@
 
 #![allow(missing_docs)]
 
-#[path = "internals/socket.rs"]
 pub mod socket;
 
 use serde::Serialize;

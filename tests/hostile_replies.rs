@@ -9,7 +9,9 @@
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use hookwire::{ErrorKind, PluginConfig, PluginContext, PluginHandle, UnixSocketConfig};
+use hookwire::{
+    CallPolicy, ErrorKind, PluginConfig, PluginContext, PluginHandle, UnixSocketConfig,
+};
 
 const MIB: usize = 1024 * 1024;
 
@@ -64,8 +66,10 @@ fn a_reply_that_would_take_too_much_memory_fails_its_call_alone() {
         answer(stream, &replies)
     });
 
-    let unix_socket = UnixSocketConfig::builder(&socket).max_connections(1).verify(false);
-    let config = PluginConfig::builder("Guard").unix_socket(unix_socket).build().unwrap();
+    let unix_socket = UnixSocketConfig::builder(&socket).max_connections(1);
+    let policy = CallPolicy::builder().verify(false);
+    let config = PluginConfig::builder("Guard").unix_socket(unix_socket).policy(policy);
+    let config = config.build().unwrap();
     let payload = serde_json::json!({"name": "search"});
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let handle = runtime.block_on(async { PluginHandle::connect_lazy(config) });
@@ -107,8 +111,10 @@ fn a_reply_that_is_only_announced_costs_a_mebibyte_for_each_connection() {
     std::thread::spawn(move || announce(listener));
 
     let connections = 8;
-    let unix_socket = UnixSocketConfig::builder(&socket).max_connections(connections).verify(false);
-    let config = PluginConfig::builder("Guard").unix_socket(unix_socket).build().unwrap();
+    let unix_socket = UnixSocketConfig::builder(&socket).max_connections(connections);
+    let policy = CallPolicy::builder().verify(false);
+    let config = PluginConfig::builder("Guard").unix_socket(unix_socket).policy(policy);
+    let config = config.build().unwrap();
     let payload = serde_json::json!({"name": "search"});
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let handle = runtime.block_on(async { PluginHandle::connect_lazy(config) });
