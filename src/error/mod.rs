@@ -15,11 +15,10 @@
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 mod cause;
-mod fault;
 mod kind;
 
+pub use crate::model::PluginFault;
 pub use cause::{Cause, Stage};
-pub use fault::PluginFault;
 pub use kind::ErrorKind;
 
 /// Whether the plugin can have seen a failed request.

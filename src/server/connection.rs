@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::PluginService;
 use super::listener::Run;
 use crate::unix::write_queue::WriteQueue;
-use crate::wire::frame::Frames;
+use crate::wire::codec::FrameDecoder;
 
 /// How much is read at once, at least.
 const READ: usize = 16 * 1024;
@@ -33,7 +33,7 @@ pub(super) type Received<S> = fn(&S, &mut BytesMut) -> io::Result<()>;
 pub(super) struct Connection<'s, S> {
     service: &'s PluginService,
     stream: S,
-    frames: Frames,
+    frames: FrameDecoder,
     input: BytesMut,
     outbox: WriteQueue,
     run: watch::Receiver<Run>,
@@ -47,7 +47,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
         run: watch::Receiver<Run>,
         received: Received<S>,
     ) -> Self {
-        let frames = Frames::new(service.max_frame_len());
+        let frames = FrameDecoder::new(service.max_frame_len());
         let (input, outbox) = (BytesMut::new(), WriteQueue::default());
         Self { service, stream, frames, input, outbox, run, received }
     }

@@ -5,11 +5,11 @@
 //! (state, metadata, global state) is of interest.
 
 use super::DecodeError;
-use super::error::Refused;
-use super::reader::{Field, Reader};
-use super::ser::write_struct;
 use super::stamp::Stamp;
-use super::writer::Writer;
+use super::structpb::error::Refused;
+use super::structpb::reader::{Field, Reader};
+use super::structpb::ser::write_struct;
+use super::structpb::writer::Writer;
 use crate::model::{Object, PluginContext, User};
 
 /// Writes `context` as a PluginContext under `tag`, with the stamp of the call if it has one.

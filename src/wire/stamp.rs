@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::EncodeError;
-use super::error::Refused;
-use super::writer::Writer;
+use super::structpb::error::Refused;
+use super::structpb::writer::Writer;
 use crate::model::{Object, STAMP_KEY};
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";

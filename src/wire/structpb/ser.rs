@@ -7,11 +7,10 @@
 
 use serde::ser::{self, Serialize};
 
-use super::EncodeError;
-use super::error::Refused;
+use super::big_integers::BigIntegers;
+use super::error::{EncodeError, Refused};
 use super::key::KeyEncoder;
 use super::writer::{Mark, Writer};
-use crate::config::BigIntegers;
 
 /// The integer up to which a double carries every integer exactly.
 pub(crate) const MAX_EXACT_INTEGER: u64 = 1 << 53;

@@ -4,8 +4,6 @@ use std::fmt::{self, Display};
 
 use serde::de::{Expected, Unexpected};
 
-use crate::model::Redacted;
-
 /// What a type's own `Serialize` or `Deserialize` said when it gave up.
 ///
 /// The words are the type's, so they may quote the value. `Display` passes them on;
@@ -34,7 +32,7 @@ impl Display for TypeMessage {
 
 impl fmt::Debug for TypeMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Redacted(&self.0).fmt(f)
+        write!(f, "{} bytes", self.0.len())
     }
 }
 
@@ -146,8 +144,8 @@ pub(crate) enum DecodeError {
     #[error("the bytes are not a valid protobuf message ({0})")]
     Malformed(&'static str),
     /// Valid protobuf, but laid out in a way that only a general parser follows:
-    /// repeated fields that merge, fields out of order, duplicate keys.
-    #[error("the message is laid out unusually")]
+    /// repeated fields that merge, fields out of order.
+    #[error("the message is laid out as no encoder does it, and too large to be laid out anew")]
     Unusual,
     /// Deeper than any server nests, and than a stack is sure to bear.
     #[error("the reply nests too deep")]
@@ -163,6 +161,17 @@ pub(crate) enum DecodeError {
     /// The type's own `Deserialize` gave up.
     #[error("the `Deserialize` of its type says: {0}")]
     Custom(TypeMessage),
+}
+
+impl DecodeError {
+    /// Whether the bytes are in order, and only what they hold is not what was asked for,
+    /// or more than is taken.
+    pub(crate) fn is_misfit(&self) -> bool {
+        match self {
+            Self::Shape(_) | Self::Custom(_) | Self::TooDeep | Self::TooHeavy { .. } => true,
+            Self::Malformed(_) | Self::Unusual => false,
+        }
+    }
 }
 
 /// serde's own messages quote the value, or a key of it; ours must not, because errors

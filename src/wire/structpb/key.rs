@@ -6,9 +6,8 @@
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::ser::{Impossible, Serialize, Serializer};
 
-use super::error::Refused;
+use super::error::{DecodeError, EncodeError, Refused};
 use super::writer::{Mark, Writer};
-use super::{DecodeError, EncodeError};
 
 /// Begins a map entry with its key: where the entry's length stands.
 pub(super) struct KeyEncoder<'w>(pub(super) &'w mut Writer);
