@@ -41,30 +41,31 @@
 #[cfg(not(unix))]
 compile_error!("hookwire talks over Unix domain sockets and builds on Unix targets only");
 
-mod client;
+mod backoff;
+mod breaker;
+mod call;
 pub mod config;
-mod connection;
 mod error;
 mod handle;
 pub mod hooks;
+mod identity;
 mod manager;
 pub mod model;
 mod nosignal;
 mod options;
-mod pool;
 #[cfg(feature = "server")]
 pub mod server;
 mod stats;
-mod sync;
 mod trust;
+mod unix;
 mod wire;
 
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
 
+pub use breaker::BreakerState;
 pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
-pub use connection::{BreakerState, ConnectionState};
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{PluginHandle, PluginHandleBuilder};
 pub use hooks::{Hook, HookRegistry};
@@ -72,6 +73,7 @@ pub use manager::{ConnectError, ConnectionManager, OnConnectFailure, PluginRepor
 pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation};
 pub use options::{CallOptions, Overload};
 pub use stats::{ConnectionStats, PluginStats};
+pub use unix::reconnect::ConnectionState;
 pub use wire::{EncodeError, TypeMessage};
 
 /// Compiles the README's examples.

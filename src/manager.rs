@@ -10,10 +10,10 @@ use futures::future::{BoxFuture, Either, join_all, select};
 use tokio::time::{sleep, timeout};
 
 use crate::config::PluginConfig;
-use crate::connection::ConnectionState;
 use crate::error::{PluginError, Stage};
 use crate::handle::PluginHandle;
 use crate::hooks::HookRegistry;
+use crate::unix::reconnect::ConnectionState;
 
 /// What to do with a plugin that cannot be connected to at the start.
 ///

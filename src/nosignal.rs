@@ -8,24 +8,12 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-#[cfg(feature = "server")]
-use bytes::BytesMut;
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-#[cfg(feature = "server")]
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, recv},
-};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream;
 
 /// Buffers in one call; the kernel refuses more (`IOV_MAX`).
 const MOST_BUFFERS: usize = 1024;
-
-/// Bytes that are taken as received before some moment: more than a socket holds by far,
-/// and an end with a peer that goes on writing.
-#[cfg(feature = "server")]
-const MOST_RECEIVED: usize = 1024 * 1024;
 
 #[cfg(not(target_vendor = "apple"))]
 const FLAGS: SendFlags = SendFlags::NOSIGNAL;
@@ -43,26 +31,13 @@ impl NoSignal {
         Self(stream)
     }
 
-    /// Reads what is there without waiting, up to [`MOST_RECEIVED`]. The kernel is asked,
-    /// and not the runtime, which may not have noticed yet.
+    /// Reads what is there, whether the runtime has heard of it or not.
     ///
     /// # Errors
-    /// If the stream is broken. Its orderly end is none.
-    #[cfg(feature = "server")]
-    pub(crate) fn received(&self, input: &mut BytesMut) -> io::Result<()> {
-        let mut chunk = [0; 16 * 1024];
-        let mut total = 0;
-        while total < MOST_RECEIVED {
-            match recv(&self.0, &mut chunk, RecvFlags::DONTWAIT) {
-                Ok((0, _)) | Err(Errno::AGAIN) => break,
-                Ok((count, _)) => {
-                    input.extend_from_slice(&chunk[..count]);
-                    total += count;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is there.
+    pub(crate) fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (count, _) = recv(&self.0, buffer, RecvFlags::DONTWAIT)?;
+        Ok(count)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {

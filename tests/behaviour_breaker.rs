@@ -6,6 +6,7 @@
 
 mod common;
 
+use std::io::ErrorKind::NotFound;
 use std::time::Duration;
 
 use common::calls::{
@@ -201,7 +202,7 @@ async fn b4_a_plugin_that_hung_and_was_restarted_is_found_without_a_trial() {
     let unreachable = async {
         loop {
             match call(&handle, "good").await.unwrap_err().cause() {
-                Cause::Unavailable { .. } => break,
+                Cause::Unavailable { error, .. } if error.kind() == NotFound => break,
                 _ => tokio::task::yield_now().await,
             }
         }
@@ -317,7 +318,8 @@ async fn b7_a_server_that_dies_over_and_over_is_not_sent_every_call_many_times()
         let error = in_time("a call", call).await.unwrap().unwrap_err();
         let Cause::RetryBudgetSpent(cause) = error.cause() else { panic!("{error}") };
         assert!(matches!(**cause, Cause::Disconnected(_)), "{error}");
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
+        assert_eq!(error.kind(), ErrorKind::Disconnected);
+        assert_ne!(error.was_sent(), Sent::No);
         assert!(error.to_string().contains("retry budget"), "{error}");
     }
     let stats = handle.stats();

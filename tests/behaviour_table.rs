@@ -82,7 +82,7 @@ fn the_table_has_every_row_and_every_row_a_test_of_its_name() {
     let table = table();
     let mut expected = 0;
     for (letter, last) in
-        [("R", 7), ("H", 28), ("T", 9), ("B", 8), ("S", 3), ("P", 4), ("C", 5), ("M", 6)]
+        [("R", 7), ("H", 28), ("T", 9), ("B", 8), ("S", 3), ("P", 4), ("C", 5), ("M", 5)]
     {
         for i in (1..=last).filter(|i| !NO_ROWS.contains(&(letter, *i))) {
             let row = format!("{letter}{i}");

@@ -250,8 +250,8 @@ fn a_plugin_that_goes_down_and_comes_back_is_a_few_lines_at_info_and_none_at_war
     assert_eq!((level(" WARN "), level("ERROR ")), (0, 0), "{lines:#?}");
     let info: Vec<_> = lines.iter().filter(|line| line.contains(" INFO ")).collect();
     let only = |text: &str| only_line_with(&lines, text);
-    let opened = only(" INFO hookwire::connection::circuit: breaker opened, plugin is down");
-    let closed = only(" INFO hookwire::connection::circuit: breaker closed, plugin is back");
+    let opened = only(" INFO hookwire::breaker::gate: breaker opened, plugin is down");
+    let closed = only(" INFO hookwire::breaker::gate: breaker closed, plugin is back");
     assert!(opened < closed, "{info:#?}");
     for part in ["plugin=Guard", "reason=", "Connection refused"] {
         assert!(lines[opened].contains(part), "{part} is missing in {}", lines[opened]);
@@ -294,7 +294,7 @@ fn a_plugin_that_falls_silent_is_told_with_the_reason_its_trials_and_its_return(
         }
         server.shutdown(Duration::ZERO).await;
     });
-    let of = |text: &str| format!("hookwire::connection::circuit: breaker{text}");
+    let of = |text: &str| format!("hookwire::breaker::gate: breaker{text}");
     let opened = only_line_with(&lines, &of(" opened, plugin is down"));
     let closed = only_line_with(&lines, &of(" closed, plugin is back"));
     let reason = "reason=the plugin does not answer";

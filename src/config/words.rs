@@ -116,6 +116,9 @@ words! {
         /// Only calls of which no byte was written, so that no hook runs twice. The default.
         #[default]
         Unsent = "unsent",
+        /// Also calls that were written behind one that the server had not answered: a
+        /// server that works in order, as the reference does, cannot have begun them.
+        Unstarted = "unstarted",
         /// Also calls that were sent: their hook may run more than once.
         Resend = "resend",
     }

@@ -33,14 +33,19 @@ pub use kind::ErrorKind;
 /// fn advice(error: &PluginError) -> &'static str {
 ///     match error.was_sent() {
 ///         Sent::No => "the hook did not run; calling again cannot run it twice",
+///         Sent::Unstarted => "a server that works in order did not run the hook",
 ///         Sent::Maybe => "the hook may have run; look before you call again",
 ///     }
 /// }
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sent {
     /// No byte of the request was handed to the kernel: the hook did not run.
     No,
+    /// It was written behind a call that the server had not answered when it ended the
+    /// connection. A server that works in order, as the reference does, cannot have begun
+    /// the hook.
+    Unstarted,
     /// At least a part was handed over: the hook may have run, or may still run.
     Maybe,
 }
@@ -172,6 +177,9 @@ impl fmt::Display for PluginError {
             // The reply is there: everybody knows that the request was sent.
             (Errand::Hook, _, Cause::Plugin(_)) => Ok(()),
             (Errand::Hook, Sent::No, _) => f.write_str(" [not sent: the hook did not run]"),
+            (Errand::Hook, Sent::Unstarted, _) => f.write_str(
+                " [sent behind another call: a server that works in order did not begin the hook]",
+            ),
             (Errand::Hook, Sent::Maybe, _) => f.write_str(" [sent: the hook may have run]"),
         }
     }

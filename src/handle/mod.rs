@@ -17,14 +17,15 @@ use tracing::{Instrument, Span, field};
 
 pub use builder::PluginHandleBuilder;
 
-use crate::client::Client;
+use crate::breaker::BreakerState;
+use crate::call::Caller;
 use crate::config::PluginConfig;
-use crate::connection::{BreakerState, ConnectionState};
 use crate::error::{Cause, Errand, PluginError, Sent, Stage};
 use crate::hooks::{Hook, HookRegistry};
 use crate::model::{Object, PluginContext, PluginResult};
 use crate::options::CallOptions;
 use crate::stats::PluginStats;
+use crate::unix::reconnect::ConnectionState;
 
 /// A handle to one plugin. Clone it into every task: it is one `Arc`.
 ///
@@ -73,7 +74,7 @@ pub struct PluginHandle {
 }
 
 struct Inner {
-    client: Client,
+    client: Caller,
     local: PluginConfig,
     registry: Arc<HookRegistry>,
     allow_no_hooks: bool,
@@ -219,8 +220,8 @@ impl PluginHandle {
         let client = &self.inner.client;
         let span = tracing::debug_span!(
             "invoke_hook",
-            plugin = %client.shared.plugin,
-            socket = %client.shared.socket.display(),
+            plugin = %client.identity.plugin,
+            socket = %client.identity.socket.display(),
             hook = hook_type,
             request_id = %context.global_context.request_id,
             attempt = 1_u64,
@@ -284,7 +285,7 @@ impl PluginHandle {
     /// The state of the best of the plugin's connections.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
-        self.inner.client.shared.state()
+        self.inner.client.connections.state()
     }
 
     /// The state now and every change that lasts long enough to be seen; ends
@@ -301,7 +302,7 @@ impl PluginHandle {
     /// # }
     /// ```
     pub fn watch_state(&self) -> impl Stream<Item = ConnectionState> + Send + Unpin + 'static {
-        let states = Some((self.inner.client.shared.watch_state(), true));
+        let states = Some((self.inner.client.connections.watch_state(), true));
         Box::pin(futures::stream::unfold(states, |states| async {
             let (mut states, first) = states?;
             if !first && states.changed().await.is_err() {
@@ -316,14 +317,14 @@ impl PluginHandle {
     /// Whether calls are let through, or fail at once because the plugin is down.
     #[must_use]
     pub fn breaker(&self) -> BreakerState {
-        self.inner.client.shared.circuit.state()
+        self.inner.client.gate.state()
     }
 
     /// The breaker's state now and every change that lasts long enough to be seen. It ends
     /// once the last handle and the last connection are gone, and does not keep the
     /// plugin open; a shutdown is no change of the breaker.
     pub fn watch_breaker(&self) -> impl Stream<Item = BreakerState> + Send + Unpin + 'static {
-        let mut states = self.inner.client.shared.circuit.watch_state();
+        let mut states = self.inner.client.gate.watch_state();
         states.mark_changed();
         Box::pin(futures::stream::unfold(states, |mut states| async {
             states.changed().await.ok()?;
@@ -335,7 +336,7 @@ impl PluginHandle {
     /// Counters since the handle was made, and gauges.
     #[must_use]
     pub fn stats(&self) -> PluginStats {
-        self.inner.client.counters.snapshot(&self.inner.client.shared)
+        self.inner.client.stats()
     }
 
     /// Takes no new calls, gives those under way `timeout` to finish, and closes

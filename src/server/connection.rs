@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::PluginService;
 use super::listener::Run;
-use crate::connection::outbox::Outbox;
+use crate::unix::write_queue::WriteQueue;
 use crate::wire::frame::Frames;
 
 /// How much is read at once, at least.
@@ -35,7 +35,7 @@ pub(super) struct Connection<'s, S> {
     stream: S,
     frames: Frames,
     input: BytesMut,
-    outbox: Outbox,
+    outbox: WriteQueue,
     run: watch::Receiver<Run>,
     received: Received<S>,
 }
@@ -48,7 +48,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
         received: Received<S>,
     ) -> Self {
         let frames = Frames::new(service.max_frame_len());
-        let (input, outbox) = (BytesMut::new(), Outbox::default());
+        let (input, outbox) = (BytesMut::new(), WriteQueue::default());
         Self { service, stream, frames, input, outbox, run, received }
     }
 

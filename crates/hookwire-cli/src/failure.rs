@@ -55,6 +55,7 @@ impl Failure {
         let line = if json {
             let was_sent = match self.sent {
                 Sent::No => "no",
+                Sent::Unstarted => "unstarted",
                 Sent::Maybe => "maybe",
             };
             serde_json::json!({"kind": self.kind, "message": message, "was_sent": was_sent})

@@ -77,7 +77,7 @@ impl Tally {
             Err(error) => {
                 match error.was_sent() {
                     Sent::No => self.unsent += 1,
-                    Sent::Maybe => self.sent += 1,
+                    Sent::Unstarted | Sent::Maybe => self.sent += 1,
                 }
                 let kind = error.kind().as_str();
                 self.errors.entry(kind).or_insert_with(|| (0, error.to_string())).0 += 1;

@@ -241,7 +241,7 @@ fn unknown_words_are_refused_with_the_known_ones() {
     assert_eq!(
         told,
         [
-            "unix_socket.retry = \"always\": must be one of `unsent`, `resend`",
+            "unix_socket.retry = \"always\": must be one of `unsent`, `unstarted`, `resend`",
             "unix_socket.big_integers = \"keep\": must be one of `refuse`, `round`",
         ]
     );
