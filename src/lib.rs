@@ -41,6 +41,7 @@
 #[cfg(not(unix))]
 compile_error!("hookwire talks over Unix domain sockets and builds on Unix targets only");
 
+mod alarm;
 mod backoff;
 mod breaker;
 mod call;
@@ -65,7 +66,10 @@ mod wire;
 pub mod internals;
 
 pub use breaker::BreakerState;
-pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
+pub use config::{
+    BigIntegers, CallPolicy, ConfigError, Endpoint, PluginConfig, RetryPolicy, Transport,
+    UnixSocketConfig,
+};
 pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{PluginHandle, PluginHandleBuilder};
 pub use hooks::{Hook, HookRegistry};

@@ -8,12 +8,19 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+#[cfg(feature = "server")]
+use bytes::BytesMut;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream;
 
 /// Buffers in one call; the kernel refuses more (`IOV_MAX`).
 const MOST_BUFFERS: usize = 1024;
+
+/// Bytes that are taken as received before some moment: more than a socket holds by far,
+/// and an end with a peer that goes on writing.
+#[cfg(feature = "server")]
+const MOST_RECEIVED: usize = 1024 * 1024;
 
 #[cfg(not(target_vendor = "apple"))]
 const FLAGS: SendFlags = SendFlags::NOSIGNAL;
@@ -38,6 +45,28 @@ impl NoSignal {
     pub(crate) fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (count, _) = recv(&self.0, buffer, RecvFlags::DONTWAIT)?;
         Ok(count)
+    }
+
+    /// Reads what is there without waiting, up to [`MOST_RECEIVED`].
+    ///
+    /// # Errors
+    /// If the stream is broken. Its orderly end is none.
+    #[cfg(feature = "server")]
+    pub(crate) fn received(&self, input: &mut BytesMut) -> io::Result<()> {
+        let mut chunk = [0; 16 * 1024];
+        let mut total = 0;
+        while total < MOST_RECEIVED {
+            match self.read_now(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => {
+                    input.extend_from_slice(&chunk[..count]);
+                    total += count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {

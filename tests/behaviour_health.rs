@@ -11,8 +11,8 @@ use std::future::pending;
 use std::time::{Duration, Instant};
 
 use common::calls::{call, in_time, lazy, socket};
+use common::knobs::Knobs;
 use fault_server::{FaultServer, Request};
-use hookwire::config::UnixSocketBuilder;
 use hookwire::{BreakerState, PluginHandle};
 
 /// Missing replies that open the breaker.
@@ -52,7 +52,7 @@ fn most_hooks(elapsed: Duration) -> usize {
 
 /// One caller calls, over and over, while `beside` goes on.
 async fn call_a_hung_plugin<F: Future>(
-    set: impl FnOnce(UnixSocketBuilder) -> UnixSocketBuilder,
+    set: impl FnOnce(Knobs) -> Knobs,
     beside: impl FnOnce(PluginHandle) -> F,
 ) {
     let server = hung_server();
@@ -87,7 +87,7 @@ async fn h21_a_plugin_whose_hooks_hang_is_sent_a_few_and_one_after_each_rest() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h21_probes_that_are_answered_bring_no_hooks_to_a_plugin_that_hangs() {
-    let probed = |socket: UnixSocketBuilder| socket.keep_alive(Some(Duration::from_millis(20)));
+    let probed = |socket: Knobs| socket.keep_alive(Some(Duration::from_millis(20)));
     call_a_hung_plugin(probed, |_| pending::<()>()).await;
 }
 

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::calls::{call_soon, eventually, in_time, lazy, socket, spawn_call};
+use common::knobs::Knobs;
 use fault_server::{FaultServer, Gate};
-use hookwire::config::UnixSocketBuilder;
 use hookwire::{PluginConfig, PluginError, PluginHandle, RetryPolicy, Sent};
 
 const CALLS: usize = 16;
@@ -44,7 +44,7 @@ fn breaks_once(gate: &Gate) -> FaultServer {
 
 /// How 16 calls end that are all on one connection when it breaks, in the order in which
 /// the server was sent them.
-async fn outcomes(set: impl FnOnce(UnixSocketBuilder) -> UnixSocketBuilder) -> Outcomes {
+async fn outcomes(set: impl FnOnce(Knobs) -> Knobs) -> Outcomes {
     let gate = Gate::closed();
     let server = breaks_once(&gate);
     let handle = lazy(set(socket(server.path()).max_in_flight(CALLS)));
@@ -142,7 +142,7 @@ fn h26_the_configuration_has_a_word_for_it() {
         "unix_socket": {"path": "/run/guard.sock", "retry": "unstarted"},
     });
     let config: PluginConfig = serde_json::from_value(entry.clone()).unwrap();
-    assert_eq!(config.unix_socket().retry(), RetryPolicy::Unstarted);
+    assert_eq!(config.policy().retry(), RetryPolicy::Unstarted);
     let written = serde_json::to_value(&config).unwrap();
     assert_eq!(written["unix_socket"]["retry"], "unstarted");
 }

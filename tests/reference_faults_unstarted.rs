@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::calls::{LIMIT, in_time};
+use common::knobs::Knobs;
 use common::reference::calls::call;
 use common::reference::often::OftenServer;
-use hookwire::{PluginConfig, PluginError, PluginHandle, RetryPolicy, Sent, UnixSocketConfig};
+use hookwire::{PluginConfig, PluginError, PluginHandle, RetryPolicy, Sent};
 use serde_json::json;
 
 /// How often the server is killed, and the environment's word for another number.
@@ -53,7 +54,7 @@ async fn caller(number: usize, handle: PluginHandle, stop: Arc<AtomicBool>) -> O
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h26_of_a_server_that_is_killed_at_random_points_no_hook_runs_twice_and_only_heads_fail() {
     let Some(mut server) = OftenServer::new() else { return };
-    let socket = UnixSocketConfig::builder(server.socket())
+    let socket = Knobs::new(server.socket())
         .max_connections(CONNECTIONS)
         .max_in_flight(WRITTEN_AHEAD)
         .reconnect_delay(Duration::from_millis(5))
@@ -63,7 +64,7 @@ async fn h26_of_a_server_that_is_killed_at_random_points_no_hook_runs_twice_and_
         .timeout(LIMIT)
         .retry(RetryPolicy::Unstarted)
         .retry_budget(100);
-    let config = PluginConfig::builder("Counter").hook("tool_pre_invoke").unix_socket(socket);
+    let config = socket.apply(PluginConfig::builder("Counter").hook("tool_pre_invoke"));
     let handle = PluginHandle::connect_lazy(config.build().unwrap());
     let (kills, stop) = (kills(), Arc::new(AtomicBool::new(false)));
     server.start();
@@ -105,9 +106,10 @@ async fn h26_of_a_server_that_is_killed_at_random_points_no_hook_runs_twice_and_
         }
     }
     assert!(executions.keys().all(|marker| outcomes.contains_key(marker)));
-    let heads = kills * CONNECTIONS;
-    assert!(failed <= heads, "{failed} of {} calls failed, of {heads} heads", outcomes.len());
     let stats = handle.stats();
+    // One for each connection: a server at its end may still take one in.
+    let heads = stats.connections.iter().map(|connection| connection.connects).sum::<u64>();
+    assert!(failed <= heads, "{failed} of {} calls failed, of {heads} heads", outcomes.len());
     assert!(stats.reconnects >= kills as u64, "it was killed for nothing: {stats:?}");
     assert!(stats.retries > 0, "nothing was written ahead: {stats:?}");
 }

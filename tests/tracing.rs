@@ -12,8 +12,8 @@ use hookwire::hooks::{
 };
 use hookwire::server::{HandlerError, Handlers, PluginServer};
 use hookwire::{
-    BreakerState, CallOptions, ErrorKind, PluginConfig, PluginContext, PluginHandle, PluginResult,
-    PluginViolation, UnixSocketConfig,
+    BreakerState, CallOptions, CallPolicy, ErrorKind, PluginConfig, PluginContext, PluginHandle,
+    PluginResult, PluginViolation, UnixSocketConfig,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -273,12 +273,14 @@ fn a_plugin_that_falls_silent_is_told_with_the_reason_its_trials_and_its_return(
         });
         let server = PluginServer::builder().plugin("Guard", silent).bind(&path).await.unwrap();
         let socket = UnixSocketConfig::builder(&path)
-            .timeout(Duration::from_millis(100))
             .stall_limit(Duration::from_millis(40))
-            .reconnect_attempts(1_000_000)
+            .reconnect_attempts(1_000_000);
+        let policy = CallPolicy::builder()
+            .timeout(Duration::from_millis(100))
             .breaker_threshold(2)
             .breaker_max_open(Duration::from_millis(40));
-        let config = PluginConfig::builder("Guard").unix_socket(socket).build().unwrap();
+        let config = PluginConfig::builder("Guard").unix_socket(socket).policy(policy);
+        let config = config.build().unwrap();
         let guard = PluginHandle::connect(config).await.unwrap();
         let call = async |name, timeout| {
             let payload = ToolPreInvokePayload::new(name);

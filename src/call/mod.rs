@@ -13,15 +13,15 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Gate, HalfOpenPermit};
-use crate::config::{BigIntegers, RetryPolicy, UnixSocketConfig};
+use crate::config::{BigIntegers, PluginConfig, RetryPolicy, Transport};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
 use crate::model::{Object, PluginContext, PluginResult};
 use crate::options::{CallOptions, Overload};
 use crate::stats::{Counters, PluginStats};
 use crate::unix::connect::Connect;
-use crate::unix::connections::{Connections, Full};
-use crate::unix::message::{Failure, Method, Origin, Reply, Request, Responder};
+use crate::unix::message::{Failure, Method, Reply};
+use crate::unix::plugin::{Outbound, UnixPlugin};
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
 use crate::wire::reply::{
@@ -43,7 +43,7 @@ pub(crate) struct Caller {
     pub(crate) identity: Arc<Identity>,
     pub(crate) counters: Counters,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) connections: Arc<Connections>,
+    pub(crate) plugin: UnixPlugin,
     timeout: Duration,
     retry: RetryPolicy,
     reconnect_attempts: u32,
@@ -62,37 +62,37 @@ impl Caller {
     /// The plugin's tasks run on `runtime`, or else on the one that is entered here, or
     /// else on that of the first call.
     pub(crate) fn new(
-        identity: Identity,
-        config: &UnixSocketConfig,
+        config: &PluginConfig,
         connector: Arc<dyn Connect>,
         runtime: Option<Handle>,
     ) -> Self {
-        let identity = Arc::new(identity);
+        let (Transport::Unix(socket), policy) = (config.transport(), config.policy());
+        let identity = Arc::new(Identity::new(config.name().into(), socket.path().into()));
         // By then a call with the plugin's own time is over, and its connection given up.
-        let trial = config.timeout() + config.stall_limit();
-        let (threshold, longest_rest) = (config.breaker_threshold(), config.breaker_max_open());
+        let trial = policy.timeout() + socket.stall_limit();
+        let (threshold, longest_rest) = (policy.breaker_threshold(), policy.breaker_max_open());
         let breaker = Breaker::new(threshold, longest_rest, trial);
         let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
-        let connections =
-            Connections::new(Arc::clone(&identity), config, Arc::clone(&gate), connector, runtime);
+        let (name, health) = (Arc::clone(&identity), Arc::clone(&gate));
+        let plugin = UnixPlugin::new(name, socket, policy, health, connector, runtime);
         Self {
             identity,
             counters: Counters::default(),
             gate,
-            connections: Arc::new(connections),
-            timeout: config.timeout(),
-            retry: config.retry(),
-            reconnect_attempts: config.reconnect_attempts(),
-            budget: RetryBudget::new(config.retry_budget()),
-            big_integers: config.big_integers(),
-            stamps: config.stamp().then(Stamps::default),
-            max_frame_len: config.max_frame_len(),
+            plugin,
+            timeout: policy.timeout(),
+            retry: policy.retry(),
+            reconnect_attempts: socket.reconnect_attempts(),
+            budget: RetryBudget::new(policy.retry_budget()),
+            big_integers: policy.big_integers(),
+            stamps: policy.stamp().then(Stamps::default),
+            max_frame_len: socket.max_frame_len(),
             last_size: AtomicUsize::new(0),
         }
     }
 
     pub(crate) fn stats(&self) -> PluginStats {
-        self.counters.snapshot(&self.connections)
+        self.counters.snapshot(self.plugin.connections())
     }
 
     /// Runs a hook and updates `context` from a reply that brings one.
@@ -180,13 +180,13 @@ impl Caller {
 
     /// Asks the connections to end at `deadline`, or as soon as nothing is under way.
     pub(crate) fn stop(&self, deadline: Instant) {
-        self.connections.stop(deadline);
+        self.plugin.stop(deadline);
     }
 
     /// Waits until the connections have ended.
     pub(crate) async fn stopped(&self) {
-        let mut state = self.connections.watch_state();
-        // The sender lives in `connections`, which we hold.
+        let mut state = self.plugin.watch_state();
+        // The sender lives in `plugin`, which we hold.
         let _ = state.wait_for(|state| *state == ConnectionState::Shutdown).await;
     }
 
@@ -240,12 +240,10 @@ impl Caller {
         options: CallOptions,
         read: impl FnOnce(&[u8]) -> Result<T, ReplyFault>,
     ) -> Result<T, (Sent, Cause)> {
-        let Reply { message, origin: Origin { slot, socket } } =
-            self.call(method, frame, options).await?;
-        let slot = &self.connections.slots[slot];
+        let Reply { message, origin } = self.call(method, frame, options).await?;
         match read(&message) {
             Ok(value) => {
-                slot.confirm(socket);
+                self.plugin.confirm(origin);
                 Ok(value)
             }
             Err(fault) => {
@@ -262,7 +260,7 @@ impl Caller {
                         (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))
                     }
                 };
-                slot.suspect(socket, suspicion);
+                self.plugin.suspect(origin, suspicion);
                 Err((Sent::Maybe, cause))
             }
         }
@@ -321,7 +319,9 @@ impl Caller {
             attempt += 1;
             Counters::add(&self.counters.retries);
             tracing::Span::current().record("attempt", attempt);
-            tracing::debug!(attempt, "the connection was lost, sending again");
+            self.identity.log(|_| {
+                tracing::debug!(attempt, "the connection was lost, sending again");
+            });
             frame = copy;
         }
     }
@@ -333,42 +333,20 @@ impl Caller {
             Method::InvokeHook => self.gate.admit(),
             Method::GetConfig | Method::Connect => self.gate.admit_question().map(|()| None),
         };
-        admitted.map_err(|cause| match self.connections.stop_at() {
-            Some(_) => Cause::Shutdown,
-            None => cause,
-        })
+        admitted.map_err(|cause| if self.plugin.is_stopped() { Cause::Shutdown } else { cause })
     }
 
-    /// Hands a request over and waits for its answer.
     async fn attempt(
         &self,
         frame: Frame,
         Terms { method, timeout, deadline, may_wait }: Terms,
     ) -> Result<Reply, Box<Failure>> {
-        let (responder, answer) = Responder::new(timeout);
-        let request = Request { method, frame, deadline, responder };
-        self.connections.push(request, may_wait).map_err(|Full { capacity, waiting }| {
-            let queue_capacity = may_wait.then_some(self.connections.config.queue_capacity());
-            let cause = Cause::Overloaded { places: capacity, waiting, queue_capacity };
-            Box::new(Failure { cause, sent: Sent::No })
-        })?;
-        let mut waiting = Waiting { connections: &self.connections, answered: false };
-        let answer = answer.await;
-        waiting.answered = true;
-        // A responder answers even where it is dropped.
-        let gone = || Box::new(Failure { cause: Cause::TaskGone, sent: Sent::Maybe });
-        let answer = answer.unwrap_or_else(|_| Err(gone()));
+        let request = Outbound { method, frame, deadline, timeout, may_wait };
+        let answer = self.plugin.exchange(request).await;
         if answer.as_ref().map_or_else(|failure| failure.sent != Sent::No, |_| true) {
             Counters::add(&self.counters.sent);
         }
         answer
-    }
-}
-
-/// The last handle is gone: nobody can wait any more.
-impl Drop for Caller {
-    fn drop(&mut self) {
-        self.connections.release();
     }
 }
 
@@ -379,18 +357,4 @@ struct Terms {
     timeout: Duration,
     deadline: Instant,
     may_wait: bool,
-}
-
-/// Notes a caller that leaves while its request waits.
-struct Waiting<'a> {
-    connections: &'a Connections,
-    answered: bool,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.connections.note_left();
-        }
-    }
 }

@@ -42,9 +42,9 @@ pub use kind::ErrorKind;
 pub enum Sent {
     /// No byte of the request was handed to the kernel: the hook did not run.
     No,
-    /// It was written behind a call that the server had not answered when it ended the
-    /// connection. A server that works in order, as the reference does, cannot have begun
-    /// the hook.
+    /// It was written behind a call that the server had not answered when the connection
+    /// ended. A server that works in order, and gives up a connection that it cannot write
+    /// to, has not begun the hook and never will. The reference is such a server.
     Unstarted,
     /// At least a part was handed over: the hook may have run, or may still run.
     Maybe,

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -11,10 +10,9 @@ use tokio::runtime::Handle;
 
 use super::{Inner, PluginHandle};
 use crate::call::Caller;
-use crate::config::PluginConfig;
+use crate::config::{PluginConfig, Transport};
 use crate::error::PluginError;
 use crate::hooks::HookRegistry;
-use crate::identity::Identity;
 use crate::unix::connect::{Connect, FnConnector, UnixConnector};
 
 /// How a handle is made, where [`PluginHandle::connect`] is not enough.
@@ -97,9 +95,9 @@ impl PluginHandleBuilder {
     }
 
     /// The runtime that the plugin's tasks run on, with I/O and time enabled. It must be
-    /// driven for as long as the handle is used; once it has ended, calls fail. Default:
-    /// the runtime that is entered where the handle is made, or else that of the first
-    /// call; when that has ended, that of the next call.
+    /// driven for as long as the handle is used. Default: the runtime that is entered where
+    /// the handle is made, or else that of the first call. When it has ended, the next call
+    /// starts the tasks anew on its own runtime.
     ///
     /// ```
     /// use hookwire::{PluginConfig, PluginHandle};
@@ -132,14 +130,12 @@ impl PluginHandleBuilder {
     /// As [`PluginHandle::connect_lazy`].
     #[must_use]
     pub fn connect_lazy(self) -> PluginHandle {
-        let socket = self.config.unix_socket();
-        let path: Arc<Path> = socket.path().into();
+        let Transport::Unix(socket) = self.config.transport();
         let connector = match &self.connector {
             Some(connector) => Arc::clone(connector),
-            None => Arc::new(UnixConnector::new(Arc::clone(&path), socket.into())),
+            None => Arc::new(UnixConnector::new(socket.path().into(), socket.into())),
         };
-        let identity = Identity::new(self.config.name().into(), path);
-        let client = Caller::new(identity, socket, connector, self.runtime.clone());
+        let client = Caller::new(&self.config, connector, self.runtime.clone());
         self.over(client)
     }
 

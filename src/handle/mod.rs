@@ -5,10 +5,12 @@ mod verify;
 
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures::Stream;
+use futures::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,15 +19,20 @@ use tracing::{Instrument, Span, field};
 
 pub use builder::PluginHandleBuilder;
 
+use crate::alarm::Alarm;
 use crate::breaker::BreakerState;
 use crate::call::Caller;
 use crate::config::PluginConfig;
 use crate::error::{Cause, Errand, PluginError, Sent, Stage};
 use crate::hooks::{Hook, HookRegistry};
+use crate::identity::Identity;
 use crate::model::{Object, PluginContext, PluginResult};
 use crate::options::CallOptions;
 use crate::stats::PluginStats;
 use crate::unix::reconnect::ConnectionState;
+
+/// How much later than its deadline a shutdown may return.
+const STOPPED: Duration = Duration::from_millis(100);
 
 /// A handle to one plugin. Clone it into every task: it is one `Arc`.
 ///
@@ -234,7 +241,7 @@ impl PluginHandle {
         let started = Instant::now();
         let outcome =
             client.invoke(hook_type, payload, context, options).instrument(span.clone()).await;
-        record(&span, started, &outcome);
+        record(&client.identity, &span, started, &outcome);
         outcome
     }
 
@@ -285,7 +292,7 @@ impl PluginHandle {
     /// The state of the best of the plugin's connections.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
-        self.inner.client.connections.state()
+        self.inner.client.plugin.state()
     }
 
     /// The state now and every change that lasts long enough to be seen; ends
@@ -302,7 +309,7 @@ impl PluginHandle {
     /// # }
     /// ```
     pub fn watch_state(&self) -> impl Stream<Item = ConnectionState> + Send + Unpin + 'static {
-        let states = Some((self.inner.client.connections.watch_state(), true));
+        let states = Some((self.inner.client.plugin.watch_state(), true));
         Box::pin(futures::stream::unfold(states, |states| async {
             let (mut states, first) = states?;
             if !first && states.changed().await.is_err() {
@@ -321,15 +328,23 @@ impl PluginHandle {
     }
 
     /// The breaker's state now and every change that lasts long enough to be seen. It ends
-    /// once the last handle and the last connection are gone, and does not keep the
-    /// plugin open; a shutdown is no change of the breaker.
+    /// with a shutdown, or once the last handle is gone, and does not keep the plugin open;
+    /// a shutdown is no change of the breaker.
     pub fn watch_breaker(&self) -> impl Stream<Item = BreakerState> + Send + Unpin + 'static {
-        let mut states = self.inner.client.gate.watch_state();
+        let client = &self.inner.client;
+        let (mut states, ends) = (client.gate.watch_state(), client.plugin.watch_state());
         states.mark_changed();
-        Box::pin(futures::stream::unfold(states, |mut states| async {
-            states.changed().await.ok()?;
+        Box::pin(futures::stream::unfold((states, ends), |(mut states, mut ends)| async {
+            {
+                let end = ends.wait_for(|state| *state == ConnectionState::Shutdown);
+                // A change goes before the end.
+                match select(pin!(states.changed()), pin!(end)).await {
+                    Either::Left((changed, _)) => changed.ok()?,
+                    Either::Right(_) => return None,
+                }
+            }
             let state = *states.borrow_and_update();
-            Some((state, states))
+            Some((state, (states, ends)))
         }))
     }
 
@@ -340,7 +355,8 @@ impl PluginHandle {
     }
 
     /// Takes no new calls, gives those under way `timeout` to finish, and closes
-    /// the connections. Returns when they are closed.
+    /// the connections. Returns when they are closed, or soon after `timeout` where the
+    /// runtime that should close them is at its end itself.
     ///
     /// Any clone may call it, any number of times; the earliest deadline counts.
     /// Calls that do not finish fail with [`ErrorKind::Shutdown`](crate::ErrorKind::Shutdown).
@@ -348,9 +364,12 @@ impl PluginHandle {
     /// # Cancel safety
     /// Dropping the future does not take the shutdown back.
     pub fn shutdown(&self, timeout: Duration) -> impl Future<Output = ()> + Send + '_ {
-        let deadline = Instant::now() + timeout.min(Duration::from_secs(86_400 * 365));
-        self.inner.client.stop(deadline);
-        self.inner.client.stopped()
+        let timeout = timeout.min(Duration::from_secs(86_400 * 365));
+        self.inner.client.stop(Instant::now() + timeout);
+        let latest = std::time::Instant::now() + timeout + STOPPED;
+        async move {
+            select(pin!(self.inner.client.stopped()), Alarm::new(latest)).await;
+        }
     }
 
     /// For those who watch the plugin without keeping it open.
@@ -383,7 +402,12 @@ impl WeakHandle {
     }
 }
 
-fn record<R>(span: &Span, started: Instant, outcome: &Result<PluginResult<R>, PluginError>) {
+fn record<R>(
+    identity: &Identity,
+    span: &Span,
+    started: Instant,
+    outcome: &Result<PluginResult<R>, PluginError>,
+) {
     let outcome = match outcome {
         Ok(result) if result.is_allowed() => "allowed",
         Ok(_) => "denied",
@@ -392,14 +416,14 @@ fn record<R>(span: &Span, started: Instant, outcome: &Result<PluginResult<R>, Pl
     let duration = started.elapsed().as_micros();
     span.record("outcome", outcome);
     span.record("duration_us", u64::try_from(duration).unwrap_or(u64::MAX));
-    tracing::debug!(parent: span, outcome, "call finished");
+    identity.log(|_| tracing::debug!(parent: span, outcome, "call finished"));
 }
 
 impl fmt::Debug for PluginHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginHandle")
             .field("plugin", &self.name())
-            .field("socket", &self.config().unix_socket().path())
+            .field("endpoint", &self.config().endpoint())
             .field("state", &self.state())
             .finish_non_exhaustive()
     }

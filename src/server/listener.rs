@@ -25,10 +25,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// so over and over.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// What is taken at most as received before the server stops: more than a socket holds by
-/// far, and an end with a client that goes on writing.
-const MOST_RECEIVED: usize = 1024 * 1024;
-
 /// How far the server is with its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Run {
@@ -136,17 +132,7 @@ impl Accept for Guarded {
     }
 
     fn received(stream: &NoSignal, input: &mut BytesMut) -> io::Result<()> {
-        let mut chunk = [0; 16 * 1024];
-        let enough = input.len() + MOST_RECEIVED;
-        while input.len() < enough {
-            match stream.read_now(&mut chunk) {
-                Ok(0) => break,
-                Ok(count) => input.extend_from_slice(&chunk[..count]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        stream.received(input)
     }
 }
 

@@ -35,6 +35,13 @@ impl Closed {
         matches!(self, Self::Eof | Self::Io(_))
     }
 
+    /// True if the server was at the oldest request when the socket ended, and cannot come
+    /// to those behind it: it ended the socket itself, or will find that it cannot write
+    /// to it. That is so for servers that work in order.
+    pub(crate) fn keeps_order(&self) -> bool {
+        self.by_server() || matches!(self, Self::Overdue { .. })
+    }
+
     /// What those learn whose requests were on their way.
     pub(crate) fn cause(&self) -> Cause {
         match self {

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connect::{Connecting, is_busy};
 use super::connections::{Connections, Ended};
+use super::in_flight::Kind;
 use super::reconnect::{ConnectionState, Reconnect};
 use super::socket_task::SocketTask;
 use super::{NEVER, closed::Closed};
@@ -41,6 +42,9 @@ pub(crate) struct Supervisor {
     /// Why no socket is open: the error of the last attempt, or the end of the last
     /// socket. `None` while one is.
     last_error: Option<Arc<io::Error>>,
+    /// Calls were lost with the last socket: the plugin is in use, and a new socket is
+    /// opened before the next call. Whoever waits for `Ready` may not make one.
+    wanted_back: bool,
     /// The failure was logged at info, the recovery was not yet.
     told_failure: bool,
     /// Made where it is polled: only there is the runtime's clock certain to be at hand.
@@ -49,7 +53,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(connections: Arc<Connections>) -> Self {
+    pub(super) fn new(connections: Arc<Connections>) -> Self {
         let config = &connections.config;
         let backoff = Backoff::new(config.reconnect_delay(), config.max_backoff());
         Self {
@@ -57,6 +61,7 @@ impl Supervisor {
             attempts: Vec::new(),
             retry_at: None,
             last_error: None,
+            wanted_back: false,
             told_failure: false,
             timer: None,
             ended: false,
@@ -90,6 +95,7 @@ impl Supervisor {
         let open = self.connections.lock().dispatch.is_open();
         if !open {
             self.last_error = Some(ended.why.error());
+            self.wanted_back |= ended.owed.iter().any(|entry| entry.kind != Kind::Probe);
         }
         self.connections.slots[slot].set_state(ConnectionState::Idle);
         match ended.why {
@@ -149,6 +155,7 @@ impl Supervisor {
         let connections = &self.connections;
         let socket = connections.next_socket();
         self.last_error = None;
+        self.wanted_back = false;
         self.reconnect.opened();
         // Before anybody sees that it is ready: whoever does may call.
         connections.gate.signal(Signal::Connected);
@@ -186,8 +193,8 @@ impl Supervisor {
         connections.sweep(&mut shared);
         let (open, opening) = (shared.dispatch.is_open(), shared.dispatch.is_opening());
         let mut wanted = shared.dispatch.wanted();
-        if !open && !opening && (self.reconnect.is_failing_fast() || !connections.gate.is_closed())
-        {
+        let down = self.reconnect.is_failing_fast() || !connections.gate.is_closed();
+        if !open && !opening && (down || self.wanted_back) {
             // While the plugin is down a socket is kept without calls too: that it ends, or
             // comes about, tells of a restart.
             wanted = wanted.max(1);

@@ -25,7 +25,7 @@ impl SocketTask {
                 None => abandoned += 1,
             }
         }
-        let ordered = why.by_server() && !self.socket.in_doubt;
+        let ordered = why.keeps_order() && !self.socket.in_doubt;
         let owed = self.socket.in_flight.drain().collect();
         let ended = Ended { slot: self.origin.slot, socket, why, proven, ordered, owed };
         let connections = Arc::clone(&self.connections);
@@ -77,8 +77,7 @@ impl Ended {
     /// Answers those whose requests were on their way.
     ///
     /// A server that works in order was at the oldest request, and cannot have begun those
-    /// behind it. That holds if it was the server that ended the socket, and all that it
-    /// had answered was read.
+    /// behind it, if all that it had answered was read.
     pub(super) fn answer(self) {
         let cause = self.why.cause();
         for (position, entry) in self.owed.into_iter().enumerate() {

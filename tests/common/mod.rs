@@ -6,4 +6,8 @@
 
 pub(crate) mod calls;
 pub(crate) mod child;
+pub(crate) mod knobs;
 pub(crate) mod reference;
+
+use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
+use hookwire::{BigIntegers, CallPolicy, RetryPolicy, UnixSocketConfig};

@@ -5,25 +5,32 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::{Instant, sleep};
 
+use super::knobs::Knobs;
 use super::pipe::{
     Call, Door, Peer, Server, answer, assert_nothing_is_bound, call, call_with, config, failure,
     pair, settle,
 };
 use crate::breaker::BreakerState::{self, Closed, HalfOpen, Open};
-use crate::config::UnixSocketConfig;
+use crate::config::PluginConfig;
 use crate::error::{Cause, ErrorKind, PluginError, Sent};
 use crate::options::CallOptions;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Calls time out after a second, and their connection is given up right after that.
-fn brief() -> UnixSocketConfig {
+fn brief() -> PluginConfig {
+    brief_and(|c| c)
+}
+
+fn brief_and(change: impl FnOnce(Knobs) -> Knobs) -> PluginConfig {
     config(|c| {
-        c.timeout(SECOND)
+        let brief = c
+            .timeout(SECOND)
             .stall_limit(Duration::from_millis(1))
             .breaker_threshold(3)
             .reconnect_attempts(1_000_000)
-            .max_backoff(Duration::from_millis(100))
+            .max_backoff(Duration::from_millis(100));
+        change(brief)
     })
 }
 
@@ -83,7 +90,7 @@ async fn a_reply_in_between_starts_the_count_anew() {
 /// Opens the breaker and waits out its rest.
 async fn silent_for(
     times: u32,
-    config: &UnixSocketConfig,
+    config: &PluginConfig,
 ) -> (std::sync::Arc<crate::call::Caller>, Server) {
     let (client, mut server) = pair(config, 4096);
     for _ in 0..times {
@@ -127,8 +134,8 @@ async fn one_call_is_on_trial_and_its_reply_lets_all_others_pass() {
 
 #[tokio::test(start_paused = true)]
 async fn a_trial_without_a_reply_is_followed_by_a_longer_rest_up_to_the_cap() {
-    let config = crate::config::UnixSocketBuilder::from(brief()).breaker_max_open(5 * SECOND);
-    let (client, mut server) = silent_for(3, &config.build().unwrap()).await;
+    let config = brief_and(|c| c.breaker_max_open(5 * SECOND));
+    let (client, mut server) = silent_for(3, &config).await;
     for bound in [1, 2, 4, 5, 5] {
         let bound = bound * SECOND;
         let rest = rest_over(&client).await;
@@ -280,8 +287,8 @@ async fn calls_written_behind_a_missing_reply_are_not_counted() {
 #[tokio::test(start_paused = true)]
 async fn a_restart_ends_the_rest_of_a_hung_plugin() {
     for restart_after in [Duration::ZERO, 5 * SECOND] {
-        let config = crate::config::UnixSocketBuilder::from(brief()).reconnect_attempts(3);
-        let (client, mut server) = pair(&config.build().unwrap(), 4096);
+        let config = brief_and(|c| c.reconnect_attempts(3));
+        let (client, mut server) = pair(&config, 4096);
         // Long rests by now.
         while client.gate.state() == Closed {
             let waits = call(&client, "waits");
@@ -314,9 +321,9 @@ async fn a_restart_ends_the_rest_of_a_hung_plugin() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_answers_late_after_all_is_tried_at_once() {
-    let config = config(|c| c.timeout(SECOND).stall_limit(60 * SECOND).max_connections(2));
-    let config = crate::config::UnixSocketBuilder::from(config).breaker_threshold(2);
-    let (client, mut server) = pair(&config.build().unwrap(), 4096);
+    let two = |c: Knobs| c.timeout(SECOND).stall_limit(60 * SECOND).max_connections(2);
+    let config = config(|c| two(c).breaker_threshold(2));
+    let (client, mut server) = pair(&config, 4096);
     let mut peers = Vec::new();
     let calls = ["a", "b"].map(|marker| call(&client, marker));
     for _ in 0..2 {

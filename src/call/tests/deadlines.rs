@@ -146,7 +146,7 @@ async fn nothing_is_sent_behind_an_overdue_reply_and_its_connection_is_closed_at
     assert_eq!(peer.request().await, None);
     assert!(started.elapsed() >= 2 * SECOND - Duration::from_millis(5));
     let error = failure(behind).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Unstarted));
     let mut peer = server.accept().await;
     assert_eq!(peer.request().await.unwrap(), "waits");
     peer.reply("waits").await;

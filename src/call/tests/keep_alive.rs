@@ -6,13 +6,13 @@ use bytes::Bytes;
 use prost::Message as _;
 use tokio::time::{Instant, sleep};
 
+use super::knobs::Knobs;
 use super::pipe::{
     PLUGIN, Peer, Server, answer, assert_nothing_is_bound, call, call_with, config, failure, pair,
     reply, settle,
 };
 use crate::breaker::BreakerState;
 use crate::call::Caller;
-use crate::config::UnixSocketBuilder;
 use crate::error::ErrorKind;
 use crate::options::{CallOptions, Overload};
 use crate::unix::reconnect::ConnectionState;
@@ -22,9 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_secs(10);
 
 /// A connection that has had one call, and probes.
-async fn idle(
-    change: impl FnOnce(UnixSocketBuilder) -> UnixSocketBuilder,
-) -> (std::sync::Arc<Caller>, Server, Peer) {
+async fn idle(change: impl FnOnce(Knobs) -> Knobs) -> (std::sync::Arc<Caller>, Server, Peer) {
     let config = config(|c| change(c.keep_alive(Some(EVERY)).stall_limit(2 * SECOND)));
     let (client, mut server) = pair(&config, 4096);
     let first = call(&client, "first");
@@ -84,7 +82,7 @@ async fn probes_are_no_use_of_a_connection_and_it_still_idles_out() {
     }
     assert!(peer.is_closed().await);
     assert_eq!(started.elapsed().as_secs(), 3 * EVERY.as_secs());
-    assert_eq!(client.connections.state(), ConnectionState::Idle);
+    assert_eq!(client.plugin.state(), ConnectionState::Idle);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,8 @@ mod errors;
 mod faults;
 mod healthy;
 mod keep_alive;
+#[path = "../../../tests/common/knobs.rs"]
+mod knobs;
 mod logging;
 mod pipe;
 mod pooling;
@@ -15,3 +17,8 @@ mod reconnects;
 mod resending;
 mod scripted;
 mod stamps;
+
+use crate::config::{
+    BigIntegers, CallPolicy, CallPolicyBuilder, PluginConfigBuilder, RetryPolicy,
+    UnixSocketBuilder, UnixSocketConfig,
+};

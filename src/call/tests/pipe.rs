@@ -15,10 +15,10 @@ use tokio::task::JoinHandle;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use super::counted::{Calls, Counted};
+use super::knobs::Knobs;
 use crate::call::Caller;
-use crate::config::{PluginConfig, UnixSocketConfig};
+use crate::config::PluginConfig;
 use crate::error::PluginError;
-use crate::identity::Identity;
 use crate::model::{PluginContext, PluginResult};
 use crate::options::CallOptions;
 use crate::unix::connect::{Connect, Connecting, Transport};
@@ -82,19 +82,16 @@ pub(super) struct Peer(pub(super) Framed<DuplexStream, LengthDelimitedCodec>);
 pub(super) type Call = JoinHandle<Result<PluginResult<Value>, PluginError>>;
 
 /// A configuration with one connection and short times, to be changed by the test.
-pub(super) fn config(
-    change: impl FnOnce(crate::config::UnixSocketBuilder) -> crate::config::UnixSocketBuilder,
-) -> UnixSocketConfig {
-    let socket = UnixSocketConfig::builder("/run/guard.sock")
+pub(super) fn config(change: impl FnOnce(Knobs) -> Knobs) -> PluginConfig {
+    let socket = Knobs::new("/run/guard.sock")
         .max_connections(1)
         .timeout(Duration::from_secs(10))
         .stall_limit(Duration::from_secs(2));
-    let config = PluginConfig::builder(PLUGIN).unix_socket(change(socket)).build().unwrap();
-    config.unix_socket().clone()
+    change(socket).apply(PluginConfig::builder(PLUGIN)).build().unwrap()
 }
 
 /// A client and the server it will connect to, over pipes of `capacity` bytes.
-pub(super) fn pair(config: &UnixSocketConfig, capacity: usize) -> (Arc<Caller>, Server) {
+pub(super) fn pair(config: &PluginConfig, capacity: usize) -> (Arc<Caller>, Server) {
     let (pipes, accepted) = mpsc::unbounded_channel();
     let door = Arc::new(std::sync::Mutex::new(Door::Open));
     let attempts = Arc::new(AtomicUsize::new(0));
@@ -106,8 +103,7 @@ pub(super) fn pair(config: &UnixSocketConfig, capacity: usize) -> (Arc<Caller>, 
         calls: Arc::clone(&calls),
         capacity,
     };
-    let identity = Identity::new(PLUGIN.into(), config.path().into());
-    let client = Caller::new(identity, config, Arc::new(connector), None);
+    let client = Caller::new(config, Arc::new(connector), None);
     (Arc::new(client), Server { accepted, door, attempts, calls })
 }
 
