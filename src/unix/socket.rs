@@ -239,6 +239,11 @@ impl<T: Transport> Socket<T> {
         Closed::Framing(Arc::new(io::Error::new(io::ErrorKind::UnexpectedEof, reason)))
     }
 
+    /// Takes nothing more from the server than what it has written until now.
+    pub(crate) fn stop_reading(&self) {
+        self.transport.stop_reading();
+    }
+
     /// Writes what is queued, as far as the kernel takes it; `Pending` if it takes nothing.
     pub(crate) fn poll_write(
         &mut self,
