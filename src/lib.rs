@@ -64,14 +64,13 @@ pub mod internals;
 
 pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
 pub use connection::{BreakerState, ConnectionState};
-pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
+pub use error::{Endpoint, ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{PluginHandle, PluginHandleBuilder};
 pub use hooks::{Hook, HookRegistry};
 pub use manager::{ConnectError, ConnectionManager, OnConnectFailure, PluginReport};
 pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation};
 pub use options::{CallOptions, Overload};
 pub use stats::{ConnectionStats, PluginStats};
-pub use wire::{EncodeError, TypeMessage};
 
 /// Compiles the README's examples.
 #[cfg(doctest)]

@@ -36,7 +36,7 @@ fn recording_server() -> (FaultServer, mpsc::UnboundedReceiver<Struct>) {
 }
 
 fn assert_refused(server: &FaultServer, error: &PluginError) {
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::InvalidRequest, Sent::No), "{error}");
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidRequest, Sent::No), "{error}");
     assert_eq!(server.record().seen().requests, 0, "{error}");
 }
 
@@ -203,7 +203,7 @@ async fn h17_a_wrongly_cased_name_is_refused_at_the_start_with_both_spellings() 
         connection.serve().await
     });
     let error = PluginHandle::connect(config(socket(server.path()))).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::NameMismatch, Sent::No), "{error}");
+    assert_eq!((error.reason(), error.sent()), ("name_mismatch", Sent::No), "{error}");
     let said = error.to_string();
     assert!(said.contains("GUARD") && said.contains(PLUGIN), "{said}");
 }

@@ -63,7 +63,7 @@ async fn h1_after_calls_of_the_reference_server_time_out_each_later_one_gets_its
         let args = json!({"marker": format!("late-{round}"), "delay_ms": 150});
         let error = call_for(&plugin, args, SOON).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-        late += u32::from(error.was_sent() == Sent::Maybe);
+        late += u32::from(error.sent() == Sent::Maybe);
         for i in 0..4 {
             let marker = format!("{round}-{i}");
             assert_eq!(marked(&plugin, &marker).await, marker);

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 /// The plugin's own words, from an error that must be one.
 fn fault(error: &PluginError) -> &PluginFault {
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Plugin, Sent::Maybe), "{error}");
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Plugin, Sent::Maybe), "{error}");
     assert!(!error.is_retryable());
     error.plugin_fault().unwrap()
 }
@@ -100,7 +100,7 @@ async fn a_plugin_that_the_server_lacks_is_told_by_its_answer() {
     let config = PluginConfig::builder("Nobody").socket(server.socket());
 
     let error = PluginHandle::connect(config.clone().build().unwrap()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NoHooks, "nothing here or there says what to call");
+    assert_eq!(error.reason(), "no_hooks", "nothing here or there says what to call");
 
     let config = config.hook("tool_pre_invoke").build().unwrap();
     let plugin = PluginHandle::connect(config).await.unwrap();
@@ -130,7 +130,7 @@ async fn a_hook_that_the_plugin_lacks_is_told_by_its_answer() {
 
     let error =
         plugin.invoke_hook_json("not_registered", &json!({}), &mut context()).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::UnregisteredHook, Sent::No));
+    assert_eq!((error.reason(), error.sent()), ("unregistered_hook", Sent::No));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,7 +212,7 @@ async fn a_reply_too_large_to_send_costs_its_call_and_no_other() {
     let plugin = connect(server, "Odd").await;
     // The server drops the connection instead of replying; the hook has run.
     let error = call(&plugin, json!({"what": "large", "size": 17 << 20})).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe));
     assert!(!error.is_retryable());
 
     let result = call(&plugin, json!({"what": "large", "size": 15 << 20})).await.unwrap();

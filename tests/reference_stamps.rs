@@ -11,7 +11,7 @@ use common::reference::calls::{object, tool};
 use futures::future::join_all;
 use hookwire::hooks::ToolPreInvoke;
 use hookwire::model::{Object, STAMP_KEY};
-use hookwire::{Cause, ErrorKind, PluginConfig, PluginContext, PluginHandle, UnixSocketConfig};
+use hookwire::{ErrorKind, PluginConfig, PluginContext, PluginHandle, UnixSocketConfig};
 use serde_json::{Value, json};
 
 /// A handle to one of the fixture plugins, called with stamps over one connection.
@@ -95,8 +95,7 @@ async fn a_plugin_that_clears_its_metadata_cannot_be_called_with_stamps() {
         let before = context.clone();
         let payload = tool(json!({"forget": forget}));
         let error = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Mismatch);
-        assert!(matches!(error.cause(), Cause::Unproven), "{error}");
+        assert_eq!((error.kind(), error.reason()), (ErrorKind::BadReply, "unproven"), "{error}");
         assert_eq!(context, before);
     }
     let payload = tool(json!({}));

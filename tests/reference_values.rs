@@ -83,7 +83,7 @@ async fn integers_that_a_double_would_change_are_refused_or_rounded_as_configure
     let plugin = connect(server, "Echo").await;
     for integer in [EXACT + 1, -EXACT - 1, i64::MAX] {
         let error = call(&plugin, json!({"n": integer})).await.unwrap_err();
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::InvalidRequest, Sent::No));
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidRequest, Sent::No));
         assert!(error.to_string().contains("2^53"), "{error}");
     }
 
@@ -135,7 +135,7 @@ async fn text_of_any_script_and_size_comes_back_as_it_went() {
 async fn what_the_server_cannot_parse_is_refused_before_it_is_sent() {
     async fn refused(plugin: &PluginHandle, args: Value) -> PluginError {
         let error = call(plugin, args).await.unwrap_err();
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::InvalidRequest, Sent::No));
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidRequest, Sent::No));
         assert!(!error.is_retryable(), "it will not get flatter");
         error
     }
@@ -182,7 +182,7 @@ async fn a_request_above_the_frame_limit_is_refused_before_it_is_sent() {
     let Some(server) = ReferenceServer::shared() else { return };
     let plugin = PluginHandle::connect(config(server, "Echo")).await.unwrap();
     let error = call(&plugin, json!({"blob": "x".repeat(16 << 20)})).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::RequestTooLarge, Sent::No));
+    assert_eq!((error.reason(), error.sent()), ("request_too_large", Sent::No));
 
     // The reply needs a few bytes more than the request.
     let fits = json!({"blob": "x".repeat((16 << 20) - 1024)});

@@ -12,7 +12,7 @@ use hookwire::hooks::{
 };
 use hookwire::server::{HandlerError, Handlers, PluginServer};
 use hookwire::{
-    BreakerState, CallOptions, ErrorKind, PluginConfig, PluginContext, PluginHandle, PluginResult,
+    BreakerState, CallOptions, PluginConfig, PluginContext, PluginHandle, PluginResult,
     PluginViolation, UnixSocketConfig,
 };
 use tokio::io::AsyncReadExt;
@@ -148,11 +148,11 @@ fn no_payload_no_context_and_no_secret_is_ever_traced() {
         }
         let payload = ToolPreInvokePayload::new(SECRET);
         let error = guard.invoke_hook::<Wrong>(&payload, &mut context).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Undecodable);
+        assert_eq!(error.reason(), "undecodable");
         debug += &format!("{error:?} {error}\n");
         // One whose own words quote what it refuses.
         let error = guard.invoke_hook::<Picky>(&payload, &mut context).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Undecodable);
+        assert_eq!(error.reason(), "wrong_type");
         assert!(error.to_string().contains(SECRET), "its words are its own: {error}");
         debug += &format!("{error:?}\n");
         server.kill().await;

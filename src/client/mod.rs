@@ -142,7 +142,7 @@ impl Client {
             }
             Err(failure) => {
                 let error = self.error(Errand::Hook, failure);
-                self.counters.count_failure(error.kind());
+                self.counters.count_failure(&error);
                 Err(error)
             }
         }
@@ -197,7 +197,7 @@ impl Client {
     pub(crate) fn refuse(&self, cause: Cause) -> PluginError {
         Counters::add(&self.counters.calls);
         let error = self.error(Errand::Hook, (Sent::No, cause));
-        self.counters.count_failure(error.kind());
+        self.counters.count_failure(&error);
         error
     }
 

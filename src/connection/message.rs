@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_says_whether_the_request_was_sent() {
+    async fn a_failure_says_whether_the_request_sent() {
         let (mut responder, answer) = Responder::new();
         responder.mark_sent();
         responder.fail(Loss::Shutdown);

@@ -132,7 +132,7 @@ impl PluginHandle {
     /// look at [`PluginResult::continue_processing`].
     ///
     /// # Errors
-    /// See [`ErrorKind`](crate::ErrorKind). [`PluginError::was_sent`] says
+    /// See [`ErrorKind`](crate::ErrorKind). [`PluginError::sent`] says
     /// whether the hook can have run. `context` stays as it was.
     ///
     /// # Cancel safety
@@ -386,7 +386,7 @@ fn record<R>(span: &Span, started: Instant, outcome: &Result<PluginResult<R>, Pl
     let outcome = match outcome {
         Ok(result) if result.is_allowed() => "allowed",
         Ok(_) => "denied",
-        Err(error) => error.kind().as_str(),
+        Err(error) => error.reason(),
     };
     let duration = started.elapsed().as_micros();
     span.record("outcome", outcome);

@@ -51,7 +51,7 @@ pub(crate) mod writer;
 pub(crate) use writer::FRAME_HEADER;
 
 pub(crate) use error::DecodeError;
-pub use error::{EncodeError, TypeMessage};
+pub(crate) use error::{EncodeError, TypeMessage};
 use weight::Part;
 
 /// The generated messages.

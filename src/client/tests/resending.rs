@@ -31,7 +31,7 @@ async fn lose(client: &Arc<Client>, server: &mut Server, count: usize) -> (usize
                 let Cause::RetryBudgetSpent(cause) = error.cause() else { panic!("{error}") };
                 assert!(matches!(**cause, Cause::Disconnected(_)), "{error}");
                 assert_eq!(error.kind(), ErrorKind::Disconnected);
-                assert_eq!(error.was_sent(), Sent::Maybe);
+                assert_eq!(error.sent(), Sent::Maybe);
                 assert!(error.to_string().contains("the retry budget is spent"), "{error}");
                 lost += 1;
             }
@@ -71,7 +71,7 @@ async fn while_the_breaker_is_open_nothing_is_sent_again() {
     // It never answered, and one failure is enough: the plugin is down.
     drop(peer);
     let error = failure(lost).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe));
     assert_eq!(client.counters.snapshot(&client.shared).retries, 0);
     let trial = call_with(&client, "trial", 0, again);
     tokio::spawn(server.accept().await.serve());

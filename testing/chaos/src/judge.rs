@@ -60,7 +60,7 @@ pub(crate) fn judge(
                     && fault.message == asked.marker.to_string()
                     && fault.code == number,
             ),
-            None => (error.kind().as_str(), true),
+            None => (error.reason(), true),
         },
     };
     if !fits && outcome == "plugin_error" && asked.contexts == Contexts::Stamped {
@@ -75,7 +75,7 @@ pub(crate) fn judge(
     }
     match told {
         Err(error) if error.plugin_fault().is_none() => {
-            if error.was_sent() == Sent::No {
+            if error.sent() == Sent::No {
                 ledger.unsent(asked.marker);
             }
             (outcome, None)
