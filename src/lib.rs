@@ -34,7 +34,7 @@
 //! # Features
 //!
 //! None is on by default: the client, and nothing else. `server` brings an
-//! embedded plugin server, `cli` the command line `hookwire`.
+//! embedded plugin server. The command line is a package of its own, `hookwire-cli`.
 //!
 //! [`invoke_hook`]: PluginHandle::invoke_hook
 
