@@ -171,7 +171,7 @@ async fn r4_a_result_comes_back_typed_and_updates_the_context() {
     let mut context = PluginContext::new("request-9");
     let payload = ToolPreInvokePayload::new("search").with_arg("page", 2);
     let result = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
-    assert_eq!(result.modified_payload, Some(payload));
+    assert_eq!(common::modified(result), Some(payload));
     assert_eq!(context.state["seen"], "yes");
 }
 

@@ -220,7 +220,7 @@ async fn verdict(handle: &PluginHandle) -> Result<bool, PluginError> {
     let options = CallOptions::new().timeout(LIMIT);
     let result =
         handle.invoke_hook_json_with("tool_pre_invoke", &payload, &mut context, options).await;
-    result.map(|result| result.continue_processing)
+    result.map(|result| result.is_allowed())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -337,8 +337,8 @@ async fn h13_a_refusal_that_cannot_be_read_whole_is_still_a_refusal() {
         let call = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context);
         let result = in_time("the refusal", call).await.unwrap();
         assert!(!result.is_allowed());
-        assert_eq!(result.violation.unwrap().code, "DENIED");
-        assert_eq!(result.http_headers, None);
+        assert_eq!(result.violation().unwrap().code, "DENIED");
+        assert_eq!(result.http_headers(), None);
     }
     assert_eq!((handle.stats().violations, handle.stats().reconnects), (2, 0));
 }

@@ -13,7 +13,7 @@ use common::calls::{PLUGIN, config, lazy, socket};
 use fault_server::{Connection, FaultServer, Gate, Reply, Request};
 use futures::future::join_all;
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
-use hookwire::{PluginContext, PluginError, PluginHandle};
+use hookwire::{PluginContext, PluginError, PluginHandle, Verdict};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -29,8 +29,13 @@ async fn call(handle: &PluginHandle, marker: &str) -> Result<Option<String>, Plu
     let payload = ToolPreInvokePayload::new("t").with_arg("marker", marker);
     let result = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
     assert_eq!(context, PluginContext::new("the one request"), "something was left in it");
-    let args = result.modified_payload.and_then(|payload| payload.args);
-    Ok(result.continue_processing.then(|| args.unwrap()["marker"].as_str().unwrap().to_owned()))
+    Ok(match result.into_verdict() {
+        Verdict::Denied(_) => None,
+        Verdict::Allowed(payload) => {
+            let args = payload.and_then(|payload| payload.args).unwrap();
+            Some(args["marker"].as_str().unwrap().to_owned())
+        }
+    })
 }
 
 /// A call that is written behind those before it.
@@ -238,7 +243,7 @@ async fn s3_stamps_stay_out_of_sight_of_callers_typed_and_by_name() {
     let mut context = before.clone();
     let payload = json!({"name": "t", "args": {}});
     let result = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await.unwrap();
-    assert_eq!(result.modified_payload, Some(payload));
+    assert_eq!(common::modified(result), Some(payload));
     assert_eq!(context, before);
     assert_eq!((handle.stats().ok, handle.stats().mismatches), (21, 0));
     assert_eq!(server.record().seen().connections(), 1);
@@ -266,7 +271,9 @@ async fn s3_the_embedded_server_brings_stamps_back() {
     assert_eq!(call(&handle, "x").await.unwrap(), None);
     let mut context = PluginContext::new("request-1");
     let payload = ToolPostInvokePayload::new("t", "r");
-    handle.invoke_hook::<ToolPostInvoke>(&payload, &mut context).await.unwrap();
+    assert!(
+        handle.invoke_hook::<ToolPostInvoke>(&payload, &mut context).await.unwrap().is_allowed()
+    );
     assert_eq!(json!(context.metadata), json!({"seen": true}));
     drop(server);
 }

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixListener;
 
 use hookwire::hooks::{HttpPreRequest, MessagePayload, ToolPreInvokePayload};
 use hookwire::internals::{decode_configs, decode_reply, reply_weight};
-use hookwire::{Hook, PluginConfig, PluginContext, PluginHandle, UnixSocketConfig};
+use hookwire::{Hook, PluginConfig, PluginContext, PluginHandle, UnixSocketConfig, Verdict};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -79,7 +79,7 @@ fn a_table_of_eight_mebibytes_is_read() {
         [entry("id", &[0x11, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]), entry("ok", &[0x20, 1])].concat();
     let message = reply("modified_payload", &list(&item(&object(&row)), 8 * MIB));
     let result = decode_reply::<Value>(&message, "Guard", "1").unwrap().unwrap();
-    let rows = result.modified_payload.unwrap();
+    let Verdict::Allowed(Some(rows)) = result.into_verdict() else { panic!("it allows") };
     assert!(rows.as_array().is_some_and(|rows| rows.len() > 200_000));
 }
 
@@ -172,7 +172,10 @@ fn typed_results_cost_no_more_than_json() {
         &[entry("role", &[0x1a, 1, b'x']), entry("content", &list(&item(&part), MIB))].concat(),
     );
     typed::<MessagePayload>("parts of a message", &object(&entry("message", &message)));
-    typed::<<HttpPreRequest as Hook>::Result>("headers", &object(&entries(MIB, &[0x1a, 1, b'x'])));
+    typed::<<HttpPreRequest as Hook>::Modified>(
+        "headers",
+        &object(&entries(MIB, &[0x1a, 1, b'x'])),
+    );
 }
 
 /// Announces the largest reply to each request, and sends nothing of it.

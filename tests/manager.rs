@@ -56,7 +56,7 @@ async fn version(plugin: &PluginHandle) -> Result<String, &'static str> {
     let payload = ToolPreInvokePayload::new("search");
     let mut context = PluginContext::new("request-1");
     let result = plugin.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
-    let payload = result.map_err(|error| error.reason())?.modified_payload.unwrap();
+    let payload = common::modified(result.map_err(|error| error.reason())?).unwrap();
     Ok(payload.args.unwrap()["version"].as_str().unwrap().to_owned())
 }
 

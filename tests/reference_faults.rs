@@ -38,7 +38,7 @@ async fn connect(socket: UnixSocketBuilder, plugin: &str) -> PluginHandle {
 /// Calls the plugin with a mark; what came back under that name.
 async fn marked(plugin: &PluginHandle, marker: &str) -> Value {
     let result = call(plugin, json!({"marker": marker})).await.unwrap();
-    result.modified_payload.unwrap().args.unwrap()["marker"].clone()
+    common::modified(result).unwrap().args.unwrap()["marker"].clone()
 }
 
 async fn call_for(
@@ -99,7 +99,7 @@ async fn h2_after_calls_of_the_reference_server_are_dropped_each_later_one_gets_
         running.abort();
         let own = format!("own-{i}");
         let result = call(&plugin, json!({"marker": &own})).await.unwrap();
-        assert_eq!(result.metadata["marker"], own);
+        assert_eq!(result.metadata()["marker"], own);
     }
     assert_eq!((connects(&plugin), plugin.stats().mismatches), (1, 0));
 }
@@ -114,8 +114,8 @@ async fn h3_h13_a_late_config_reply_of_the_reference_server_is_read_by_no_call_a
     server.thaw();
     for _ in 0..5 {
         let result = call_for(&plugin, json!({}), LIMIT).await.unwrap();
-        assert!(!result.continue_processing, "a deny became an allow");
-        assert_eq!(result.violation.unwrap().code, "FIXTURE_DENIED");
+        assert!(!result.is_allowed(), "a deny became an allow");
+        assert_eq!(result.violation().unwrap().code, "FIXTURE_DENIED");
     }
     let stats = plugin.stats();
     assert_eq!((connects(&plugin), stats.violations, stats.ok), (1, 5, 0));

@@ -30,7 +30,7 @@ async fn every_result_brings_its_stamp_back_whatever_the_verdict() {
         let payload = tool(json!({"text": "hello"}));
         for _ in 0..3 {
             let result = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
-            assert_eq!(result.continue_processing, allows, "{plugin}");
+            assert_eq!(result.is_allowed(), allows, "{plugin}");
         }
         assert_eq!(context, PluginContext::new("request-1"), "{plugin}");
         let stats = handle.stats();
@@ -45,7 +45,13 @@ async fn a_plugins_own_metadata_lives_beside_the_stamp() {
     let mut context =
         PluginContext::new("request-1").with_metadata(object(json!({"note": "hello"})));
     for _ in 0..2 {
-        handle.invoke_hook::<ToolPreInvoke>(&tool(json!({})), &mut context).await.unwrap();
+        assert!(
+            handle
+                .invoke_hook::<ToolPreInvoke>(&tool(json!({})), &mut context)
+                .await
+                .unwrap()
+                .is_allowed()
+        );
     }
     let hooks = json!(["tool_pre_invoke", "tool_pre_invoke"]);
     assert_eq!(Value::Object(context.metadata), json!({"note": "hello", "hooks": hooks}));
@@ -63,7 +69,7 @@ async fn calls_side_by_side_get_their_own_results() {
             let mut context = PluginContext::new("request-1");
             let payload = tool(json!({"marker": i}));
             let result = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
-            assert_eq!(result.unwrap().modified_payload, Some(payload));
+            assert_eq!(common::modified(result.unwrap()), Some(payload));
         })
     });
     for call in in_time("200 calls are answered", join_all(calls)).await {
@@ -100,7 +106,9 @@ async fn a_plugin_that_clears_its_metadata_cannot_be_called_with_stamps() {
     }
     let payload = tool(json!({}));
     let mut context = PluginContext::new("request-1");
-    handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
+    assert!(
+        handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap().is_allowed()
+    );
 }
 
 /// Without stamps a context in which nothing is left does not come back, and the
@@ -111,7 +119,9 @@ async fn with_stamps_a_state_that_was_emptied_always_comes_back() {
     let handle = stamped(server, "ContextKeeper").await;
     let mut context = PluginContext::new("request-1").with_state(object(json!({"mine": 1})));
     let payload = tool(json!({"forget": ["state"]}));
-    handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
+    assert!(
+        handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap().is_allowed()
+    );
     assert_eq!(context.state, Object::new());
 }
 

@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::modified;
 use common::reference::ReferenceServer;
 use common::reference::calls::{call, config, connect, context, tool};
 use hookwire::hooks::ToolPreInvoke;
@@ -20,7 +21,7 @@ const EXACT: i64 = 1 << 53;
 /// The arguments as they come back.
 async fn echoed(plugin: &PluginHandle, args: Value) -> Value {
     let result = call(plugin, args).await.unwrap();
-    Value::Object(result.modified_payload.unwrap().args.unwrap())
+    Value::Object(modified(result).unwrap().args.unwrap())
 }
 
 /// `value` in this many objects.
@@ -66,7 +67,7 @@ async fn typed_fields_take_the_doubles_of_the_server() {
     impl Hook for Typed {
         const NAME: &'static str = ToolPreInvoke::NAME;
         type Payload = Call;
-        type Result = Call;
+        type Modified = Call;
     }
 
     let Some(server) = ReferenceServer::shared() else { return };
@@ -74,7 +75,7 @@ async fn typed_fields_take_the_doubles_of_the_server() {
     let args = Args { count: 5, offset: -EXACT, ratio: 5.0, absent: None, flags: (true, None) };
     let sent = Call { name: "typed".into(), args };
     let result = plugin.invoke_hook::<Typed>(&sent, &mut context()).await.unwrap();
-    assert_eq!(result.modified_payload, Some(sent));
+    assert_eq!(modified(result), Some(sent));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,7 +111,7 @@ async fn null_empty_values_and_lists_come_back_as_they_went() {
     let result = plugin.invoke_hook_json("tool_pre_invoke", &none, &mut context()).await.unwrap();
     // The reference's default for what is absent; null stays null.
     let expected = json!({"name": "no arguments", "args": {}, "headers": null});
-    assert_eq!(result.modified_payload, Some(expected));
+    assert_eq!(modified(result), Some(expected));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,7 +170,13 @@ async fn a_context_may_nest_as_deep_as_the_server_parses_and_no_deeper() {
     let mut context = context();
     context.state.insert("k".into(), in_objects(32, json!(1)));
     let before = context.clone();
-    plugin.invoke_hook::<ToolPreInvoke>(&tool(json!({})), &mut context).await.unwrap();
+    assert!(
+        plugin
+            .invoke_hook::<ToolPreInvoke>(&tool(json!({})), &mut context)
+            .await
+            .unwrap()
+            .is_allowed()
+    );
     assert!(context == before, "the state came back as it went");
 
     context.state.insert("k".into(), in_objects(33, json!(1)));

@@ -5,6 +5,7 @@
 use hookwire::hooks::{MessagePayload, ToolPreInvokePayload};
 use hookwire::internals::{decode_configs, decode_reply, decode_stamped_reply, reply_weight};
 use hookwire::model::STAMP_KEY;
+use hookwire::Verdict;
 use hookwire_fuzz::json::to_json;
 use hookwire_fuzz::messages::Reply;
 use libfuzzer_sys::fuzz_target;
@@ -19,10 +20,10 @@ fuzz_target!(|bytes: &[u8]| {
         // A type that was asked for must not change the verdict.
         match decode_reply::<ToolPreInvokePayload>(bytes, "Guard", "1") {
             Ok(typed) => {
-                assert_eq!(typed.map(|t| t.continue_processing), Some(result.continue_processing));
+                assert_eq!(typed.map(|t| t.is_allowed()), Some(result.is_allowed()));
             }
             // A refusal must not get lost over it either.
-            Err(_) => assert!(result.continue_processing || Reply::decode(bytes).is_err()),
+            Err(_) => assert!(result.is_allowed() || Reply::decode(bytes).is_err()),
         }
     }
     let (Ok(ours), Ok(theirs)) = (ours, Reply::decode(bytes)) else { return };
@@ -31,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(ours) = ours else { return };
     assert_eq!(theirs.plugin_name, "Guard");
     if let Ok(Some(proven)) = decode_stamped_reply::<Value>(bytes, "Guard", "1", (1, 0xa5)) {
-        assert_eq!(proven.continue_processing, ours.continue_processing);
+        assert_eq!(proven.is_allowed(), ours.is_allowed());
         let metadata = theirs.context.as_ref().and_then(|context| context.metadata.clone());
         let metadata = to_json(metadata.expect("a stamp comes in a context's metadata"));
         assert_eq!(metadata[STAMP_KEY], "000000000000000100000000000000a5");
@@ -40,9 +41,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(context.global_context.unwrap_or_default().request_id, "1");
     }
     let theirs = to_json(theirs.result.expect("ours found one"));
-    assert_eq!(theirs["continue_processing"], Value::Bool(ours.continue_processing));
-    // There is none to go on with where a refusal could not be read whole.
-    if ours.continue_processing || ours.modified_payload.is_some() {
-        assert_eq!(theirs["modified_payload"], ours.modified_payload.unwrap_or_default());
+    assert_eq!(theirs["continue_processing"], Value::Bool(ours.is_allowed()));
+    // A denial has none to go on with.
+    if let Verdict::Allowed(payload) = ours.into_verdict() {
+        assert_eq!(theirs["modified_payload"], payload.unwrap_or_default());
     }
 });

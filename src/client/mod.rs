@@ -23,7 +23,7 @@ use crate::connection::message::{
 use crate::connection::shared::Shared;
 use crate::connection::transport::{Connector, UnixConnector};
 use crate::error::{Cause, Errand, PluginError, Sent};
-use crate::model::{Object, PluginContext, PluginResult};
+use crate::model::{Object, PluginContext, PluginResult, PluginViolation};
 use crate::options::{CallOptions, Overload};
 use crate::pool::{Pool, Refusal};
 use crate::stats::Counters;
@@ -105,6 +105,7 @@ impl Client {
         payload: &P,
         context: &mut PluginContext,
         options: CallOptions,
+        refusal: fn(&R) -> Option<PluginViolation>,
     ) -> Result<PluginResult<R>, PluginError>
     where
         P: Serialize + ?Sized,
@@ -125,7 +126,8 @@ impl Client {
             Err(cause) => Err((Sent::No, cause)),
         };
         let outcome = match outcome {
-            Ok(HookReply::Result(result, reply_context)) => {
+            Ok(HookReply::Result(mut result, reply_context)) => {
+                result.heed(refusal, &self.shared.plugin);
                 if let Some(reply_context) = reply_context {
                     context.apply_reply(reply_context);
                 }

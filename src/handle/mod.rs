@@ -1,6 +1,8 @@
 //! What callers clone.
 
 mod builder;
+mod denial;
+mod enforce;
 mod verify;
 
 use std::fmt;
@@ -16,13 +18,14 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
 pub use builder::PluginHandleBuilder;
+pub use denial::{Denial, Stopped};
 
 use crate::client::Client;
 use crate::config::PluginConfig;
 use crate::connection::{BreakerState, ConnectionState};
 use crate::error::{Cause, Errand, PluginError, Sent, Stage};
 use crate::hooks::{Hook, HookRegistry};
-use crate::model::{Object, PluginContext, PluginResult};
+use crate::model::{Object, PluginContext, PluginResult, PluginViolation};
 use crate::options::CallOptions;
 use crate::stats::PluginStats;
 
@@ -62,8 +65,9 @@ use crate::stats::PluginStats;
 ///
 /// let mut context = PluginContext::new("request-1");
 /// let payload = ToolPreInvokePayload::new("search");
-/// let result = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
-/// println!("may go on: {}", result.continue_processing);
+/// // A denial and a failed call both end here; what comes back is what may go on.
+/// let payload = guard.enforce::<ToolPreInvoke>(payload, &mut context).await?;
+/// println!("call {} with {:?}", payload.name, payload.args);
 /// # Ok(())
 /// # }
 /// ```
@@ -128,8 +132,8 @@ impl PluginHandle {
     /// Runs a hook of the plugin. On success, what the plugin changed in the
     /// context is in `context`.
     ///
-    /// A result that does not let the request go on is a success of the call:
-    /// look at [`PluginResult::continue_processing`].
+    /// A denial is a success of the call: look at the [verdict](PluginResult::verdict).
+    /// [`enforce`](Self::enforce) does that for you.
     ///
     /// # Errors
     /// See [`ErrorKind`](crate::ErrorKind). [`PluginError::sent`] says
@@ -143,8 +147,8 @@ impl PluginHandle {
         &self,
         payload: &H::Payload,
         context: &mut PluginContext,
-    ) -> Result<PluginResult<H::Result>, PluginError> {
-        self.invoke(H::NAME, payload, context, CallOptions::new()).await
+    ) -> Result<PluginResult<H::Modified>, PluginError> {
+        self.invoke(H::NAME, payload, context, CallOptions::new(), H::refusal).await
     }
 
     /// [`invoke_hook`](Self::invoke_hook) with options of its own.
@@ -159,8 +163,8 @@ impl PluginHandle {
         payload: &H::Payload,
         context: &mut PluginContext,
         options: CallOptions,
-    ) -> Result<PluginResult<H::Result>, PluginError> {
-        self.invoke(H::NAME, payload, context, options).await
+    ) -> Result<PluginResult<H::Modified>, PluginError> {
+        self.invoke(H::NAME, payload, context, options, H::refusal).await
     }
 
     /// Runs a hook that is known by name only. The payload is a JSON object.
@@ -194,10 +198,10 @@ impl PluginHandle {
         context: &mut PluginContext,
         options: CallOptions,
     ) -> Result<PluginResult<Value>, PluginError> {
-        if !self.inner.registry.contains(hook_type) {
-            return Err(self.refused(Cause::UnregisteredHook(hook_type.to_owned())));
+        match self.inner.registry.refusal(hook_type) {
+            Some(refusal) => self.invoke(hook_type, payload, context, options, refusal).await,
+            None => Err(self.refused(Cause::UnregisteredHook(hook_type.to_owned()))),
         }
-        self.invoke(hook_type, payload, context, options).await
     }
 
     /// One span for each call. It holds no payload, no context and no words of
@@ -208,6 +212,7 @@ impl PluginHandle {
         payload: &P,
         context: &mut PluginContext,
         options: CallOptions,
+        refusal: fn(&R) -> Option<PluginViolation>,
     ) -> Result<PluginResult<R>, PluginError>
     where
         P: Serialize + ?Sized,
@@ -228,11 +233,11 @@ impl PluginHandle {
             duration_us = field::Empty,
         );
         if span.is_disabled() {
-            return client.invoke(hook_type, payload, context, options).await;
+            return client.invoke(hook_type, payload, context, options, refusal).await;
         }
         let started = Instant::now();
-        let outcome =
-            client.invoke(hook_type, payload, context, options).instrument(span.clone()).await;
+        let call = client.invoke(hook_type, payload, context, options, refusal);
+        let outcome = call.instrument(span.clone()).await;
         record(&span, started, &outcome);
         outcome
     }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use hookwire::config::UnixSocketBuilder;
 use hookwire::{
-    CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, UnixSocketConfig,
+    CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, UnixSocketConfig, Verdict,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The plugin's name in all fault tests.
 pub(crate) const PLUGIN: &str = "Guard";
@@ -66,7 +66,10 @@ pub(crate) async fn call_of_size(
     let mut context = PluginContext::new(format!("request-{marker}"));
     let result =
         handle.invoke_hook_json_with("tool_pre_invoke", &payload, &mut context, options).await?;
-    let payload = result.modified_payload.unwrap_or_default();
+    let payload = match result.into_verdict() {
+        Verdict::Allowed(payload) => payload.unwrap_or_default(),
+        Verdict::Denied(_) => Value::Null,
+    };
     Ok(payload["args"]["marker"].as_str().unwrap_or("nothing").to_owned())
 }
 

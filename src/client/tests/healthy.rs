@@ -186,8 +186,9 @@ fn a_handle_may_be_called_from_outside_its_runtime() {
     let mut context = PluginContext::new("request-1");
     let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new();
-    let call = client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options);
-    assert!(futures::executor::block_on(call).unwrap().continue_processing);
+    let call =
+        client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options, |_| None);
+    assert!(futures::executor::block_on(call).unwrap().is_allowed());
 }
 
 /// The wait took the runtime's timer from where the caller was, and panicked.
@@ -207,7 +208,8 @@ fn a_call_from_outside_its_runtime_may_wait_for_a_place() {
     let mut context = PluginContext::new("request-1");
     let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new().timeout(Duration::from_millis(20));
-    let waits = client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options);
+    let waits =
+        client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options, |_| None);
     let error = futures::executor::block_on(waits).unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Sent::No));
     stuck.abort();
@@ -264,7 +266,7 @@ fn a_first_call_without_any_runtime_fails_and_spoils_nothing() {
     let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new();
     let call_outside =
-        client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options);
+        client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options, |_| None);
     let error = futures::executor::block_on(call_outside).unwrap_err();
     assert_eq!((error.reason(), error.sent()), ("task_gone", Sent::No));
 

@@ -33,7 +33,7 @@ fn call(client: &Arc<Client>, marker: &str, mut context: PluginContext) -> Stamp
     let (client, payload) = (Arc::clone(client), json!({"marker": marker}));
     tokio::spawn(async move {
         let options = CallOptions::new();
-        let result = client.invoke("test_hook", &payload, &mut context, options).await;
+        let result = client.invoke("test_hook", &payload, &mut context, options, |_| None).await;
         (result, context)
     })
 }

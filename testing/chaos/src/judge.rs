@@ -98,16 +98,15 @@ fn expected_state(asked: &Asked, answered: bool, number: &str) -> serde_json::Ma
 
 fn allows(asked: &Asked, result: &PluginResult<Answer>, verdict: Verdict, number: &str) -> bool {
     let Verdict::Allow { echo } = verdict else { return false };
-    result.modified_payload.as_ref().is_some_and(|answer| {
-        answer.marker == asked.marker.to_string()
-            && answer.number == number
-            && answer.filler.as_deref() == echo.then_some(asked.filler)
-    })
+    let hookwire::Verdict::Allowed(Some(answer)) = result.verdict() else { return false };
+    answer.marker == asked.marker.to_string()
+        && answer.number == number
+        && answer.filler.as_deref() == echo.then_some(asked.filler)
 }
 
 fn denies(asked: &Asked, result: &PluginResult<Answer>, verdict: Verdict, number: &str) -> bool {
     verdict == Verdict::Deny
-        && result.violation.as_ref().is_some_and(|violation| {
+        && result.violation().is_some_and(|violation| {
             violation.reason == asked.marker.to_string() && violation.code == number
         })
 }
