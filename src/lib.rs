@@ -44,36 +44,43 @@
 #[cfg(not(unix))]
 compile_error!("hookwire talks over Unix domain sockets and builds on Unix targets only");
 
-mod client;
+mod alarm;
+mod backoff;
+mod breaker;
+mod call;
 pub mod config;
-mod connection;
 mod error;
 mod handle;
 pub mod hooks;
+mod identity;
 mod manager;
 pub mod model;
+mod nosignal;
 mod options;
-mod pool;
 #[cfg(feature = "server")]
 pub mod server;
 mod stats;
-mod sync;
 mod trust;
+mod unix;
 mod wire;
 
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod internals;
 
-pub use config::{BigIntegers, ConfigError, PluginConfig, RetryPolicy, UnixSocketConfig};
-pub use connection::{BreakerState, ConnectionState};
-pub use error::{Endpoint, ErrorKind, PluginError, PluginFault, Sent, Stage};
+pub use breaker::BreakerState;
+pub use config::{
+    BigIntegers, CallPolicy, ConfigError, Endpoint, PluginConfig, RetryPolicy, Transport,
+    UnixSocketConfig,
+};
+pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{Denial, PluginHandle, PluginHandleBuilder, Stopped};
 pub use hooks::{Hook, HookRegistry};
 pub use manager::{ConnectError, ConnectionManager, OnConnectFailure, PluginReport};
 pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation, Verdict};
 pub use options::{CallOptions, Overload};
 pub use stats::{ConnectionStats, PluginStats};
+pub use unix::reconnect::ConnectionState;
 
 /// Compiles the README's examples.
 #[cfg(doctest)]

@@ -9,11 +9,11 @@ use futures::StreamExt;
 use futures::future::{BoxFuture, Either, join_all, select};
 use tokio::time::{sleep, timeout};
 
-use crate::config::PluginConfig;
-use crate::connection::ConnectionState;
+use crate::config::{PluginConfig, Transport};
 use crate::error::{PluginError, Stage};
 use crate::handle::PluginHandle;
 use crate::hooks::HookRegistry;
+use crate::unix::reconnect::ConnectionState;
 
 /// What to do with a plugin that cannot be connected to at the start.
 ///
@@ -328,7 +328,8 @@ fn check(handle: &PluginHandle) -> Check {
 /// on: asking anew would leave a question behind, and a question without an answer
 /// closes its connection.
 async fn check_for_a_while(handle: &PluginHandle) -> (Outcome, Option<Check>) {
-    let while_long = handle.config().unix_socket().connect_timeout();
+    let Transport::Unix(socket) = handle.config().transport();
+    let while_long = socket.connect_timeout();
     let enough = std::pin::pin!(sleep(while_long));
     match select(check(handle), enough).await {
         Either::Left((outcome, _)) => (outcome, None),

@@ -2,14 +2,17 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::connection::shared::Shared;
-use crate::connection::{BreakerState, ConnectionState};
+use crate::breaker::BreakerState;
 use crate::error::{ErrorKind, PluginError};
+use crate::unix::connections::Connections;
+use crate::unix::reconnect::ConnectionState;
 
 /// Counted in the callers' tasks, never under a lock.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) calls: AtomicU64,
+    /// Requests of which at least a byte was sent, hook calls and questions.
+    pub(crate) sent: AtomicU64,
     pub(crate) ok: AtomicU64,
     pub(crate) violations: AtomicU64,
     pub(crate) plugin_errors: AtomicU64,
@@ -45,18 +48,23 @@ impl Counters {
         });
     }
 
-    pub(crate) fn snapshot(&self, shared: &Shared) -> PluginStats {
-        let connections: Vec<ConnectionStats> = shared
-            .gauges
+    pub(crate) fn snapshot(&self, of: &Connections) -> PluginStats {
+        let shared = of.lock();
+        let (in_queue, waiting) = (shared.dispatch.queued(), shared.dispatch.waiting());
+        let loads: Vec<_> = (0..of.slots.len()).map(|slot| shared.dispatch.load(slot)).collect();
+        drop(shared);
+        let connections: Vec<ConnectionStats> = of
+            .slots
             .iter()
-            .map(|gauge| ConnectionStats {
-                state: gauge.state(),
-                queued: gauge.load().saturating_sub(gauge.in_flight()),
-                in_flight: gauge.in_flight(),
-                connects: gauge.traffic.connects.load(Relaxed),
-                bytes_sent: gauge.traffic.bytes_sent.load(Relaxed),
-                bytes_received: gauge.traffic.bytes_received.load(Relaxed),
-                abandoned: gauge.traffic.abandoned.load(Relaxed),
+            .zip(loads)
+            .map(|(slot, load)| ConnectionStats {
+                state: slot.state(),
+                queued: load.saturating_sub(slot.in_flight()),
+                in_flight: slot.in_flight(),
+                connects: slot.traffic.connects.load(Relaxed),
+                bytes_sent: slot.traffic.bytes_sent.load(Relaxed),
+                bytes_received: slot.traffic.bytes_received.load(Relaxed),
+                abandoned: slot.traffic.abandoned.load(Relaxed),
             })
             .collect();
         let sum = |of: fn(&ConnectionStats) -> u64| connections.iter().map(of).sum();
@@ -71,14 +79,16 @@ impl Counters {
             other_failures: self.other_failures.load(Relaxed),
             retries: self.retries.load(Relaxed),
             retries_refused: self.retries_refused.load(Relaxed),
-            breaker: shared.circuit.state(),
-            breaker_opened: shared.circuit.opened(),
+            breaker: of.gate.state(),
+            breaker_opened: of.gate.opened(),
+            panics: of.identity.panics(),
             abandoned: sum(|connection| connection.abandoned),
             reconnects: sum(|connection| connection.connects.saturating_sub(1)),
             bytes_sent: sum(|connection| connection.bytes_sent),
             bytes_received: sum(|connection| connection.bytes_received),
-            waiting: shared.waiting.load(Relaxed),
-            queued: connections.iter().map(|connection| connection.queued).sum(),
+            waiting,
+            queued: in_queue.saturating_sub(waiting)
+                + connections.iter().map(|connection| connection.queued).sum::<usize>(),
             in_flight: connections.iter().map(|connection| connection.in_flight).sum(),
             connections,
         }
@@ -127,6 +137,9 @@ pub struct PluginStats {
     pub breaker: BreakerState,
     /// How often the breaker opened: outages, as this handle saw them.
     pub breaker_opened: u64,
+    /// Panics of code that is not hookwire's, such as a log subscriber, that were caught
+    /// in the plugin's tasks and log lines.
+    pub panics: u64,
     /// Requests and replies dropped because their caller had left.
     pub abandoned: u64,
     /// Connections made in place of one that was there before.

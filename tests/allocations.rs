@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use hookwire::hooks::{PromptPreFetch, PromptPreFetchPayload};
-use hookwire::{PluginConfig, PluginContext, PluginHandle, UnixSocketConfig};
+use hookwire::{CallPolicy, PluginConfig, PluginContext, PluginHandle};
 use prost::Message;
 use prost_types::{Struct, Value, value::Kind};
 
@@ -72,8 +72,8 @@ fn allocations_per_call(stamp: bool) -> f64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let payload = PromptPreFetchPayload::new("greeting").with_arg("name", "Ada");
     let mut context = PluginContext::new("request-1");
-    let socket = UnixSocketConfig::builder(&socket).stamp(stamp);
-    let config = PluginConfig::builder("Guard").unix_socket(socket).build().unwrap();
+    let policy = CallPolicy::builder().stamp(stamp);
+    let config = PluginConfig::builder("Guard").socket(&socket).policy(policy).build().unwrap();
     let handle = runtime.block_on(async { PluginHandle::connect_lazy(config) });
     let mut call = |count: usize| {
         runtime.block_on(async {

@@ -74,7 +74,7 @@ async fn r2_connect_merges_the_config_that_the_server_has() {
         connection.raw(&frame(&config_reply(PLUGIN, &["prompt_pre_fetch"]))).await?;
         connection.serve().await
     });
-    let local = PluginConfig::builder(PLUGIN).unix_socket(socket(server.path())).build().unwrap();
+    let local = socket(server.path()).apply(PluginConfig::builder(PLUGIN)).build().unwrap();
     let handle = PluginHandle::connect(local).await.unwrap();
     assert_eq!(handle.hooks(), ["prompt_pre_fetch"]);
 }
@@ -109,7 +109,7 @@ async fn r2_a_plugin_that_is_left_without_hooks_is_an_error_unless_allowed() {
         connection.raw(&frame(&config_reply(PLUGIN, &[]))).await?;
         connection.serve().await
     });
-    let local = PluginConfig::builder(PLUGIN).unix_socket(socket(server.path())).build().unwrap();
+    let local = socket(server.path()).apply(PluginConfig::builder(PLUGIN)).build().unwrap();
     let error = PluginHandle::connect(local.clone()).await.unwrap_err();
     assert_eq!(error.reason(), "no_hooks", "{error}");
     assert!(!error.to_string().contains("the hook"), "no hook was called: {error}");

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use common::calls::{call, config, eventually, in_time, lazy, socket};
+use common::knobs::Knobs;
 use fault_server::FaultServer;
-use hookwire::config::UnixSocketBuilder;
 use hookwire::{ErrorKind, PluginError, PluginHandle, Sent};
 use rustix::process::{getegid, geteuid};
 
@@ -41,7 +41,7 @@ fn counting() -> (FaultServer, Arc<AtomicUsize>) {
 }
 
 /// How a call through this socket is refused.
-async fn refused(socket: UnixSocketBuilder) -> PluginError {
+async fn refused(socket: Knobs) -> PluginError {
     let handle = lazy(socket);
     let error = in_time("a refused call", call(&handle, "secret")).await.unwrap_err();
     assert_eq!((error.reason(), error.sent()), ("untrusted", Sent::No), "{error}");

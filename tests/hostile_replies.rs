@@ -11,7 +11,9 @@ use std::os::unix::net::UnixListener;
 
 use hookwire::hooks::{HttpPreRequest, MessagePayload, ToolPreInvokePayload};
 use hookwire::internals::{decode_configs, decode_reply, reply_weight};
-use hookwire::{Hook, PluginConfig, PluginContext, PluginHandle, UnixSocketConfig, Verdict};
+use hookwire::{
+    CallPolicy, Hook, PluginConfig, PluginContext, PluginHandle, UnixSocketConfig, Verdict,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -200,8 +202,10 @@ fn a_reply_that_is_only_announced_costs_a_mebibyte_for_each_connection() {
     std::thread::spawn(move || announce(listener));
 
     let connections = 8;
-    let unix_socket = UnixSocketConfig::builder(&socket).max_connections(connections).verify(false);
-    let config = PluginConfig::builder("Guard").unix_socket(unix_socket).build().unwrap();
+    let unix_socket = UnixSocketConfig::builder(&socket).max_connections(connections);
+    let policy = CallPolicy::builder().verify(false);
+    let config = PluginConfig::builder("Guard").unix_socket(unix_socket).policy(policy);
+    let config = config.build().unwrap();
     let payload = serde_json::json!({"name": "search"});
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let handle = runtime.block_on(async { PluginHandle::connect_lazy(config) });

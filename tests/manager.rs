@@ -29,20 +29,18 @@ async fn serve(socket: &Path, name: &str, version: &'static str) -> PluginServer
 fn config(name: &str, socket: &Path) -> PluginConfig {
     let unix = hookwire::UnixSocketConfig::builder(socket)
         .reconnect_delay(Duration::from_millis(5))
-        .max_backoff(Duration::from_millis(20))
-        .timeout(Duration::from_secs(10));
-    PluginConfig::builder(name).unix_socket(unix).build().unwrap()
+        .max_backoff(Duration::from_millis(20));
+    let plugin = PluginConfig::builder(name).unix_socket(unix).timeout(Duration::from_secs(10));
+    plugin.build().unwrap()
 }
 
 const HASTY: Duration = Duration::from_millis(20);
 
 /// Whoever waits for its `timeout` instead of its `connect_timeout` is found to hang.
 fn config_of_one_that_hangs(name: &str, socket: &Path) -> PluginConfig {
-    let unix = hookwire::UnixSocketConfig::builder(socket)
-        .connect_timeout(HASTY)
-        .stall_limit(LIMIT)
-        .timeout(LIMIT * 2);
-    PluginConfig::builder(name).unix_socket(unix).build().unwrap()
+    let unix =
+        hookwire::UnixSocketConfig::builder(socket).connect_timeout(HASTY).stall_limit(LIMIT);
+    PluginConfig::builder(name).unix_socket(unix).timeout(LIMIT * 2).build().unwrap()
 }
 
 async fn connect(
@@ -172,10 +170,9 @@ async fn a_dropped_start_leaves_no_check_behind() {
             closed
         }
     });
-    let patient = hookwire::UnixSocketConfig::builder(hangs.path())
-        .connect_timeout(LIMIT * 2)
-        .timeout(LIMIT * 2);
-    let patient = PluginConfig::builder("Patient").unix_socket(patient).build().unwrap();
+    let patient = hookwire::UnixSocketConfig::builder(hangs.path()).connect_timeout(LIMIT * 2);
+    let patient = PluginConfig::builder("Patient").unix_socket(patient).timeout(LIMIT * 2);
+    let patient = patient.build().unwrap();
     let hasty = config_of_one_that_hangs("Hasty", &hangs.path());
     let configs = vec![config("A", &socket), hasty, patient];
     let mut connected = Box::pin(connect(configs, OnConnectFailure::KeepRetrying));

@@ -8,30 +8,26 @@ mod common;
 use std::time::Duration;
 
 use common::calls::{LIMIT, SOON, eventually, in_time, poll_times};
+use common::knobs::Knobs;
 use common::reference::ReferenceServer;
-use common::reference::calls::{call, context, tool};
-use hookwire::config::UnixSocketBuilder;
-use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
-use hookwire::{
-    CallOptions, ErrorKind, PluginConfig, PluginError, PluginHandle, PluginResult, Sent,
-    UnixSocketConfig,
-};
+use common::reference::calls::{call, call_for};
+use hookwire::{ErrorKind, PluginConfig, PluginHandle, Sent};
 use serde_json::{Value, json};
 
 /// For a question that is not to be answered in time, with room for a busy machine to ask it.
 const BRIEF: Duration = Duration::from_millis(500);
 
 /// One connection that no missing reply ends, so that whatever is shifted stays shifted.
-fn one_connection(server: &ReferenceServer) -> UnixSocketBuilder {
-    UnixSocketConfig::builder(server.socket())
+fn one_connection(server: &ReferenceServer) -> Knobs {
+    Knobs::new(server.socket())
         .max_connections(1)
         .timeout(LIMIT)
         .stall_limit(Duration::from_secs(60))
         .breaker_threshold(0)
 }
 
-async fn connect(socket: UnixSocketBuilder, plugin: &str) -> PluginHandle {
-    let config = PluginConfig::builder(plugin).hook("tool_pre_invoke").unix_socket(socket).build();
+async fn connect(socket: Knobs, plugin: &str) -> PluginHandle {
+    let config = socket.apply(PluginConfig::builder(plugin).hook("tool_pre_invoke")).build();
     in_time("connect", PluginHandle::connect(config.unwrap())).await.unwrap()
 }
 
@@ -39,15 +35,6 @@ async fn connect(socket: UnixSocketBuilder, plugin: &str) -> PluginHandle {
 async fn marked(plugin: &PluginHandle, marker: &str) -> Value {
     let result = call(plugin, json!({"marker": marker})).await.unwrap();
     common::modified(result).unwrap().args.unwrap()["marker"].clone()
-}
-
-async fn call_for(
-    plugin: &PluginHandle,
-    args: Value,
-    timeout: Duration,
-) -> Result<PluginResult<ToolPreInvokePayload>, PluginError> {
-    let options = CallOptions::new().timeout(timeout);
-    plugin.invoke_hook_with::<ToolPreInvoke>(&tool(args), &mut context(), options).await
 }
 
 fn connects(plugin: &PluginHandle) -> u64 {

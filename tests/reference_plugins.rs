@@ -10,8 +10,8 @@ use common::reference::ReferenceServer;
 use common::reference::calls::{call, config, connect};
 use hookwire::config::PluginMode;
 use hookwire::{
-    ConnectError, ConnectionManager, ErrorKind, HookRegistry, OnConnectFailure, PluginConfig,
-    PluginHandle, Sent, UnixSocketConfig,
+    CallPolicy, ConnectError, ConnectionManager, ErrorKind, HookRegistry, OnConnectFailure,
+    PluginConfig, PluginHandle, Sent,
 };
 use serde_json::{Value, json};
 
@@ -53,10 +53,10 @@ async fn the_server_fills_what_the_local_configuration_leaves_open() {
     assert_eq!((merged.version(), merged.tags()), (Some("1.0"), &["fixture".to_owned()][..]));
     assert_eq!((merged.mode(), merged.priority()), (PluginMode::Sequential, 10));
     assert_eq!(plugin.hooks().len(), 23);
-    let config = merged.config().cloned().map(Value::Object);
+    let config = merged.plugin_settings().cloned().map(Value::Object);
     assert_eq!(config, Some(json!({"greeting": "hello", "limit": 5})));
     assert_eq!(merged.kind(), "external", "how it is reached is a local matter");
-    assert_eq!(merged.unix_socket().path(), server.socket());
+    assert_eq!(merged.endpoint().path(), Some(server.socket().as_path()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,9 +85,10 @@ async fn a_name_in_another_case_is_refused_with_both_spellings() {
     assert!(text.contains("`Transform`") && text.contains("`tRANSFORM`"), "{text}");
 
     // Why: the server finds its configuration all the same, and no hook of it.
-    let socket = UnixSocketConfig::builder(server.socket()).verify(false);
-    let config = PluginConfig::builder("tRANSFORM").unix_socket(socket).hook("tool_pre_invoke");
-    let unverified = PluginHandle::connect(config.build().unwrap()).await.unwrap();
+    let policy = CallPolicy::builder().verify(false);
+    let config = PluginConfig::builder("tRANSFORM").socket(server.socket()).policy(policy);
+    let config = config.hook("tool_pre_invoke").build().unwrap();
+    let unverified = PluginHandle::connect(config).await.unwrap();
     assert!(unverified.plugin_config().await.unwrap().is_some());
     assert_eq!(call(&unverified, json!({})).await.unwrap_err().kind(), ErrorKind::Plugin);
 }

@@ -6,18 +6,19 @@
 mod common;
 
 use common::calls::in_time;
+use common::knobs::Knobs;
 use common::reference::ReferenceServer;
 use common::reference::calls::{object, tool};
 use futures::future::join_all;
 use hookwire::hooks::ToolPreInvoke;
 use hookwire::model::{Object, STAMP_KEY};
-use hookwire::{ErrorKind, PluginConfig, PluginContext, PluginHandle, UnixSocketConfig};
+use hookwire::{ErrorKind, PluginConfig, PluginContext, PluginHandle};
 use serde_json::{Value, json};
 
 /// A handle to one of the fixture plugins, called with stamps over one connection.
 async fn stamped(server: &ReferenceServer, plugin: &str) -> PluginHandle {
-    let socket = UnixSocketConfig::builder(server.socket()).max_connections(1).stamp(true);
-    let config = PluginConfig::builder(plugin).unix_socket(socket).build().unwrap();
+    let socket = Knobs::new(server.socket()).max_connections(1).stamp(true);
+    let config = socket.apply(PluginConfig::builder(plugin)).build().unwrap();
     PluginHandle::connect(config).await.expect("the plugin is there")
 }
 

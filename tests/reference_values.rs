@@ -11,7 +11,7 @@ use common::reference::ReferenceServer;
 use common::reference::calls::{call, config, connect, context, tool};
 use hookwire::hooks::ToolPreInvoke;
 use hookwire::{
-    BigIntegers, ErrorKind, Hook, PluginConfig, PluginError, PluginHandle, Sent, UnixSocketConfig,
+    BigIntegers, CallPolicy, ErrorKind, Hook, PluginConfig, PluginError, PluginHandle, Sent,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -88,8 +88,9 @@ async fn integers_that_a_double_would_change_are_refused_or_rounded_as_configure
         assert!(error.to_string().contains("2^53"), "{error}");
     }
 
-    let socket = UnixSocketConfig::builder(server.socket()).big_integers(BigIntegers::Round);
-    let config = PluginConfig::builder("Echo").unix_socket(socket).build().unwrap();
+    let policy = CallPolicy::builder().big_integers(BigIntegers::Round);
+    let config = PluginConfig::builder("Echo").socket(server.socket()).policy(policy);
+    let config = config.build().unwrap();
     let rounding = PluginHandle::connect(config).await.unwrap();
     let rounded = echoed(&rounding, json!({"n": EXACT + 1})).await;
     assert_eq!(rounded, json!({"n": EXACT}));

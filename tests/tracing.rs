@@ -12,7 +12,7 @@ use hookwire::hooks::{
 };
 use hookwire::server::{HandlerError, Handlers, PluginServer};
 use hookwire::{
-    BreakerState, CallOptions, PluginConfig, PluginContext, PluginHandle, PluginResult,
+    BreakerState, CallOptions, CallPolicy, PluginConfig, PluginContext, PluginHandle, PluginResult,
     PluginViolation, UnixSocketConfig,
 };
 use tokio::io::AsyncReadExt;
@@ -252,8 +252,8 @@ fn a_plugin_that_goes_down_and_comes_back_is_a_few_lines_at_info_and_none_at_war
     assert_eq!((level(" WARN "), level("ERROR ")), (0, 0), "{lines:#?}");
     let info: Vec<_> = lines.iter().filter(|line| line.contains(" INFO ")).collect();
     let only = |text: &str| only_line_with(&lines, text);
-    let opened = only(" INFO hookwire::connection::circuit: breaker opened, plugin is down");
-    let closed = only(" INFO hookwire::connection::circuit: breaker closed, plugin is back");
+    let opened = only(" INFO hookwire::breaker::gate: breaker opened, plugin is down");
+    let closed = only(" INFO hookwire::breaker::gate: breaker closed, plugin is back");
     assert!(opened < closed, "{info:#?}");
     for part in ["plugin=Guard", "reason=", "Connection refused"] {
         assert!(lines[opened].contains(part), "{part} is missing in {}", lines[opened]);
@@ -275,12 +275,14 @@ fn a_plugin_that_falls_silent_is_told_with_the_reason_its_trials_and_its_return(
         });
         let server = PluginServer::builder().plugin("Guard", silent).bind(&path).await.unwrap();
         let socket = UnixSocketConfig::builder(&path)
-            .timeout(Duration::from_millis(100))
             .stall_limit(Duration::from_millis(40))
-            .reconnect_attempts(1_000_000)
+            .reconnect_attempts(1_000_000);
+        let policy = CallPolicy::builder()
+            .timeout(Duration::from_millis(100))
             .breaker_threshold(2)
             .breaker_max_open(Duration::from_millis(40));
-        let config = PluginConfig::builder("Guard").unix_socket(socket).build().unwrap();
+        let config = PluginConfig::builder("Guard").unix_socket(socket).policy(policy);
+        let config = config.build().unwrap();
         let guard = PluginHandle::connect(config).await.unwrap();
         let call = async |name, timeout| {
             let payload = ToolPreInvokePayload::new(name);
@@ -296,7 +298,7 @@ fn a_plugin_that_falls_silent_is_told_with_the_reason_its_trials_and_its_return(
         }
         server.shutdown(Duration::ZERO).await;
     });
-    let of = |text: &str| format!("hookwire::connection::circuit: breaker{text}");
+    let of = |text: &str| format!("hookwire::breaker::gate: breaker{text}");
     let opened = only_line_with(&lines, &of(" opened, plugin is down"));
     let closed = only_line_with(&lines, &of(" closed, plugin is back"));
     let reason = "reason=the plugin does not answer";

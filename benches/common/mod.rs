@@ -4,5 +4,10 @@
 #![allow(dead_code, unreachable_pub, missing_docs)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../tests/common/knobs.rs"]
+pub mod knobs;
 pub mod null_server;
 pub mod sample;
+
+use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
+use hookwire::{BigIntegers, CallPolicy, RetryPolicy, UnixSocketConfig};

@@ -4,10 +4,11 @@
 
 use std::path::Path;
 
-use hookwire::config::UnixSocketBuilder;
 use hookwire::hooks::PromptPreFetchPayload;
 use hookwire::internals::{encode_request, encode_struct};
 use hookwire::{PluginConfig, PluginContext, PluginHandle, PluginResult};
+
+use super::knobs::Knobs;
 
 pub const PLUGIN: &str = "Null";
 pub const HOOK: &str = "prompt_pre_fetch";
@@ -49,20 +50,13 @@ pub fn handle(socket: &Path, connections: usize) -> PluginHandle {
     handle_with(socket, |socket| socket.max_connections(connections).max_in_flight(16_384))
 }
 
-pub fn handle_with(
-    socket: &Path,
-    set: impl FnOnce(UnixSocketBuilder) -> UnixSocketBuilder,
-) -> PluginHandle {
+pub fn handle_with(socket: &Path, set: impl FnOnce(Knobs) -> Knobs) -> PluginHandle {
     handle_to(PLUGIN, socket, set)
 }
 
 /// A handle to a plugin of another name.
-pub fn handle_to(
-    plugin: &str,
-    socket: &Path,
-    set: impl FnOnce(UnixSocketBuilder) -> UnixSocketBuilder,
-) -> PluginHandle {
-    let socket = set(hookwire::UnixSocketConfig::builder(socket));
-    let config = PluginConfig::builder(plugin).unix_socket(socket).hook(HOOK).build();
+pub fn handle_to(plugin: &str, socket: &Path, set: impl FnOnce(Knobs) -> Knobs) -> PluginHandle {
+    let plugin = PluginConfig::builder(plugin).hook(HOOK);
+    let config = set(Knobs::new(socket)).apply(plugin).build();
     PluginHandle::connect_lazy(config.expect("a valid configuration"))
 }

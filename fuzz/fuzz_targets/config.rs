@@ -5,33 +5,33 @@
 use std::time::Duration;
 
 use hookwire::internals::merge_remote;
-use hookwire::{PluginConfig, UnixSocketConfig};
+use hookwire::{CallPolicy, PluginConfig, Transport, UnixSocketConfig};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 /// The bounds of docs/configuration.md.
-fn check_bounds(socket: &UnixSocketConfig) {
+fn check_bounds(socket: &UnixSocketConfig, policy: &CallPolicy) {
     let path = socket.path().to_str().expect("UTF-8");
-    assert!(path.starts_with('/') && path.len() <= 107 && !path.contains('\0'), "{path}");
+    assert!(path.starts_with('/') && path.len() <= 107 && !path.contains(char::is_control), "{path}");
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     for duration in [
-        socket.timeout(),
+        policy.timeout(),
         socket.connect_timeout(),
         socket.reconnect_delay(),
         socket.max_backoff(),
         socket.stall_limit(),
         socket.idle_timeout(),
-        socket.breaker_max_open(),
+        policy.breaker_max_open(),
     ] {
         assert!(!duration.is_zero() && duration <= year, "{duration:?}");
     }
     assert!(socket.idle_timeout() <= Duration::from_secs(299));
     assert!(socket.max_backoff() >= socket.reconnect_delay());
     assert!(socket.keep_alive().is_none_or(|every| every < socket.idle_timeout()));
-    assert!(socket.retry_budget() <= 100);
+    assert!(policy.retry_budget() <= 100);
     assert!((1..=1024).contains(&socket.max_connections()));
     assert!((1..=65_536).contains(&socket.max_in_flight()));
-    assert!(socket.queue_capacity() <= 1_048_576);
+    assert!(policy.queue_capacity() <= 1_048_576);
     assert!((1024..=u32::MAX as usize).contains(&socket.max_frame_len()));
 }
 
@@ -50,14 +50,16 @@ fn check(entry: &Value, remote: Option<&Value>) {
         (read, parsed) => panic!("{read:?} as a value, {parsed:?} as text"),
     };
     assert!(!config.name().is_empty());
-    check_bounds(config.unix_socket());
+    let Transport::Unix(socket) = config.transport() else { return };
+    check_bounds(socket, config.policy());
     let written = serde_json::to_value(&config).expect("what is valid can be written");
     assert_eq!(PluginConfig::from_value(written).as_ref(), Ok(&config));
 
     let Some(Value::Object(remote)) = remote else { return };
     let merged = merge_remote(&config, remote);
     assert_eq!((merged.name(), merged.kind()), (config.name(), config.kind()));
-    assert_eq!(merged.unix_socket(), config.unix_socket());
+    assert_eq!(merged.transport(), config.transport());
+    assert_eq!(merged.policy(), config.policy());
     assert_eq!(merge_remote(&merged, remote), merged, "twice the same changes nothing");
 }
 

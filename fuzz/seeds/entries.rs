@@ -46,6 +46,9 @@ pub(super) fn configs() -> Seeds {
         ("probed_too_late", with("keep_alive", 240.into())),
         ("a_relative_path", with("path", "my.sock".into())),
         ("a_nul_in_the_path", with("path", "/a\0b".into())),
+        ("a_merge_key", with("<<", json!({"timeout": 1}))),
+        ("a_control_character_in_the_path", with("path", "/a\u{9b}31m".into())),
+        ("what_had_not_begun_again", with("retry", "unstarted".into())),
         ("no_object", json!([1])),
         ("two_transports", json!({"name": "G", "grpc": {}, "unix_socket": {"path": "/a"}})),
     ];

@@ -1,185 +1,156 @@
 //! Writes an entry in code.
-//!
-//! The builder holds the same JSON object that a file holds, and `build` has it
-//! read: a configuration from code passes exactly the checks of one from a file.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
-
-use super::entry::Object;
 use super::plugin::PluginConfig;
+use super::policy::CallPolicyBuilder;
 use super::problem::ConfigError;
-use super::setting::Knob;
-use super::socket::UnixSocketBuilder;
+use super::section;
+use super::setters::{adders, setters};
+use super::settings::Settings;
+use super::transport::{Transport, UnixSocketSection};
+use super::unix_socket::UnixSocketBuilder;
 use super::words::{OnError, PluginMode};
+use crate::model::Object;
 
-/// Builds a [`PluginConfig`]; what is not set comes from the plugin's server, or
-/// has its default.
+/// Builds a [`PluginConfig`]; what is not set comes from the plugin's server, or has its
+/// default.
 ///
 /// ```
-/// use hookwire::{PluginConfig, UnixSocketConfig};
+/// use hookwire::{CallPolicy, PluginConfig, UnixSocketConfig};
+/// use std::time::Duration;
 ///
 /// let error = PluginConfig::builder("MyPlugin")
 ///     .unix_socket(UnixSocketConfig::builder("my.sock").max_connections(0))
+///     .policy(CallPolicy::builder().timeout(Duration::ZERO))
 ///     .build()
 ///     .unwrap_err();
-/// assert_eq!(error.problems().len(), 2);
+/// assert_eq!(error.problems().len(), 3);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "`build` makes the configuration"]
-pub struct PluginBuilder {
-    entry: Object,
-    socket: Option<UnixSocketBuilder>,
+pub struct PluginConfigBuilder {
+    settings: Settings,
+    socket: UnixSocketBuilder,
+    policy: CallPolicyBuilder,
 }
 
-impl PluginBuilder {
-    pub(super) fn new(name: String) -> Self {
-        let entry = Object::from_iter([("name".to_owned(), name.into())]);
-        Self { entry, socket: None }
+impl PluginConfig {
+    /// Starts the configuration of an external plugin; it still needs a
+    /// [`socket`](PluginConfigBuilder::socket).
+    pub fn builder(name: impl Into<String>) -> PluginConfigBuilder {
+        PluginConfigBuilder {
+            settings: Settings { name: name.into(), ..Settings::default() },
+            socket: UnixSocketBuilder::default(),
+            policy: CallPolicyBuilder::default(),
+        }
     }
+}
 
-    /// Checks everything that was set.
+impl PluginConfigBuilder {
+    /// Holds everything that was set to the rules for a file.
     ///
     /// # Errors
-    /// All problems of the plugin and its socket, together.
+    /// All problems of the plugin, its socket and its policy, together.
     pub fn build(self) -> Result<PluginConfig, ConfigError> {
-        let mut entry = self.entry;
-        if let Some(socket) = self.socket {
-            entry.insert("unix_socket".into(), Value::Object(socket.into_entry()));
-        }
-        PluginConfig::from_entry(&entry)
+        let mut entry = section::written(&self.settings);
+        let mut section = section::written(&self.socket.0);
+        section.extend(section::written(&self.policy.0));
+        entry.insert("unix_socket".into(), section.into());
+        PluginConfig::from_entry(entry)
     }
 
-    /// The path of the plugin's socket, absolute. Other knobs keep what they were set to.
+    /// Sets the path of the plugin's socket, absolute; what else is set stays.
     pub fn socket(mut self, path: impl AsRef<Path>) -> Self {
-        self.socket = Some(self.socket.unwrap_or_default().path(path.as_ref()));
+        self.socket = self.socket.path(path);
         self
     }
 
-    /// The time a call has for everything, as in
-    /// [`UnixSocketConfig::timeout`](super::UnixSocketConfig::timeout).
+    /// Sets the time a call has for everything, [`CallPolicy::timeout`](super::CallPolicy::timeout); what else is set
+    /// stays.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.socket = Some(self.socket.unwrap_or_default().timeout(timeout));
+        self.policy = self.policy.timeout(timeout);
         self
     }
 
-    /// The whole `unix_socket` section, with all its knobs: a
-    /// [`UnixSocketConfig`](super::UnixSocketConfig), or the
+    /// Replaces the whole transport: a [`UnixSocketConfig`](super::UnixSocketConfig), or the
     /// [builder](super::UnixSocketConfig::builder) of one, whose problems are then reported
-    /// together with the plugin's. Replaces what was set before.
+    /// together with the plugin's.
     pub fn unix_socket(mut self, socket: impl Into<UnixSocketBuilder>) -> Self {
-        self.socket = Some(socket.into());
+        self.socket = socket.into();
         self
     }
 
-    /// One more hook type that the plugin is called for.
-    pub fn hook(self, hook: impl Into<String>) -> Self {
-        self.push("hooks", hook.into().into())
+    /// Replaces the whole policy: a [`CallPolicy`](super::CallPolicy), or the
+    /// [builder](super::CallPolicy::builder)
+    /// of one, whose problems are then reported together with the plugin's.
+    pub fn policy(mut self, policy: impl Into<CallPolicyBuilder>) -> Self {
+        self.policy = policy.into();
+        self
     }
 
-    /// More hook types that the plugin is called for.
+    /// Replaces both by those of a section that was read from a file.
+    pub fn unix_socket_section(self, section: UnixSocketSection) -> Self {
+        let Transport::Unix(socket) = section.transport;
+        self.unix_socket(socket).policy(section.policy)
+    }
+
+    setters! {
+        PluginConfig, settings, Some:
+        description: impl Into<String>,
+        author: impl Into<String>,
+        namespace: impl Into<String>,
+        version: impl Into<String>,
+        mode: PluginMode,
+        on_error: OnError,
+        priority: i32,
+        max_content_size: u64,
+        applied_to: Object,
+    }
+
+    adders! {
+        PluginConfig, settings:
+        hook to hooks: impl Into<String>,
+        tag to tags: impl Into<String>,
+        capability to capabilities: impl Into<String>,
+        condition to conditions: Object,
+    }
+
+    /// Adds some of the [`hooks`](PluginConfig::hooks).
     pub fn hooks<H: Into<String>>(self, hooks: impl IntoIterator<Item = H>) -> Self {
         hooks.into_iter().fold(self, Self::hook)
     }
+}
 
-    /// How the gateway runs the plugin.
-    pub fn mode(self, mode: PluginMode) -> Self {
-        self.set("mode", mode.write())
-    }
-
-    /// What the gateway does when the plugin fails.
-    pub fn on_error(self, on_error: OnError) -> Self {
-        self.set("on_error", on_error.write())
-    }
-
-    /// The plugin's place among others, lower runs first.
-    pub fn priority(self, priority: i32) -> Self {
-        self.set("priority", priority.into())
-    }
-
-    /// The most content that the gateway passes to the plugin, in bytes.
-    pub fn max_content_size(self, bytes: u64) -> Self {
-        self.set("max_content_size", bytes.into())
-    }
-
-    /// What the plugin does, for people.
-    pub fn description(self, description: impl Into<String>) -> Self {
-        self.set("description", description.into().into())
-    }
-
-    /// Who wrote the plugin.
-    pub fn author(self, author: impl Into<String>) -> Self {
-        self.set("author", author.into().into())
-    }
-
-    /// The namespace that the plugin lives in.
-    pub fn namespace(self, namespace: impl Into<String>) -> Self {
-        self.set("namespace", namespace.into().into())
-    }
-
-    /// The plugin's version.
-    pub fn version(self, version: impl Into<String>) -> Self {
-        self.set("version", version.into().into())
-    }
-
-    /// One more word to find the plugin by.
-    pub fn tag(self, tag: impl Into<String>) -> Self {
-        self.push("tags", tag.into().into())
-    }
-
-    /// One more capability, as the gateway defines them.
-    pub fn capability(self, capability: impl Into<String>) -> Self {
-        self.push("capabilities", capability.into().into())
-    }
-
-    /// One more condition for running the plugin, as the gateway defines them.
-    pub fn condition(self, condition: Object) -> Self {
-        self.push("conditions", condition.into())
-    }
-
-    /// What the plugin is applied to, as the gateway defines it.
-    pub fn applied_to(self, applied_to: Object) -> Self {
-        self.set("applied_to", applied_to.into())
-    }
-
-    fn set(mut self, key: &str, value: Value) -> Self {
-        self.entry.insert(key.into(), value);
-        self
-    }
-
-    fn push(mut self, key: &str, value: Value) -> Self {
-        let list = self.entry.entry(key).or_insert_with(|| Value::Array(Vec::new()));
-        if let Value::Array(items) = list {
-            items.push(value);
-        }
-        self
+impl fmt::Debug for PluginConfigBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginConfigBuilder")
+            .field("name", &self.settings.name)
+            .field("unix_socket", &self.socket)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }
 
-/// To change what an entry of the gateway's file says, or to add to it. The server's own
+/// To change what an entry of the gateway's file has, or to add to it. The server's own
 /// `config` is not taken along.
 ///
 /// ```
-/// use hookwire::config::PluginBuilder;
 /// use hookwire::PluginConfig;
+/// use hookwire::config::PluginConfigBuilder;
 ///
 /// let entry = serde_json::json!({"name": "Guard", "unix_socket": {"path": "/run/guard.sock"}});
 /// let guard = PluginConfig::from_value(entry)?;
-/// let guard = PluginBuilder::from(guard).hook("tool_pre_invoke").build()?;
+/// let guard = PluginConfigBuilder::from(guard).hook("tool_pre_invoke").build()?;
 /// assert_eq!(guard.hooks(), ["tool_pre_invoke"]);
 /// # Ok::<(), hookwire::ConfigError>(())
 /// ```
-impl From<PluginConfig> for PluginBuilder {
+impl From<PluginConfig> for PluginConfigBuilder {
     fn from(config: PluginConfig) -> Self {
-        let socket = Some(config.unix_socket().clone().into());
-        // A configuration is always an object of JSON; anything else would have no name,
-        // and `build` would say so.
-        let entry = match serde_json::to_value(&config) {
-            Ok(Value::Object(entry)) => entry,
-            _ => Object::new(),
-        };
-        Self { entry, socket }
+        let Transport::Unix(socket) = config.unix_socket.transport;
+        let policy = config.unix_socket.policy.into();
+        Self { settings: config.settings, socket: socket.into(), policy }
     }
 }

@@ -1,9 +1,9 @@
 //! The configuration of a plugin: read from any serde format, or built in code.
 //!
-//! [`PluginConfig`] is one entry of the gateway's list of plugins, its
-//! [`UnixSocketConfig`] says where the plugin listens and how it may be called.
-//! Both are valid as soon as they exist: files and builders pass the same
-//! checks, and a [`ConfigError`] reports all problems of an entry together.
+//! [`PluginConfig`] is one entry of the gateway's list of plugins. Its [`Transport`] is
+//! how the plugin is reached, its [`CallPolicy`] how it is called. All are valid as soon
+//! as they exist: files and builders pass the same checks, and a [`ConfigError`] reports
+//! all problems of an entry together.
 //! `docs/configuration.md` lists every key with unit, default and bounds.
 //!
 //! ```
@@ -23,19 +23,25 @@
 //! ```
 
 mod builder;
-mod entry;
-mod merge;
 mod plugin;
+mod policy;
 mod problem;
-mod setting;
-mod socket;
+mod raw;
+mod rule;
+mod section;
+mod setters;
+mod settings;
+mod transport;
+mod unix_socket;
 mod words;
 
 #[cfg(test)]
 mod tests;
 
-pub use builder::PluginBuilder;
+pub use builder::PluginConfigBuilder;
 pub use plugin::PluginConfig;
+pub use policy::{CallPolicy, CallPolicyBuilder};
 pub use problem::{ConfigError, Problem};
-pub use socket::{UnixSocketBuilder, UnixSocketConfig};
+pub use transport::{Endpoint, Transport, UnixSocketSection};
+pub use unix_socket::{UnixSocketBuilder, UnixSocketConfig};
 pub use words::{BigIntegers, OnError, PluginMode, RetryPolicy};

@@ -1,25 +1,20 @@
 //! One entry of the gateway's list of plugins.
 //!
-//! hookwire needs the name, the socket and the hooks. Everything else it carries
-//! for the gateway that runs the plugins, with the defaults of the reference.
+//! hookwire needs the name, the socket and the hooks. Everything else it carries for the
+//! gateway that runs the plugins, with the defaults of the reference.
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::builder::PluginBuilder;
-use super::entry::{self, Object, Section};
-use super::merge::Settings;
-use super::problem::{ConfigError, Problems};
-use super::socket::UnixSocketConfig;
+use super::policy::CallPolicy;
+use super::problem::{ConfigError, Escaped, Problems};
+use super::settings::{EXTERNAL, LOCAL, SHARED, Settings, with_present_mode};
+use super::transport::{Endpoint, Transport, UnixSocketSection};
 use super::words::{OnError, PluginMode};
-
-/// The kind of every plugin that is reached over a transport.
-const EXTERNAL: &str = "external";
-
-/// The keys that say who the plugin is and how it is reached: always local.
-const OWN_KEYS: [&str; 5] = ["name", "kind", "mcp", "grpc", "unix_socket"];
+use super::{raw, section};
+use crate::model::Object;
 
 /// Below this likeness, a suggestion for an unknown key would only puzzle.
 const LIKELY: f64 = 0.7;
@@ -55,250 +50,207 @@ const LIKELY: f64 = 0.7;
 /// ```
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct PluginConfig {
-    name: String,
-    kind: String,
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "what_is_set")]
     pub(super) settings: Settings,
-    /// The server's own section: never written, since it cannot be read back here.
+    /// The server's own `config`: never written, since it cannot be read back here.
     #[serde(skip)]
-    pub(super) remote_config: Option<Object>,
-    unix_socket: UnixSocketConfig,
+    pub(super) reported: Option<Object>,
+    pub(super) unix_socket: UnixSocketSection,
+}
+
+fn what_is_set<S: Serializer>(settings: &Settings, serializer: S) -> Result<S::Ok, S::Error> {
+    section::written(settings).serialize(serializer)
 }
 
 impl PluginConfig {
-    /// Starts the configuration of an external plugin; it still needs a
-    /// [`socket`](PluginBuilder::socket).
-    pub fn builder(name: impl Into<String>) -> PluginBuilder {
-        PluginBuilder::new(name.into())
-    }
-
     /// Reads one entry.
     ///
     /// # Errors
     /// All problems of the entry, together.
     pub fn from_value(entry: Value) -> Result<Self, ConfigError> {
         match entry {
-            Value::Object(entry) => Self::from_entry(&entry),
+            Value::Object(entry) => Self::from_entry(entry),
             other => {
                 let mut problems = Problems::default();
-                problems.refused("entry".into(), &other, "must be an object");
+                problems.add("entry", Some(&other), "must be an object");
                 problems.unless_any(None, None)
             }
         }
     }
 
-    pub(super) fn from_entry(entry: &Object) -> Result<Self, ConfigError> {
+    pub(super) fn from_entry(entry: Object) -> Result<Self, ConfigError> {
+        let entry = with_present_mode(entry);
         let mut problems = Problems::default();
-        let mut section = Section::new("", entry, &mut problems);
-        let name = read_name(&mut section);
-        let kind = section.read("kind", &()).unwrap_or_else(|| EXTERNAL.to_owned());
-        let mut settings = Settings::read(&mut section);
-        if kind == EXTERNAL {
-            refuse_config(&mut section, &mut settings);
-            refuse_other_transports(&mut section);
-        }
-        warn_of_unknown_keys(name.as_deref(), &section);
-        let socket: Option<Object> = require_socket(&mut section);
-        let socket = socket.map(|socket| UnixSocketConfig::read(&socket, &mut problems));
+        section::refuse_merge_key(&entry, "", &mut problems);
+        let settings = Settings::read(&entry, &mut problems);
+        warn_of_unknown_keys(&settings.name, &entry);
+        let unix_socket = match entry.get("unix_socket") {
+            Some(Value::Object(section)) => Some(UnixSocketSection::read(section, &mut problems)),
+            None | Some(Value::Null) => {
+                problems.add(
+                    "unix_socket",
+                    None,
+                    "missing; hookwire needs this section, with the `path` of the plugin's socket",
+                );
+                None
+            }
+            // Refused by its rule.
+            Some(_) => None,
+        };
+        let name = Some(&settings.name).filter(|name| !name.is_empty()).cloned();
+        let config = unix_socket.map(|unix_socket| Self { settings, reported: None, unix_socket });
+        problems.unless_any(name, config)
+    }
 
-        let parsed = name.clone().zip(socket).map(|(name, unix_socket)| Self {
-            name,
-            kind,
-            settings,
-            remote_config: None,
-            unix_socket,
-        });
-        problems.unless_any(name, parsed)
+    /// This configuration, filled from what the plugin's server reported.
+    ///
+    /// The name, the kind and the transport are always local; `config` is the server's
+    /// wherever it reported one. A value that cannot be read is left out, with a note for
+    /// the log: it never stops a plugin that is configured here.
+    pub(crate) fn merged_with_remote(&self, remote: &Object) -> (Self, Vec<String>) {
+        let mut problems = Problems::default();
+        let remote = with_present_mode(remote.clone());
+        let mut merged = self.clone();
+        merged.settings.fill(&remote, &mut problems);
+        if let Some(Value::Object(reported)) = remote.get("config") {
+            merged.reported = Some(reported.clone());
+        }
+        let note = |problem| format!("ignored what the server reported for {problem}");
+        (merged, problems.into_vec().iter().map(note).collect())
     }
 
     /// The name that the plugin's server knows it by, with exact case.
-    #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.settings.name
     }
 
-    /// What kind of plugin it is; `external` where the entry does not say.
-    #[must_use]
+    /// What kind of plugin it is. Default: `external`.
     pub fn kind(&self) -> &str {
-        &self.kind
+        self.settings.kind.as_deref().unwrap_or(EXTERNAL)
     }
 
-    /// Where the plugin listens, and how it may be called.
-    #[must_use]
-    pub fn unix_socket(&self) -> &UnixSocketConfig {
-        &self.unix_socket
+    /// Where the plugin is.
+    pub fn endpoint(&self) -> Endpoint {
+        self.transport().into()
+    }
+
+    /// What the plugin is reached over, with its settings.
+    pub fn transport(&self) -> &Transport {
+        &self.unix_socket.transport
+    }
+
+    /// How the plugin is called, whatever it is reached over.
+    pub fn policy(&self) -> &CallPolicy {
+        &self.unix_socket.policy
     }
 
     /// What the plugin does, for people.
-    #[must_use]
     pub fn description(&self) -> Option<&str> {
         self.settings.description.as_deref()
     }
 
     /// Who wrote it.
-    #[must_use]
     pub fn author(&self) -> Option<&str> {
         self.settings.author.as_deref()
     }
 
     /// The namespace it lives in.
-    #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.settings.namespace.as_deref()
     }
 
     /// Its version.
-    #[must_use]
     pub fn version(&self) -> Option<&str> {
         self.settings.version.as_deref()
     }
 
     /// The hook types that it wants to be called for. Default: none.
-    #[must_use]
     pub fn hooks(&self) -> &[String] {
         self.settings.hooks.as_deref().unwrap_or_default()
     }
 
     /// Words to find it by. Default: none.
-    #[must_use]
     pub fn tags(&self) -> &[String] {
         self.settings.tags.as_deref().unwrap_or_default()
     }
 
     /// How the gateway runs it. Default: [`PluginMode::Sequential`].
-    #[must_use]
     pub fn mode(&self) -> PluginMode {
         self.settings.mode.unwrap_or_default()
     }
 
     /// What the gateway does when it fails. Default: [`OnError::Fail`].
-    #[must_use]
     pub fn on_error(&self) -> OnError {
         self.settings.on_error.unwrap_or_default()
     }
 
     /// Its place among the plugins of a hook, lower runs first. Default: 100.
-    #[must_use]
     pub fn priority(&self) -> i32 {
         self.settings.priority.unwrap_or(100)
     }
 
     /// The most content that the gateway passes to it, in bytes. Default: 10000000.
-    /// hookwire's own limit is [`UnixSocketConfig::max_frame_len`].
-    #[must_use]
+    /// hookwire's own limit is [`max_frame_len`](super::UnixSocketConfig::max_frame_len).
     pub fn max_content_size(&self) -> u64 {
         self.settings.max_content_size.unwrap_or(10_000_000)
     }
 
     /// When the gateway runs it, as JSON: hookwire does not interpret it. Default: always.
-    #[must_use]
     pub fn conditions(&self) -> &[Object] {
         self.settings.conditions.as_deref().unwrap_or_default()
     }
 
     /// What the gateway applies it to, as JSON: hookwire does not interpret it.
-    #[must_use]
     pub fn applied_to(&self) -> Option<&Object> {
         self.settings.applied_to.as_ref()
     }
 
     /// What it may see and change, as the gateway defines it: hookwire does not
     /// interpret it. Default: none.
-    #[must_use]
     pub fn capabilities(&self) -> &[String] {
         self.settings.capabilities.as_deref().unwrap_or_default()
     }
 
-    /// The plugin's own settings, of an external plugin as its server reported them.
-    #[must_use]
-    pub fn config(&self) -> Option<&Object> {
-        self.remote_config.as_ref().or(self.settings.config.as_ref())
+    /// The plugin's own settings (`config`), of an external plugin as its server reported them.
+    pub fn plugin_settings(&self) -> Option<&Object> {
+        self.reported.as_ref().or(self.settings.config.as_ref())
     }
 }
 
 impl<'de> Deserialize<'de> for PluginConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entry = entry::deserialize(deserializer)?;
-        Self::from_entry(&entry).map_err(serde::de::Error::custom)
+        Self::from_entry(raw::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
 impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginConfig")
-            .field("name", &self.name)
-            .field("kind", &self.kind)
+            .field("name", &self.name())
+            .field("kind", &self.kind())
             .field("hooks", &self.hooks())
             .field("mode", &self.mode())
             .field("on_error", &self.on_error())
             .field("priority", &self.priority())
-            .field("unix_socket", &self.unix_socket)
+            .field("transport", self.transport())
+            .field("policy", self.policy())
             .finish_non_exhaustive()
     }
 }
 
-fn read_name(section: &mut Section<'_>) -> Option<String> {
-    if section.raw("name").is_none() {
-        section.complain("name", "missing; it must be the plugin's name on its server");
-    }
-    let name: String = section.read("name", &())?;
-    if name.is_empty() {
-        section.refuse("name", "must not be empty");
-        return None;
-    }
-    Some(name)
-}
-
-fn refuse_config(section: &mut Section<'_>, settings: &mut Settings) {
-    // As in the reference, an empty section is as good as none.
-    if settings.config.take().is_some_and(|config| !config.is_empty()) {
-        section.refuse(
-            "config",
-            "refused for an external plugin; set it in the configuration of the plugin's server",
-        );
-    }
-}
-
-fn refuse_other_transports(section: &mut Section<'_>) {
-    // Without a `unix_socket`, that it is missing says it all.
-    if section.raw("unix_socket").is_none() {
-        return;
-    }
-    for other in ["mcp", "grpc"] {
-        if section.raw(other).is_some() {
-            section.complain(other, "an external plugin has exactly one transport, this one also has `unix_socket`; remove one of them");
-        }
-    }
-}
-
-fn require_socket(section: &mut Section<'_>) -> Option<Object> {
-    if section.raw("unix_socket").is_none() {
-        section.complain(
-            "unix_socket",
-            "missing; hookwire needs this section, with the `path` of the plugin's socket",
-        );
-    }
-    section.read("unix_socket", &())
-}
-
 /// Newer gateways add keys, so these stop nobody.
-fn warn_of_unknown_keys(plugin: Option<&str>, section: &Section<'_>) {
-    let known = [&OWN_KEYS[..], Settings::KEYS].concat();
-    let unknown: Vec<String> = section
-        .keys()
-        .filter(|key| !known.contains(key))
-        .map(|key| match entry::nearest(key, &known) {
+fn warn_of_unknown_keys(plugin: &str, entry: &Object) {
+    let unknown: Vec<_> = section::unknown(entry, &[LOCAL, SHARED])
+        .into_iter()
+        .map(|(key, nearest)| match nearest {
             (nearest, likeness) if likeness >= LIKELY => {
-                format!("`{key}` (did you mean `{nearest}`?)")
+                format!("`{}` (did you mean `{nearest}`?)", Escaped(key))
             }
-            _ => format!("`{key}`"),
+            _ => format!("`{}`", Escaped(key)),
         })
         .collect();
     if !unknown.is_empty() {
-        tracing::warn!(
-            plugin = plugin.unwrap_or_default(),
-            "unknown keys in the plugin's configuration are ignored: {}",
-            unknown.join(", ")
-        );
+        let unknown = unknown.join(", ");
+        tracing::warn!(plugin, "unknown keys in the plugin's configuration are ignored: {unknown}");
     }
 }

@@ -3,7 +3,7 @@
 //! Problems are collected, not thrown: an operator who starts a gateway three
 //! times to find three typing errors was told two thirds too little.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.field)?;
+        Escaped(&self.field).fmt(f)?;
         if let Some(value) = &self.value {
             write!(f, " = {value}")?;
         }
@@ -91,7 +91,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("configuration")?;
         if let Some(plugin) = &self.plugin {
-            write!(f, " of plugin `{plugin}`")?;
+            write!(f, " of plugin `{}`", Escaped(plugin))?;
         }
         match self.problems.len() {
             1 => f.write_str(" has 1 problem: ")?,
@@ -112,14 +112,16 @@ impl std::error::Error for ConfigError {}
 pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// The value of a key is refused.
-    pub(super) fn refused(&mut self, field: String, value: &Value, reason: impl Into<String>) {
-        self.0.push(Problem { field, value: Some(shown(value)), reason: reason.into() });
-    }
-
-    /// A key is missing, or should not be there.
-    pub(super) fn key(&mut self, field: String, reason: impl Into<String>) {
-        self.0.push(Problem { field, value: None, reason: reason.into() });
+    /// Without a value, the key itself is the problem: it is missing, or should not be there.
+    pub(super) fn add(
+        &mut self,
+        field: impl Into<String>,
+        value: Option<&Value>,
+        reason: impl Into<String>,
+    ) {
+        let problem =
+            Problem { field: field.into(), value: value.map(shown), reason: reason.into() };
+        self.0.push(problem);
     }
 
     pub(super) fn into_vec(self) -> Vec<Problem> {
@@ -144,10 +146,27 @@ fn shown(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".into(),
         Value::Object(_) => "an object".into(),
-        Value::String(text) if text.chars().count() > SHOWN_CHARS => {
-            let start: String = text.chars().take(SHOWN_CHARS).collect();
-            format!("{}…", Value::String(start))
-        }
+        Value::String(text) => match text.char_indices().nth(SHOWN_CHARS) {
+            Some((end, _)) => format!("{}…", quoted(&text[..end])),
+            None => quoted(text),
+        },
         scalar => scalar.to_string(),
+    }
+}
+
+/// As JSON, with the control characters beyond ASCII escaped too.
+fn quoted(text: &str) -> String {
+    Escaped(&Value::from(text).to_string()).to_string()
+}
+
+/// Shows control characters as escapes: a name in a log must not steer a terminal.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|char| match char.is_control() {
+            true => write!(f, "{}", char.escape_default()),
+            false => f.write_char(char),
+        })
     }
 }

@@ -3,12 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use super::setting::{Knob, Setting};
-
-/// Declares an enum together with its words in the configuration, so that
-/// reading, writing and the message of a refusal cannot disagree.
+/// Declares an enum together with its words in the configuration, so that reading,
+/// writing and the list of words in a refusal cannot disagree.
 macro_rules! words {
     ($(
         $(#[$doc:meta])*
@@ -24,6 +21,8 @@ macro_rules! words {
         }
 
         impl $name {
+            pub(super) const WORDS: &[&str] = &[$($word,)+];
+
             /// The word that stands for it in a configuration.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -36,27 +35,6 @@ macro_rules! words {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(self.as_str())
-            }
-        }
-
-        impl Setting for $name {
-            type Bounds = ();
-
-            fn read(value: &Value, (): &()) -> Option<Self> {
-                match value.as_str()? {
-                    $($word => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-
-            fn rule((): &()) -> String {
-                concat!("one of", $(" `", $word, "`",)+).replace("` `", "`, `")
-            }
-        }
-
-        impl Knob for $name {
-            fn write(&self) -> Value {
-                self.as_str().into()
             }
         }
     )+};
@@ -116,6 +94,10 @@ words! {
         /// Only calls of which no byte was written, so that no hook runs twice. The default.
         #[default]
         Unsent = "unsent",
+        /// Also calls that were written behind one that the server had not answered: a
+        /// server that works in order, as the reference server does, cannot have begun
+        /// them. Of the calls on a connection that breaks, only the oldest one fails.
+        Unstarted = "unstarted",
         /// Also calls that were sent: their hook may run more than once.
         Resend = "resend",
     }

@@ -3,6 +3,7 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use super::{ErrorKind, PluginFault};
+use crate::trust::is_refusal;
 use crate::wire::{EncodeError, TypeMessage};
 
 /// What happened, without the plugin's name and endpoint.
@@ -147,6 +148,25 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// There is no connection: nobody is there, or somebody who is not trusted.
+    pub(crate) fn unreachable(
+        attempts: u32,
+        error: Arc<io::Error>,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        if is_refusal(&error) {
+            Self::Untrusted { attempts, error, retry_after }
+        } else {
+            Self::Unavailable { attempts, error, retry_after }
+        }
+    }
+
+    /// True if the connection was lost while the call was on its way: the same request
+    /// may find another one.
+    pub(crate) fn is_disconnect(&self) -> bool {
+        matches!(self, Self::Disconnected(_) | Self::ClosedAfterFault(_) | Self::Framing(_))
+    }
+
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
             Self::NameMismatch { .. } | Self::NoHooks | Self::UnregisteredHook(_) => {

@@ -11,15 +11,15 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
+use crate::config::Endpoint;
+
 mod cause;
-mod endpoint;
 mod fault;
 mod kind;
 mod sent;
 
 pub(crate) use cause::Cause;
 pub use cause::Stage;
-pub use endpoint::Endpoint;
 pub use fault::PluginFault;
 pub use kind::ErrorKind;
 pub use sent::Sent;

@@ -19,14 +19,14 @@ use std::fmt;
 /// }
 /// assert_eq!(Sent::Unstarted.to_string(), "unstarted");
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sent {
     /// No byte of the request was handed to the kernel: the hook did not run.
     No,
-    /// The request was written, wholly or in part, behind a call that the server had not
-    /// answered when the connection was lost. A server that works on the calls of a
-    /// connection in order, as the reference server does, cannot have begun it; one that
-    /// reads ahead and works side by side can.
+    /// The request was written behind a call that the server had not answered when the
+    /// connection ended. A server that works in order, and gives up a connection that it
+    /// cannot write to, has not begun the hook and never will. The reference is such a
+    /// server; one that works on several calls of a connection at a time is not.
     Unstarted,
     /// The hook may have run, or may still run.
     Maybe,

@@ -1,12 +1,19 @@
 //! How a handle is made.
 
+use std::fmt;
+use std::io;
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use tokio::runtime::Handle;
+
 use super::{Inner, PluginHandle};
-use crate::client::Client;
-use crate::config::PluginConfig;
+use crate::call::Caller;
+use crate::config::{PluginConfig, Transport};
 use crate::error::PluginError;
 use crate::hooks::HookRegistry;
+use crate::unix::connect::{Connect, FnConnector, UnixConnector};
 
 /// How a handle is made, where [`PluginHandle::connect`] is not enough.
 ///
@@ -22,12 +29,14 @@ use crate::hooks::HookRegistry;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct PluginHandleBuilder {
     config: PluginConfig,
     registry: Arc<HookRegistry>,
     allow_no_hooks: bool,
+    runtime: Option<Handle>,
+    connector: Option<Arc<dyn Connect>>,
 }
 
 impl PluginHandleBuilder {
@@ -35,7 +44,13 @@ impl PluginHandleBuilder {
         // A thousand handles need no thousand copies of the same names.
         static BUILTIN: LazyLock<Arc<HookRegistry>> =
             LazyLock::new(|| Arc::new(HookRegistry::builtin()));
-        Self { config, registry: Arc::clone(&BUILTIN), allow_no_hooks: false }
+        Self {
+            config,
+            registry: Arc::clone(&BUILTIN),
+            allow_no_hooks: false,
+            runtime: None,
+            connector: None,
+        }
     }
 
     /// The hook types that may be called by name. Default: the built-in ones.
@@ -48,6 +63,54 @@ impl PluginHandleBuilder {
     /// Takes a plugin for which neither side names a hook. Default: an error.
     pub fn allow_no_hooks(mut self) -> Self {
         self.allow_no_hooks = true;
+        self
+    }
+
+    /// Opens connections by calling `connect` instead of connecting to the configured
+    /// socket, which still names the plugin's place in errors and logs. For sockets that
+    /// come from elsewhere, and for tests without any. `connect_timeout` bounds each call of
+    /// it; the checks of who is on the other side (`peer_uids`, `trust_path`) are up to it.
+    ///
+    /// ```
+    /// use hookwire::{PluginConfig, PluginHandle};
+    ///
+    /// # fn make(config: PluginConfig) -> PluginHandle {
+    /// PluginHandle::builder(config)
+    ///     .connector(|| async {
+    ///         let (near, _far) = tokio::io::duplex(4096);
+    ///         // `_far` is the server's end.
+    ///         Ok(near)
+    ///     })
+    ///     .connect_lazy()
+    /// # }
+    /// ```
+    pub fn connector<F, Fut, S>(mut self, connect: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.connector = Some(Arc::new(FnConnector(connect)));
+        self
+    }
+
+    /// The runtime that the plugin's tasks run on, with I/O and time enabled. It must be
+    /// driven for as long as the handle is used. Default: the runtime that is entered where
+    /// the handle is made, or else that of the first call. When it has ended, the next call
+    /// starts the tasks anew on its own runtime.
+    ///
+    /// ```
+    /// use hookwire::{PluginConfig, PluginHandle};
+    ///
+    /// # fn make(config: PluginConfig) -> Result<PluginHandle, std::io::Error> {
+    /// // Made at the start, long before anything else runs.
+    /// let runtime = tokio::runtime::Runtime::new()?;
+    /// let guard = PluginHandle::builder(config).runtime(runtime.handle().clone()).connect_lazy();
+    /// # Ok(guard)
+    /// # }
+    /// ```
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
         self
     }
 
@@ -67,14 +130,29 @@ impl PluginHandleBuilder {
     /// As [`PluginHandle::connect_lazy`].
     #[must_use]
     pub fn connect_lazy(self) -> PluginHandle {
-        let client = Client::over_unix(self.config.name().into(), self.config.unix_socket());
+        let Transport::Unix(socket) = self.config.transport();
+        let connector = match &self.connector {
+            Some(connector) => Arc::clone(connector),
+            None => Arc::new(UnixConnector::new(socket.path().into(), socket.into())),
+        };
+        let client = Caller::new(&self.config, connector, self.runtime.clone());
         self.over(client)
     }
 
     /// A handle over a client that was made elsewhere.
-    pub(crate) fn over(self, client: Client) -> PluginHandle {
-        let Self { config: local, registry, allow_no_hooks } = self;
+    pub(crate) fn over(self, client: Caller) -> PluginHandle {
+        let Self { config: local, registry, allow_no_hooks, .. } = self;
         let checked = OnceLock::new();
         PluginHandle { inner: Arc::new(Inner { client, local, registry, allow_no_hooks, checked }) }
+    }
+}
+
+impl fmt::Debug for PluginHandleBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginHandleBuilder")
+            .field("config", &self.config)
+            .field("registry", &self.registry)
+            .field("allow_no_hooks", &self.allow_no_hooks)
+            .finish_non_exhaustive()
     }
 }

@@ -88,7 +88,7 @@ impl PluginHandle {
         if result.is_allowed() {
             return Ok(result.modified_payload);
         }
-        let plugin = Arc::clone(&self.inner.client.shared.plugin);
+        let plugin = Arc::clone(&self.inner.client.identity.plugin);
         let denial = Denial::new(plugin, H::NAME, result.without_payload());
         Err(Stopped::Denied(Box::new(denial)))
     }

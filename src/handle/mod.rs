@@ -7,10 +7,12 @@ mod verify;
 
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures::Stream;
+use futures::future::{Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,14 +22,20 @@ use tracing::{Instrument, Span, field};
 pub use builder::PluginHandleBuilder;
 pub use denial::{Denial, Stopped};
 
-use crate::client::Client;
+use crate::alarm::Alarm;
+use crate::breaker::BreakerState;
+use crate::call::Caller;
 use crate::config::PluginConfig;
-use crate::connection::{BreakerState, ConnectionState};
 use crate::error::{Cause, Errand, PluginError, Sent, Stage};
 use crate::hooks::{Hook, HookRegistry};
+use crate::identity::Identity;
 use crate::model::{Object, PluginContext, PluginResult, PluginViolation};
 use crate::options::CallOptions;
 use crate::stats::PluginStats;
+use crate::unix::reconnect::ConnectionState;
+
+/// How much later than its deadline a shutdown may return.
+const STOPPED: Duration = Duration::from_millis(100);
 
 /// A handle to one plugin. Clone it into every task: it is one `Arc`.
 ///
@@ -77,7 +85,7 @@ pub struct PluginHandle {
 }
 
 struct Inner {
-    client: Client,
+    client: Caller,
     local: PluginConfig,
     registry: Arc<HookRegistry>,
     allow_no_hooks: bool,
@@ -224,8 +232,8 @@ impl PluginHandle {
         let client = &self.inner.client;
         let span = tracing::debug_span!(
             "invoke_hook",
-            plugin = %client.shared.plugin,
-            socket = %client.shared.socket.display(),
+            plugin = %client.identity.plugin,
+            socket = %client.identity.socket.display(),
             hook = hook_type,
             request_id = %context.global_context.request_id,
             attempt = 1_u64,
@@ -236,9 +244,11 @@ impl PluginHandle {
             return client.invoke(hook_type, payload, context, options, refusal).await;
         }
         let started = Instant::now();
-        let call = client.invoke(hook_type, payload, context, options, refusal);
-        let outcome = call.instrument(span.clone()).await;
-        record(&span, started, &outcome);
+        let outcome = client
+            .invoke(hook_type, payload, context, options, refusal)
+            .instrument(span.clone())
+            .await;
+        record(&client.identity, &span, started, &outcome);
         outcome
     }
 
@@ -289,7 +299,7 @@ impl PluginHandle {
     /// The state of the best of the plugin's connections.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
-        self.inner.client.shared.state()
+        self.inner.client.connections.state()
     }
 
     /// The state now and every change that lasts long enough to be seen; ends
@@ -306,7 +316,7 @@ impl PluginHandle {
     /// # }
     /// ```
     pub fn watch_state(&self) -> impl Stream<Item = ConnectionState> + Send + Unpin + 'static {
-        let states = Some((self.inner.client.shared.watch_state(), true));
+        let states = Some((self.inner.client.connections.watch_state(), true));
         Box::pin(futures::stream::unfold(states, |states| async {
             let (mut states, first) = states?;
             if !first && states.changed().await.is_err() {
@@ -321,40 +331,52 @@ impl PluginHandle {
     /// Whether calls are let through, or fail at once because the plugin is down.
     #[must_use]
     pub fn breaker(&self) -> BreakerState {
-        self.inner.client.shared.circuit.state()
+        self.inner.client.gate.state()
     }
 
     /// The breaker's state now and every change that lasts long enough to be seen. It ends
-    /// once the last handle and the last connection are gone, and does not keep the
-    /// plugin open; a shutdown is no change of the breaker.
+    /// with a shutdown, or once the last handle is gone, and does not keep the plugin open;
+    /// a shutdown is no change of the breaker.
     pub fn watch_breaker(&self) -> impl Stream<Item = BreakerState> + Send + Unpin + 'static {
-        let mut states = self.inner.client.shared.circuit.watch_state();
+        let client = &self.inner.client;
+        let (mut states, ends) = (client.gate.watch_state(), client.connections.watch_state());
         states.mark_changed();
-        Box::pin(futures::stream::unfold(states, |mut states| async {
-            states.changed().await.ok()?;
+        Box::pin(futures::stream::unfold((states, ends), |(mut states, mut ends)| async {
+            {
+                let end = ends.wait_for(|state| *state == ConnectionState::Shutdown);
+                // A change goes before the end.
+                match select(pin!(states.changed()), pin!(end)).await {
+                    Either::Left((changed, _)) => changed.ok()?,
+                    Either::Right(_) => return None,
+                }
+            }
             let state = *states.borrow_and_update();
-            Some((state, states))
+            Some((state, (states, ends)))
         }))
     }
 
     /// Counters since the handle was made, and gauges.
     #[must_use]
     pub fn stats(&self) -> PluginStats {
-        self.inner.client.counters.snapshot(&self.inner.client.shared)
+        self.inner.client.stats()
     }
 
     /// Takes no new calls, gives those under way `timeout` to finish, and closes
-    /// the connections. Returns when they are closed.
+    /// the connections. Returns when they are closed, or soon after `timeout` where the
+    /// runtime that should close them is at its end itself.
     ///
     /// Any clone may call it, any number of times; the earliest deadline counts.
-    /// Calls that do not finish fail with [`ErrorKind::Shutdown`](crate::ErrorKind::Shutdown).
+    /// Calls that do not finish fail with [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     ///
     /// # Cancel safety
     /// Dropping the future does not take the shutdown back.
     pub fn shutdown(&self, timeout: Duration) -> impl Future<Output = ()> + Send + '_ {
-        let deadline = Instant::now() + timeout.min(Duration::from_secs(86_400 * 365));
-        self.inner.client.stop(deadline);
-        self.inner.client.stopped()
+        let timeout = timeout.min(Duration::from_secs(86_400 * 365));
+        self.inner.client.stop(Instant::now() + timeout);
+        let latest = std::time::Instant::now() + timeout + STOPPED;
+        async move {
+            select(pin!(self.inner.client.stopped()), Alarm::new(latest)).await;
+        }
     }
 
     /// For those who watch the plugin without keeping it open.
@@ -387,7 +409,12 @@ impl WeakHandle {
     }
 }
 
-fn record<R>(span: &Span, started: Instant, outcome: &Result<PluginResult<R>, PluginError>) {
+fn record<R>(
+    identity: &Identity,
+    span: &Span,
+    started: Instant,
+    outcome: &Result<PluginResult<R>, PluginError>,
+) {
     let outcome = match outcome {
         Ok(result) if result.is_allowed() => "allowed",
         Ok(_) => "denied",
@@ -396,14 +423,14 @@ fn record<R>(span: &Span, started: Instant, outcome: &Result<PluginResult<R>, Pl
     let duration = started.elapsed().as_micros();
     span.record("outcome", outcome);
     span.record("duration_us", u64::try_from(duration).unwrap_or(u64::MAX));
-    tracing::debug!(parent: span, outcome, "call finished");
+    identity.log(|_| tracing::debug!(parent: span, outcome, "call finished"));
 }
 
 impl fmt::Debug for PluginHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginHandle")
             .field("plugin", &self.name())
-            .field("socket", &self.config().unix_socket().path())
+            .field("endpoint", &self.config().endpoint())
             .field("state", &self.state())
             .finish_non_exhaustive()
     }

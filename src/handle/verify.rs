@@ -12,7 +12,7 @@ impl PluginHandle {
     pub(crate) async fn check(&self) -> Result<(), PluginError> {
         self.inner.client.connect().await?;
         let local = &self.inner.local;
-        if !local.unix_socket().verify() {
+        if !local.policy().verify() {
             return self.conclude(self.usable(local.clone()));
         }
         match self.plugin_config().await {
@@ -21,7 +21,7 @@ impl PluginHandle {
             // work all the same, if there are any to call.
             Err(error) if local.hooks().is_empty() && !self.inner.allow_no_hooks => Err(error),
             Err(error) => {
-                let (plugin, socket) = (local.name(), local.unix_socket().path().display());
+                let (plugin, socket) = (local.name(), local.endpoint());
                 tracing::warn!(plugin, %socket, reason = error.reason(), "the plugin's configuration could not be read from the server");
                 Ok(())
             }
@@ -40,7 +40,7 @@ impl PluginHandle {
 
     fn merge(&self, remote: Option<Object>) -> Result<PluginConfig, Cause> {
         let local = &self.inner.local;
-        let (plugin, socket) = (local.name(), local.unix_socket().path().display());
+        let (plugin, socket) = (local.name(), local.endpoint());
         let Some(remote) = remote else {
             tracing::warn!(plugin, %socket, "the server does not know the plugin; its hooks are likely to fail");
             return self.usable(local.clone());

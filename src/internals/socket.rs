@@ -11,9 +11,11 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::connection::gauge::Traffic;
-use crate::connection::message::{Freedom, Reply, Request, Responder};
-use crate::connection::socket::{End, Socket};
+use crate::unix::closed::Closed;
+use crate::unix::connect::Transport;
+use crate::unix::message::{Method, Origin, Reply, Request, Responder};
+use crate::unix::slot::Traffic;
+use crate::unix::socket::{Delivery, Reading, Socket};
 
 /// What happens to a socket.
 #[derive(Debug, Clone)]
@@ -55,31 +57,33 @@ pub fn play(script: Script) -> (Played, Vec<usize>) {
     let Script { max_frame_len, requests, written, reads, eof, share } = script;
     let taken = Arc::new(Mutex::new(Vec::new()));
     let scripted = Scripted { reads, taken: Arc::clone(&taken), eof, room: written };
-    let mut socket = Socket::new(scripted, 1, max_frame_len);
+    let mut socket = Socket::new(scripted, max_frame_len);
     let mut cx = Context::from_waker(Waker::noop());
     let traffic = Traffic::default();
     let deadline = Instant::now();
     let mut callers = Vec::new();
     for (size, has_left) in requests {
-        let (responder, answer) = Responder::new();
+        let (responder, answer) = Responder::new(std::time::Duration::ZERO);
         let frame = vec![0; size.max(1)];
-        let freedom = Freedom::Stay;
-        socket.send(Request { frame, deadline, freedom, responder }, deadline);
+        let method = Method::InvokeHook;
+        socket.send(Request { method, frame, deadline, responder }, deadline);
         callers.push((!has_left).then_some(answer));
     }
     while let Poll::Ready(Ok(())) = socket.poll_write(&mut cx, &traffic) {}
     let ended = loop {
-        let outcome = socket.poll_read(&mut cx, &traffic, share.get(), |(responder, message)| {
+        let deliver = |Delivery { responder, message, .. }: Delivery| {
             if let Some(responder) = responder {
-                responder.reply(Reply { message, socket: 1 });
+                let origin = Origin { slot: 0, socket: 1 };
+                responder.reply(Reply { message, origin });
             }
-        });
+        };
+        let outcome = socket.poll_read(&mut cx, &traffic, share.get(), Reading::AsTold, deliver);
         match outcome {
             Poll::Ready(Ok(())) => {}
             Poll::Pending => break Ended::Waiting,
-            Poll::Ready(Err(End::Eof)) => break Ended::Eof,
-            Poll::Ready(Err(End::Framing(_) | End::Io(_))) => break Ended::Framing,
-            Poll::Ready(Err(End::Unasked)) => break Ended::Unasked,
+            Poll::Ready(Err(Closed::Eof)) => break Ended::Eof,
+            Poll::Ready(Err(Closed::Unasked)) => break Ended::Unasked,
+            Poll::Ready(Err(_)) => break Ended::Framing,
         }
     };
     let replies = callers.into_iter().map(|answer| {
@@ -99,6 +103,8 @@ struct Scripted {
     /// What the kernel still takes.
     room: usize,
 }
+
+impl Transport for Scripted {}
 
 impl AsyncRead for Scripted {
     fn poll_read(

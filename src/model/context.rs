@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Object, Redacted, Size, null_as_default, redacted_debug, setters};
 
 /// Where a call's stamp stands in its context's metadata, if the plugin is called
-/// with [`stamp`](crate::UnixSocketConfig::stamp).
+/// with [`stamp`](crate::CallPolicy::stamp).
 ///
 /// Callers never see it, and may not use the key themselves then. A plugin sees it
 /// in the metadata and must leave it there: a reply without it fails its call.

@@ -4,6 +4,7 @@
 //! writes ahead costs few system calls. But no reply waits for a handler: before a
 //! handler that is not done at once is waited for, what is ready is on its way.
 //! A client that takes no replies is waited for no longer than one that asks nothing.
+//! When the server stops, what was received until then is answered first.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::PluginService;
 use super::listener::Run;
-use crate::connection::outbox::Outbox;
+use crate::unix::write_queue::WriteQueue;
 use crate::wire::frame::Frames;
 
 /// How much is read at once, at least.
@@ -26,20 +27,29 @@ const READ: usize = 16 * 1024;
 /// A buffer above this size was for one large request, and goes when it is empty.
 const KEEP: usize = 64 * 1024;
 
+/// Takes what has come on a stream and was not read yet, without waiting for more.
+pub(super) type Received<S> = fn(&S, &mut BytesMut) -> io::Result<()>;
+
 pub(super) struct Connection<'s, S> {
     service: &'s PluginService,
     stream: S,
     frames: Frames,
     input: BytesMut,
-    outbox: Outbox,
+    outbox: WriteQueue,
     run: watch::Receiver<Run>,
+    received: Received<S>,
 }
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
-    pub(super) fn new(service: &'s PluginService, stream: S, run: watch::Receiver<Run>) -> Self {
+    pub(super) fn new(
+        service: &'s PluginService,
+        stream: S,
+        run: watch::Receiver<Run>,
+        received: Received<S>,
+    ) -> Self {
         let frames = Frames::new(service.max_frame_len());
-        let (input, outbox) = (BytesMut::new(), Outbox::default());
-        Self { service, stream, frames, input, outbox, run }
+        let (input, outbox) = (BytesMut::new(), WriteQueue::default());
+        Self { service, stream, frames, input, outbox, run, received }
     }
 
     /// Serves until the client leaves, is idle for too long, or breaks the
@@ -50,13 +60,11 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
         let mut idle = pin!(sleep(self.service.idle_timeout()));
         let mut waiting_since = None;
         loop {
-            while let Some(message) = self.next_request()? {
+            if self.answer_all().await? {
                 waiting_since = None;
-                self.answer(&message).await?;
             }
-            self.flush().await?;
             if self.is_stopping() {
-                return Ok(());
+                return self.finish().await;
             }
             // A request that trickles in does not count before it is complete.
             let since = *waiting_since.get_or_insert_with(Instant::now);
@@ -66,7 +74,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
                 read = self.stream.read_buf(&mut self.input) => if read? == 0 {
                     return Ok(());
                 },
-                () = &mut stopped => return Ok(()),
+                () = &mut stopped => return self.finish().await,
                 // Set once per period, not once per request: it may be early.
                 () = &mut idle => match self.service.idle_timeout().checked_sub(since.elapsed()) {
                     Some(left) if !left.is_zero() => idle.set(sleep(left)),
@@ -76,9 +84,22 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
         }
     }
 
-    /// The next complete request of those that were read, unless the server stops.
-    fn next_request(&mut self) -> io::Result<Option<BytesMut>> {
-        if self.is_stopping() { Ok(None) } else { self.frames.next(&mut self.input) }
+    /// Answers the complete requests of those that were read. False if there was none.
+    async fn answer_all(&mut self) -> io::Result<bool> {
+        let mut any = false;
+        while let Some(message) = self.frames.next(&mut self.input)? {
+            any = true;
+            self.answer(&message).await?;
+        }
+        self.flush().await?;
+        Ok(any)
+    }
+
+    /// Answers what came before the server stopped. Looks once: a client that goes on
+    /// asking must not keep the server from its end.
+    async fn finish(mut self) -> io::Result<()> {
+        (self.received)(&self.stream, &mut self.input)?;
+        self.answer_all().await.map(drop)
     }
 
     fn is_stopping(&self) -> bool {

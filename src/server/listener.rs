@@ -1,9 +1,11 @@
 //! Accepts connections, and owns their tasks.
 
 use std::io;
+use std::iter;
 use std::mem;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -11,6 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::PluginService;
+use super::socket_file::BACKLOG;
+use crate::nosignal::NoSignal;
 use crate::trust::Peers;
 
 /// How long not to accept after a failure such as too many open files: trying
@@ -25,7 +29,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Run {
     Serve,
-    /// Finish the requests under way.
+    /// Answer what was received.
     Drain,
     /// Cancel them.
     Stop,
@@ -43,19 +47,43 @@ pub(super) trait Accept: Send + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// The connections that wait to be accepted; no more are taken.
+    fn finish(self) -> impl Iterator<Item = Self::Stream> + Send;
+
+    /// What has come on a stream, whether its runtime has noticed or not.
+    fn received(stream: &Self::Stream, input: &mut BytesMut) -> io::Result<()>;
 }
 
 /// A socket that serves only some of those who can connect to it.
 #[derive(Debug)]
 pub(super) struct Guarded {
     listener: UnixListener,
-    peers: Peers,
-    refusals: Refusals,
+    guard: Guard,
 }
 
 impl Guarded {
     pub(super) fn new(listener: UnixListener, peers: Peers) -> Self {
-        Self { listener, peers, refusals: Refusals::default() }
+        Self { listener, guard: Guard { peers, refusals: Refusals::default() } }
+    }
+}
+
+/// Tells those who may be served from others, and the log of these.
+#[derive(Debug)]
+struct Guard {
+    peers: Peers,
+    refusals: Refusals,
+}
+
+impl Guard {
+    fn admits(&mut self, stream: &UnixStream) -> bool {
+        let Err(error) = self.peers.check(stream) else { return true };
+        if let Some(untold) = self.refusals.count(Instant::now()) {
+            let local = stream.local_addr().ok();
+            let socket = local.as_ref().and_then(|local| local.as_pathname());
+            tracing::warn!(?socket, %error, untold, "a client was refused");
+        }
+        false
     }
 }
 
@@ -79,18 +107,32 @@ impl Refusals {
 }
 
 impl Accept for Guarded {
-    type Stream = UnixStream;
+    type Stream = NoSignal;
 
     /// The next client that may be served; others are closed before a byte is read.
-    async fn accept(&mut self) -> io::Result<UnixStream> {
+    async fn accept(&mut self) -> io::Result<NoSignal> {
         loop {
             let (stream, _) = self.listener.accept().await?;
-            let Err(error) = self.peers.check(&stream) else { return Ok(stream) };
-            let Some(untold) = self.refusals.count(Instant::now()) else { continue };
-            let local = stream.local_addr().ok();
-            let socket = local.as_ref().and_then(|local| local.as_pathname());
-            tracing::warn!(?socket, %error, untold, "a client was refused");
+            if self.guard.admits(&stream) {
+                return Ok(NoSignal::new(stream));
+            }
         }
+    }
+
+    fn finish(self) -> impl Iterator<Item = NoSignal> + Send {
+        let Self { listener, mut guard } = self;
+        // It does not block, and stays so.
+        let listener = listener.into_std().ok();
+        let waiting = iter::from_fn(move || listener.as_ref()?.accept().ok());
+        waiting.take(BACKLOG as usize).filter_map(move |(stream, _)| {
+            stream.set_nonblocking(true).ok()?;
+            let stream = UnixStream::from_std(stream).ok()?;
+            guard.admits(&stream).then(|| NoSignal::new(stream))
+        })
+    }
+
+    fn received(stream: &NoSignal, input: &mut BytesMut) -> io::Result<()> {
+        stream.received(input)
     }
 }
 
@@ -102,13 +144,16 @@ pub(super) async fn run<A: Accept>(
 ) {
     let mut told = run.clone();
     let mut connections = JoinSet::new();
+    let serve = |stream| {
+        let (service, run) = (service.clone(), run.clone());
+        async move { service.serve_until(stream, run, A::received).await }
+    };
     loop {
         tokio::select! {
             () = Run::Drain.reaches(&mut told) => break,
             accepted = listener.accept() => match accepted {
                 Ok(stream) => {
-                    let (service, run) = (service.clone(), run.clone());
-                    connections.spawn(async move { service.serve_until(stream, run).await });
+                    connections.spawn(serve(stream));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -118,7 +163,9 @@ pub(super) async fn run<A: Accept>(
             Some(_) = connections.join_next() => {}
         }
     }
-    drop(listener);
+    for stream in listener.finish() {
+        connections.spawn(serve(stream));
+    }
     tokio::select! {
         () = Run::Stop.reaches(&mut told) => {}
         () = async { while connections.join_next().await.is_some() {} } => {}

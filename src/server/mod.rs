@@ -101,9 +101,11 @@ impl PluginServer {
         self.service.stats()
     }
 
-    /// Stops in good order: removes the socket file, accepts no more connections,
-    /// lets each connection finish the request under way, closes it. What is not
-    /// finished after `grace` is cancelled.
+    /// Stops in good order: removes the socket file, accepts the connections that were
+    /// made until then and no more, answers every request that was received on any of
+    /// them, closes them. What is not finished after `grace` is cancelled.
+    ///
+    /// A request that a client writes later is lost with its connection.
     ///
     /// The file is removed only if it is still the one that this server made, so
     /// a successor may have taken the path already.

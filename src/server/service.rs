@@ -12,7 +12,7 @@ use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use super::connection::Connection;
+use super::connection::{Connection, Received};
 use super::error::INTERNAL_ERROR_CODE;
 use super::info::Listing;
 use super::listener::Run;
@@ -126,19 +126,20 @@ impl PluginService {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let (_serve, run) = watch::channel(Run::Serve);
-        self.serve_until(stream, run).await
+        self.serve_until(stream, run, |_, _| Ok(())).await
     }
 
     pub(super) async fn serve_until<S>(
         &self,
         stream: S,
         run: watch::Receiver<Run>,
+        received: Received<S>,
     ) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let _open = Open::new(&self.0.counters);
-        let served = Connection::new(self, stream, run).serve().await;
+        let served = Connection::new(self, stream, run, received).serve().await;
         if let Err(error) = &served {
             tracing::debug!(%error, "a client's connection ended");
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 /// Connections that may wait to be accepted. The reference takes 100.
-const BACKLOG: u32 = 1024;
+pub(super) const BACKLOG: u32 = 1024;
 
 /// What a path pointed to at some time.
 type FileId = (u64, u64);
@@ -31,7 +31,7 @@ impl SocketFile {
         if let Some(id) = self.id.take()
             && let Err(error) = remove_if(&self.path, id)
         {
-            tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket file");
+            tracing::warn!(path = shown(&self.path), %error, "cannot remove the socket file");
         }
     }
 
@@ -106,5 +106,18 @@ fn in_use(path: &Path) -> io::Error {
 }
 
 fn told(path: &Path, error: &io::Error, reason: &str) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot listen on {}: {reason}", path.display()))
+    io::Error::new(error.kind(), format!("cannot listen on {}: {reason}", shown(path)))
+}
+
+/// A path for people. What would forge a line of a log, or command a terminal, is escaped.
+fn shown(path: &Path) -> String {
+    let mut shown = String::new();
+    for char in path.to_string_lossy().chars() {
+        if char.is_control() {
+            shown.extend(char.escape_default());
+        } else {
+            shown.push(char);
+        }
+    }
+    shown
 }

@@ -6,11 +6,10 @@ use std::path::Path;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use hookwire::config::UnixSocketBuilder;
-use hookwire::{
-    CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, UnixSocketConfig, Verdict,
-};
+use hookwire::{CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, Verdict};
 use serde_json::{Value, json};
+
+use super::knobs::Knobs;
 
 /// The plugin's name in all fault tests.
 pub(crate) const PLUGIN: &str = "Guard";
@@ -23,8 +22,8 @@ pub(crate) const SOON: Duration = Duration::from_millis(40);
 
 /// One connection, so that all calls share it; short waits between attempts, long
 /// ones for everything that a test does not provoke on purpose.
-pub(crate) fn socket(path: impl AsRef<Path>) -> UnixSocketBuilder {
-    UnixSocketConfig::builder(path)
+pub(crate) fn socket(path: impl AsRef<Path>) -> Knobs {
+    Knobs::new(path)
         .max_connections(1)
         .reconnect_delay(Duration::from_millis(5))
         .max_backoff(Duration::from_millis(20))
@@ -32,13 +31,13 @@ pub(crate) fn socket(path: impl AsRef<Path>) -> UnixSocketBuilder {
         .stall_limit(LIMIT)
 }
 
-pub(crate) fn config(socket: UnixSocketBuilder) -> PluginConfig {
-    let plugin = PluginConfig::builder(PLUGIN).hook("tool_pre_invoke").unix_socket(socket);
-    plugin.build().expect("a valid configuration")
+pub(crate) fn config(socket: Knobs) -> PluginConfig {
+    let plugin = PluginConfig::builder(PLUGIN).hook("tool_pre_invoke");
+    socket.apply(plugin).build().expect("a valid configuration")
 }
 
 /// A handle that asks the server nothing at the start.
-pub(crate) fn lazy(socket: UnixSocketBuilder) -> PluginHandle {
+pub(crate) fn lazy(socket: Knobs) -> PluginHandle {
     PluginHandle::connect_lazy(config(socket))
 }
 

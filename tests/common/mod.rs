@@ -5,8 +5,12 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 pub(crate) mod calls;
+pub(crate) mod child;
+pub(crate) mod knobs;
 pub(crate) mod reference;
 
+use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
+use hookwire::{BigIntegers, CallPolicy, RetryPolicy, UnixSocketConfig};
 use hookwire::{PluginResult, Verdict};
 
 /// What the plugin put in place of the payload; a denial has nothing, and fails the test.

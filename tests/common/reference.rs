@@ -21,6 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) mod calls;
+pub(crate) mod often;
 #[cfg(feature = "server")]
 pub(crate) mod served;
 

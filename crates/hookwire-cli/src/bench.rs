@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use hookwire::PluginHandle;
+use hookwire::{CallPolicy, PluginConfig, PluginHandle, UnixSocketConfig};
 
 use crate::failure::{self, Failure, note};
 use crate::tally::Tally;
@@ -127,12 +127,13 @@ impl Bench {
     }
 
     fn handle(&self, socket: &Path) -> Result<PluginHandle, Failure> {
-        let socket = target::socket(socket)
+        let socket = UnixSocketConfig::builder(socket).max_connections(self.connections);
+        let policy = CallPolicy::builder()
             .timeout(self.timeout)
             .retry(self.retry.into())
-            .max_connections(self.connections)
             .queue_capacity((self.callers as usize).min(MAX_WAITING));
-        target::handle(&self.plugin, socket, self.any_hook.then_some(&self.hook))
+        let plugin = PluginConfig::builder(&self.plugin).unix_socket(socket).policy(policy);
+        target::handle(plugin, self.any_hook.then_some(&self.hook))
     }
 
     /// A and B in turn, so that whatever else the machine does meets both; and the

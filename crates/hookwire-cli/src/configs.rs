@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use hookwire::{PluginConfig, UnixSocketConfig};
 
 use crate::failure::{self, Failure};
 use crate::{input, target};
@@ -30,8 +31,10 @@ pub(crate) struct Configs {
 
 impl Configs {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
-        let socket = target::socket(&self.socket).timeout(self.timeout).max_connections(1);
-        let handle = target::handle(self.plugin.as_deref().unwrap_or(ALL), socket, None)?;
+        let socket = UnixSocketConfig::builder(&self.socket).max_connections(1);
+        let plugin = PluginConfig::builder(self.plugin.as_deref().unwrap_or(ALL));
+        let plugin = plugin.unix_socket(socket).timeout(self.timeout);
+        let handle = target::handle(plugin, None)?;
         match self.plugin {
             None => failure::print_json(&handle.plugin_configs().await?)?,
             Some(name) => match handle.plugin_config().await? {

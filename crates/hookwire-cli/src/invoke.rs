@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use hookwire::{PluginContext, PluginResult};
+use hookwire::{CallPolicy, PluginConfig, PluginContext, PluginResult, UnixSocketConfig};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -58,11 +58,10 @@ impl Invoke {
         if self.payload == "-" && self.context.as_deref() == Some("-") {
             return Err(Failure::usage("--payload and --context cannot both be read from stdin"));
         }
-        let socket = target::socket(&self.socket)
-            .timeout(self.timeout)
-            .retry(self.retry.into())
-            .max_connections(1);
-        let handle = target::handle(&self.plugin, socket, self.any_hook.then_some(&self.hook))?;
+        let socket = UnixSocketConfig::builder(&self.socket).max_connections(1);
+        let policy = CallPolicy::builder().timeout(self.timeout).retry(self.retry.into());
+        let plugin = PluginConfig::builder(&self.plugin).unix_socket(socket).policy(policy);
+        let handle = target::handle(plugin, self.any_hook.then_some(&self.hook))?;
         let payload = Value::Object(input::object("--payload", &self.payload)?);
         let mut context = input::context(self.context.as_deref())?;
 

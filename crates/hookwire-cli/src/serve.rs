@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use hookwire::UnixSocketConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{self, Failure, note};
-use crate::{plugins, target, text};
+use crate::{plugins, text};
 
 /// What calls under way get after a signal.
 const GRACE: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         // What no client could be configured for is not served either.
-        target::socket(&self.socket).build()?;
+        UnixSocketConfig::builder(&self.socket).build()?;
         // Before READY: whoever reads it may send a signal at once.
         let listen = |kind| signal(kind).map_err(Failure::io("listen to signals"));
         let mut interrupt = listen(SignalKind::interrupt())?;

@@ -1,10 +1,8 @@
 //! The plugin that a command calls, and how it is reached.
 
-use std::path::Path;
-
 use clap::ValueEnum;
-use hookwire::config::UnixSocketBuilder;
-use hookwire::{HookRegistry, PluginConfig, PluginHandle, RetryPolicy, UnixSocketConfig};
+use hookwire::config::PluginConfigBuilder;
+use hookwire::{HookRegistry, PluginHandle, RetryPolicy};
 
 use crate::failure::Failure;
 
@@ -27,22 +25,15 @@ impl From<Retry> for RetryPolicy {
     }
 }
 
-/// The socket at this path; what is not set has its default.
-pub(crate) fn socket(path: &Path) -> UnixSocketBuilder {
-    UnixSocketConfig::builder(path)
-}
-
 /// A handle that connects with the first call and asks the server nothing.
 /// `any_hook` is called even if it is no built-in hook.
 pub(crate) fn handle(
-    plugin: &str,
-    socket: UnixSocketBuilder,
+    plugin: PluginConfigBuilder,
     any_hook: Option<&str>,
 ) -> Result<PluginHandle, Failure> {
-    let config = PluginConfig::builder(plugin).unix_socket(socket).build()?;
     let mut registry = HookRegistry::builtin();
     if let Some(hook) = any_hook {
         registry.register(hook.to_owned());
     }
-    Ok(PluginHandle::builder(config).registry(registry).connect_lazy())
+    Ok(PluginHandle::builder(plugin.build()?).registry(registry).connect_lazy())
 }

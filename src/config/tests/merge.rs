@@ -56,9 +56,9 @@ fn an_older_local_mode_also_sets_on_error() {
 
 #[test]
 fn the_config_is_the_servers() {
-    assert_eq!(merged(json!({}), reported()).0.config().unwrap()["key"], "value");
+    assert_eq!(merged(json!({}), reported()).0.plugin_settings().unwrap()["key"], "value");
     let local = json!({"kind": "my.Plugin", "config": {"key": "local"}});
-    assert_eq!(merged(local, reported()).0.config().unwrap()["key"], "value");
+    assert_eq!(merged(local, reported()).0.plugin_settings().unwrap()["key"], "value");
 }
 
 #[test]

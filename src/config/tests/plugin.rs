@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::{
-    ConfigError, OnError, PluginBuilder, PluginConfig, PluginMode, UnixSocketConfig,
+    ConfigError, OnError, PluginConfig, PluginConfigBuilder, PluginMode, UnixSocketConfig,
+    UnixSocketSection,
 };
 use super::{entry, plugin, problems};
 
@@ -40,9 +41,9 @@ fn the_gateways_yaml_is_read_as_it_is() {
         .unix_socket(
             UnixSocketConfig::builder("/run/plugins/my.sock")
                 .reconnect_attempts(3)
-                .reconnect_delay(Duration::from_millis(100))
-                .timeout(Duration::from_secs(30)),
+                .reconnect_delay(Duration::from_millis(100)),
         )
+        .timeout(Duration::from_secs(30))
         .build()
         .unwrap();
     assert_eq!(file.plugins, [built]);
@@ -57,7 +58,7 @@ fn a_name_and_a_socket_are_enough_and_the_rest_has_the_references_defaults() {
     assert!(plugin.hooks().is_empty() && plugin.tags().is_empty());
     assert!(plugin.conditions().is_empty() && plugin.capabilities().is_empty());
     assert_eq!((plugin.description(), plugin.version()), (None, None));
-    assert_eq!((plugin.applied_to(), plugin.config()), (None, None));
+    assert_eq!((plugin.applied_to(), plugin.plugin_settings()), (None, None));
 }
 
 #[test]
@@ -128,7 +129,9 @@ fn a_plugin_without_a_unix_socket_section_is_refused() {
     assert_eq!(problems(json!({"name": "P"})), [told]);
     assert_eq!(problems(json!({"name": "P", "unix_socket": null})), [told]);
     assert_eq!(problems(json!({"name": "P", "grpc": {"target": "host:1"}})), [told]);
-    assert_eq!(PluginConfig::builder("P").build().unwrap_err().problems()[0].to_string(), told);
+    let built = PluginConfig::builder("P").build().unwrap_err();
+    let told = "unix_socket.path: missing; it must be the absolute path of the plugin's socket";
+    assert_eq!(built.problems()[0].to_string(), told);
 }
 
 #[test]
@@ -160,13 +163,13 @@ fn the_config_of_an_external_plugin_is_refused_and_not_shown() {
 
 #[test]
 fn an_empty_config_is_as_good_as_none() {
-    assert_eq!(plugin(json!({"config": {}})).config(), None);
+    assert_eq!(plugin(json!({"config": {}})).plugin_settings(), None);
 }
 
 #[test]
 fn another_kind_keeps_its_config() {
     let plugin = plugin(json!({"kind": "my.Plugin", "config": {"a": 1}}));
-    assert_eq!(plugin.config().unwrap()["a"], 1);
+    assert_eq!(plugin.plugin_settings().unwrap()["a"], 1);
 }
 
 #[test]
@@ -292,7 +295,7 @@ fn a_full_entry_survives_writing_and_reading() {
         .applied_to(serde_json::Map::from_iter([("tools".to_owned(), Value::Null)]))
         .build()
         .unwrap();
-    assert_eq!(built.unix_socket().timeout(), Duration::from_millis(1500));
+    assert_eq!(built.policy().timeout(), Duration::from_millis(1500));
     let json = serde_json::to_string(&built).unwrap();
     assert_eq!(serde_json::from_str::<PluginConfig>(&json).unwrap(), built);
     let yaml = serde_norway::to_string(&built).unwrap();
@@ -305,19 +308,94 @@ fn a_configuration_from_a_file_can_be_changed_through_a_builder() {
         "hooks": ["tool_pre_invoke"], "mode": "permissive", "conditions": [{"tools": ["a"]}],
         "unix_socket": {"path": "/run/p.sock", "timeout": 2, "stamp": true},
     }));
-    let unchanged = PluginBuilder::from(read.clone()).build().unwrap();
+    let unchanged = PluginConfigBuilder::from(read.clone()).build().unwrap();
     assert_eq!(unchanged, read);
 
-    let changed = PluginBuilder::from(read).hook("tool_post_invoke").priority(7);
+    let changed = PluginConfigBuilder::from(read).hook("tool_post_invoke").priority(7);
     let changed = changed.timeout(Duration::from_secs(1)).build().unwrap();
     assert_eq!(changed.hooks(), ["tool_pre_invoke", "tool_post_invoke"]);
     assert_eq!((changed.priority(), changed.mode()), (7, PluginMode::Transform));
-    assert_eq!(changed.unix_socket().timeout(), Duration::from_secs(1));
-    assert!(changed.unix_socket().stamp());
+    assert_eq!(changed.policy().timeout(), Duration::from_secs(1));
+    assert!(changed.policy().stamp());
 }
 
 #[test]
 fn a_config_error_is_a_plain_error_that_can_be_passed_on() {
     fn passes<E: std::error::Error + Clone + Send + Sync + 'static>() {}
     passes::<ConfigError>();
+}
+
+#[test]
+fn every_value_of_a_wrong_type_is_a_problem_of_its_own() {
+    let error = PluginConfig::from_value(json!({
+        "name": "P", "hooks": 1, "priority": "high",
+        "unix_socket": {"path": "/p", "max_connections": "4", "retry": 1, "verify": [], "bakoff": 2},
+    }));
+    let error = error.unwrap_err();
+    let fields: Vec<_> = error.problems().iter().map(|problem| problem.field()).collect();
+    let socket = ["max_connections", "retry", "verify", "bakoff"];
+    let expected = ["hooks", "priority"].into_iter().map(String::from);
+    let expected = expected.chain(socket.map(|key| format!("unix_socket.{key}")));
+    assert_eq!(fields, Vec::from_iter(expected));
+}
+
+/// A plugin that its base disables was called all the same.
+#[test]
+fn yaml_merge_keys_are_refused_with_what_to_do() {
+    let yaml = "
+        base: &base {mode: disabled}
+        plugins: [{name: P, unix_socket: {path: /p}, <<: *base}]
+    ";
+    let error = serde_norway::from_str::<File>(yaml).unwrap_err().to_string();
+    assert!(
+        error.contains("<<: a YAML merge key that was not resolved; write its keys"),
+        "{error}"
+    );
+    let told = problems(json!({"name": "P", "unix_socket": {"path": "/p", "<<": {"timeout": 1}}}));
+    assert!(told.len() == 1 && told[0].starts_with("unix_socket.<<: a YAML merge key"), "{told:?}");
+}
+
+#[test]
+fn merge_keys_that_were_resolved_before_are_read() {
+    let yaml =
+        "{base: &base {mode: disabled}, plugins: [{name: P, unix_socket: {path: /p}, <<: *base}]}";
+    let mut value: serde_norway::Value = serde_norway::from_str(yaml).unwrap();
+    value.apply_merge().unwrap();
+    let file: File = serde_norway::from_value(value).unwrap();
+    assert_eq!(file.plugins[0].mode(), PluginMode::Disabled);
+}
+
+#[test]
+fn control_characters_never_reach_the_terminal_that_shows_an_error() {
+    let error = PluginConfig::from_value(json!({
+        "name": "P\u{1b}[2J",
+        "unix_socket": {"path": "/run/\u{9b}31m\n.sock", "\u{7f}": 1},
+    }))
+    .unwrap_err();
+    let text = error.to_string();
+    assert!(!text.contains(char::is_control), "{text:?}");
+    assert!(text.contains(r"plugin `P\u{1b}[2J`"), "{text}");
+    let path = r#"unix_socket.path = "/run/\u{9b}31m\n.sock": must not contain control characters"#;
+    assert!(text.contains(path), "{text}");
+}
+
+#[test]
+fn an_endpoint_is_the_path_of_the_socket() {
+    let endpoint = plugin(json!({})).endpoint();
+    assert_eq!(endpoint.to_string(), "/run/p.sock");
+    assert_eq!(endpoint.path(), Some(std::path::Path::new("/run/p.sock")));
+}
+
+#[test]
+fn a_section_of_an_applications_own_file_makes_a_plugin() {
+    let keys = json!({"path": "/run/p.sock", "timeout": 2, "stamp": true, "max_connections": 2});
+    let section: UnixSocketSection = serde_json::from_value(keys.clone()).unwrap();
+    let built = PluginConfig::builder("P").unix_socket_section(section).build().unwrap();
+    assert_eq!(built, plugin(json!({"unix_socket": keys})));
+}
+
+#[test]
+fn debug_output_of_a_builder_leaves_the_config_out() {
+    let plugin = plugin(json!({"kind": "my.Plugin", "config": {"key": "s3cret"}}));
+    assert!(!format!("{:?}", PluginConfigBuilder::from(plugin)).contains("s3cret"));
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::merge::Settings;
-use super::super::{BigIntegers, PluginConfig, RetryPolicy, UnixSocketBuilder, UnixSocketConfig};
+use super::super::{
+    BigIntegers, CallPolicy, CallPolicyBuilder, PluginConfig, RetryPolicy, Transport,
+    UnixSocketBuilder, UnixSocketConfig, UnixSocketSection,
+};
+use super::super::{policy, settings, unix_socket};
 use super::problems;
 
 fn with_socket(mut socket: Value) -> Value {
@@ -16,35 +19,41 @@ fn with_socket(mut socket: Value) -> Value {
     json!({"name": "P", "unix_socket": socket})
 }
 
+fn read(keys: Value) -> PluginConfig {
+    PluginConfig::from_value(with_socket(keys)).unwrap()
+}
+
 fn socket(keys: Value) -> UnixSocketConfig {
-    PluginConfig::from_value(with_socket(keys)).unwrap().unix_socket().clone()
+    let Transport::Unix(socket) = read(keys).transport().clone();
+    socket
 }
 
 #[test]
 fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
+    let policy = read(json!({})).policy().clone();
     let socket = socket(json!({}));
     assert_eq!(socket.path().to_str(), Some("/run/p.sock"));
     assert_eq!(socket.reconnect_attempts(), 3);
     assert_eq!(socket.reconnect_delay(), Duration::from_millis(100));
-    assert_eq!(socket.timeout(), Duration::from_secs(30));
+    assert_eq!(policy.timeout(), Duration::from_secs(30));
     assert_eq!(socket.max_connections(), 8);
     assert_eq!(socket.max_in_flight(), 16);
-    assert_eq!(socket.queue_capacity(), 1024);
+    assert_eq!(policy.queue_capacity(), 1024);
     assert_eq!(socket.connect_timeout(), Duration::from_secs(5));
     assert_eq!(socket.max_backoff(), Duration::from_secs(1));
     assert_eq!(socket.idle_timeout(), Duration::from_secs(240));
     assert_eq!(socket.stall_limit(), Duration::from_secs(2));
-    assert_eq!(socket.breaker_threshold(), 5);
-    assert_eq!(socket.breaker_max_open(), Duration::from_secs(30));
+    assert_eq!(policy.breaker_threshold(), 5);
+    assert_eq!(policy.breaker_max_open(), Duration::from_secs(30));
     assert_eq!(socket.keep_alive(), None);
-    assert_eq!(socket.retry(), RetryPolicy::Unsent);
-    assert_eq!(socket.retry_budget(), 20);
-    assert!(socket.verify());
-    assert!(!socket.stamp());
+    assert_eq!(policy.retry(), RetryPolicy::Unsent);
+    assert_eq!(policy.retry_budget(), 20);
+    assert!(policy.verify());
+    assert!(!policy.stamp());
     assert!(!socket.trust_path());
     assert!(socket.peer_uids().is_empty() && socket.peer_gids().is_empty());
     assert_eq!(socket.max_frame_len(), 16_777_216);
-    assert_eq!(socket.big_integers(), BigIntegers::Refuse);
+    assert_eq!(policy.big_integers(), BigIntegers::Refuse);
 }
 
 #[test]
@@ -57,36 +66,36 @@ fn every_knob_can_be_set_in_a_file() {
         "trust_path": true, "peer_uids": [0, 1000], "peer_gids": [7], "big_integers": "round",
         "breaker_threshold": 0, "breaker_max_open": 0.5, "keep_alive": 60, "retry_budget": 100,
     });
-    let built = UnixSocketConfig::builder("/p")
-        .reconnect_attempts(0)
-        .reconnect_delay(Duration::from_millis(250))
+    let policy = CallPolicy::builder()
         .timeout(Duration::from_secs(2))
-        .max_connections(2)
-        .max_in_flight(1)
         .queue_capacity(0)
-        .connect_timeout(Duration::from_millis(500))
-        .max_backoff(Duration::from_secs(3))
-        .idle_timeout(Duration::from_secs(299))
-        .stall_limit(Duration::from_secs(4))
         .breaker_threshold(0)
         .breaker_max_open(Duration::from_millis(500))
-        .keep_alive(Some(Duration::from_secs(60)))
         .retry(RetryPolicy::Resend)
         .retry_budget(100)
         .verify(false)
         .stamp(true)
+        .big_integers(BigIntegers::Round);
+    let socket = UnixSocketConfig::builder("/p")
+        .reconnect_attempts(0)
+        .reconnect_delay(Duration::from_millis(250))
+        .max_connections(2)
+        .max_in_flight(1)
+        .connect_timeout(Duration::from_millis(500))
+        .max_backoff(Duration::from_secs(3))
+        .idle_timeout(Duration::from_secs(299))
+        .stall_limit(Duration::from_secs(4))
+        .keep_alive(Some(Duration::from_secs(60)))
         .trust_path(true)
         .peer_uids([0, 1000])
         .peer_gids([7])
-        .max_frame_len(1024)
-        .big_integers(BigIntegers::Round)
-        .build()
-        .unwrap();
-    assert_eq!(socket(keys), built);
+        .max_frame_len(1024);
+    let built = PluginConfig::builder("P").unix_socket(socket).policy(policy).build().unwrap();
+    assert_eq!(read(keys), built);
 }
 
 #[test]
-fn a_path_must_be_there_absolute_and_without_nul() {
+fn a_path_must_be_there_absolute_and_without_control_characters() {
     for (socket, told) in [
         (
             json!({}),
@@ -94,7 +103,10 @@ fn a_path_must_be_there_absolute_and_without_nul() {
         ),
         (json!({"path": ""}), "unix_socket.path = \"\": must not be empty"),
         (json!({"path": "run/p.sock"}), "unix_socket.path = \"run/p.sock\": must be absolute"),
-        (json!({"path": "/p\0"}), "unix_socket.path = \"/p\\u0000\": must not contain a NUL"),
+        (
+            json!({"path": "/p\0"}),
+            "unix_socket.path = \"/p\\u0000\": must not contain control characters",
+        ),
         (json!({"path": 5}), "unix_socket.path = 5: must be a string, in UTF-8"),
     ] {
         assert_eq!(problems(json!({"name": "P", "unix_socket": socket})), [told]);
@@ -141,8 +153,8 @@ fn durations_must_be_finite_positive_and_at_most_a_year() {
 #[test]
 fn a_year_from_now_is_a_point_in_time() {
     let year = Duration::from_secs(31_536_000);
-    let socket = UnixSocketConfig::builder("/p").timeout(year).build().unwrap();
-    assert!(std::time::Instant::now().checked_add(socket.timeout()).is_some());
+    let policy = CallPolicy::builder().timeout(year).build().unwrap();
+    assert!(std::time::Instant::now().checked_add(policy.timeout()).is_some());
 }
 
 /// JSON values have no infinity: read as one, it would be null and mean the default.
@@ -219,7 +231,7 @@ fn a_cap_below_the_reconnect_delay_is_refused() {
 #[test]
 fn verify_is_on_or_off() {
     for (value, on) in [(json!(true), true), (json!("on"), true), (json!("off"), false)] {
-        assert_eq!(socket(json!({"verify": value})).verify(), on);
+        assert_eq!(read(json!({"verify": value})).policy().verify(), on);
     }
     let told = problems(with_socket(json!({"verify": "yes"})));
     assert_eq!(told, ["unix_socket.verify = \"yes\": must be true, false, `on` or `off`"]);
@@ -241,7 +253,7 @@ fn unknown_words_are_refused_with_the_known_ones() {
     assert_eq!(
         told,
         [
-            "unix_socket.retry = \"always\": must be one of `unsent`, `resend`",
+            "unix_socket.retry = \"always\": must be one of `unsent`, `unstarted`, `resend`",
             "unix_socket.big_integers = \"keep\": must be one of `refuse`, `round`",
         ]
     );
@@ -266,26 +278,31 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 
 #[test]
 fn a_builder_is_held_to_the_same_bounds() {
-    let error = UnixSocketConfig::builder("p.sock")
-        .timeout(Duration::ZERO)
-        .idle_timeout(Duration::MAX)
-        .max_connections(usize::MAX)
+    let socket =
+        UnixSocketConfig::builder("p.sock").idle_timeout(Duration::MAX).max_connections(usize::MAX);
+    let error = PluginConfig::builder("P")
+        .unix_socket(socket)
+        .policy(CallPolicy::builder().timeout(Duration::ZERO))
         .build()
         .unwrap_err();
     let fields: Vec<_> = error.problems().iter().map(|problem| problem.field()).collect();
-    let expected = ["path", "timeout", "max_connections", "idle_timeout"];
+    let expected = ["max_connections", "idle_timeout", "path", "timeout"];
     assert_eq!(fields, expected.map(|key| format!("unix_socket.{key}")));
 }
 
 #[test]
 fn a_configuration_can_be_changed_through_a_builder() {
-    let changed = UnixSocketBuilder::from(socket(json!({"timeout": 2}))).max_in_flight(1).build();
-    assert_eq!(changed.unwrap(), socket(json!({"timeout": 2, "max_in_flight": 1})));
+    let changed =
+        UnixSocketBuilder::from(socket(json!({"stall_limit": 5}))).max_in_flight(1).build();
+    assert_eq!(changed.unwrap(), socket(json!({"stall_limit": 5, "max_in_flight": 1})));
+    let policy = read(json!({"timeout": 5})).policy().clone();
+    let changed = CallPolicyBuilder::from(policy).retry_budget(1).build();
+    assert_eq!(&changed.unwrap(), read(json!({"timeout": 5, "retry_budget": 1})).policy());
 }
 
 #[test]
 fn a_socket_section_alone_can_be_read() {
-    let error = serde_json::from_value::<UnixSocketConfig>(json!({"path": "p"})).unwrap_err();
+    let error = serde_json::from_value::<UnixSocketSection>(json!({"path": "p"})).unwrap_err();
     let told = "configuration has 1 problem: unix_socket.path = \"p\": must be absolute";
     assert_eq!(error.to_string(), told);
 }
@@ -299,10 +316,8 @@ fn every_key_is_documented_in_a_row_of_a_table() {
         .filter(|text| text.lines().nth(1).is_some_and(|l| l.starts_with("|---")));
     let rows = tables.flat_map(|table| table.lines().skip(2));
     let keys: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).collect();
-    let socket = serde_json::to_value(socket(json!({}))).unwrap();
-    for key in
-        socket.as_object().unwrap().keys().map(String::as_str).chain(Settings::KEYS.iter().copied())
-    {
+    let tables = [unix_socket::TABLE, policy::TABLE, settings::LOCAL, settings::SHARED];
+    for (key, _) in tables.into_iter().flatten() {
         assert!(keys.iter().any(|cell| cell.contains(&format!("`{key}`"))), "{key}");
     }
 }
@@ -322,31 +337,31 @@ proptest! {
         uids in proptest::collection::vec(0..u32::MAX, 0..3),
         [resend, verify, stamp, round, trust_path] in any::<[bool; 5]>(),
     ) {
-        let built = UnixSocketConfig::builder("/run/p.sock")
+        let socket = UnixSocketConfig::builder("/run/p.sock")
             .reconnect_attempts(attempts)
             .reconnect_delay(Duration::from_millis(delay))
-            .timeout(Duration::from_millis(timeout))
             .connect_timeout(Duration::from_millis(connect))
             .stall_limit(Duration::from_millis(stall))
             .idle_timeout(Duration::from_millis(idle))
             .max_connections(connections)
             .max_in_flight(in_flight)
-            .queue_capacity(capacity)
             .max_frame_len(frame)
+            .keep_alive(alive.map(|part| Duration::from_millis(idle).mul_f64(part)))
+            .trust_path(trust_path)
+            .peer_gids(uids.iter().copied().rev())
+            .peer_uids(uids);
+        let policy = CallPolicy::builder()
+            .timeout(Duration::from_millis(timeout))
+            .queue_capacity(capacity)
             .breaker_threshold(threshold)
             .breaker_max_open(Duration::from_millis(rest))
-            .keep_alive(alive.map(|part| Duration::from_millis(idle).mul_f64(part)))
             .retry_budget(budget)
             .retry(if resend { RetryPolicy::Resend } else { RetryPolicy::Unsent })
             .verify(verify)
             .stamp(stamp)
-            .trust_path(trust_path)
-            .peer_gids(uids.iter().copied().rev())
-            .peer_uids(uids)
-            .big_integers(if round { BigIntegers::Round } else { BigIntegers::Refuse })
-            .build()
-            .unwrap();
+            .big_integers(if round { BigIntegers::Round } else { BigIntegers::Refuse });
+        let built = PluginConfig::builder("P").unix_socket(socket).policy(policy).build().unwrap();
         let json = serde_json::to_string(&built).unwrap();
-        prop_assert_eq!(serde_json::from_str::<UnixSocketConfig>(&json).unwrap(), built);
+        prop_assert_eq!(serde_json::from_str::<PluginConfig>(&json).unwrap(), built);
     }
 }

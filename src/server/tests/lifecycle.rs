@@ -6,11 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use tempfile::{TempDir, tempdir};
+use tokio::io::sink;
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::timeout;
 
 use super::*;
 use crate::server::listener::{self, Accept, Run};
+
+/// Far above what any step takes on a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A server whose handler says that it has begun, then waits for the gate.
 struct Setup {
@@ -53,7 +58,7 @@ impl Setup {
 }
 
 #[tokio::test]
-async fn a_shutdown_finishes_the_request_under_way_and_closes() {
+async fn a_shutdown_answers_what_was_received_and_closes() {
     let setup = setup().await;
     let (mut busy, mut idle) = (setup.busy_client().await, setup.client().await);
     let path = setup.server.socket_path().to_owned();
@@ -63,9 +68,52 @@ async fn a_shutdown_finishes_the_request_under_way_and_closes() {
     assert!(!path.exists());
     assert!(!shutdown.is_finished());
     setup.gate.add_permits(2);
-    assert!(hook_reply(&busy.receive().await).error.is_none());
-    assert!(busy.is_closed().await, "the request behind it is not begun any more");
+    for _ in 0..2 {
+        assert!(hook_reply(&busy.receive().await).error.is_none());
+    }
+    assert!(busy.is_closed().await);
     shutdown.await.unwrap();
+}
+
+/// H28. The requests are written while neither runtime nor server has a turn: on one
+/// connection that waits for a request, and on one that is not accepted yet.
+#[tokio::test]
+async fn a_shutdown_answers_what_nobody_has_looked_at_yet() {
+    let setup = setup().await;
+    let mut idle = setup.client().await;
+    idle.ask(b"").await;
+    let mut new = std::os::unix::net::UnixStream::connect(setup.server.socket_path()).unwrap();
+    // More than is read at once.
+    let calls = frame(&request(json!({"name": "tool"})).encode_to_vec()).repeat(300);
+    io::Write::write_all(&mut new, &calls).unwrap();
+    assert_eq!(idle.0.try_write(&calls).unwrap(), calls.len());
+
+    setup.gate.add_permits(600);
+    let shutdown = setup.server.shutdown(Duration::from_secs(3600));
+    timeout(LIMIT, shutdown).await.unwrap();
+    new.set_nonblocking(true).unwrap();
+    for mut client in [idle, Client(UnixStream::from_std(new).unwrap())] {
+        for _ in 0..300 {
+            let reply = timeout(LIMIT, client.receive()).await.unwrap();
+            assert!(hook_reply(&reply).error.is_none());
+        }
+        assert!(client.is_closed().await);
+    }
+}
+
+/// A client that asks without a pause does not keep the server from its end.
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_what_a_client_asks_later() {
+    let setup = setup().await;
+    setup.gate.add_permits(1_000_000);
+    let call = frame(&request(json!({"name": "tool"})).encode_to_vec());
+    let (mut reader, mut writer) = tokio::io::split(setup.client().await.0);
+    let asking = tokio::spawn(async move { while writer.write_all(&call).await.is_ok() {} });
+    let reading = tokio::spawn(async move { tokio::io::copy(&mut reader, &mut sink()).await });
+    setup.begun.notified().await;
+    timeout(LIMIT, setup.server.shutdown(Duration::from_secs(3600))).await.unwrap();
+    timeout(LIMIT, asking).await.unwrap().unwrap();
+    let _ = timeout(LIMIT, reading).await.unwrap();
 }
 
 #[tokio::test]
@@ -123,6 +171,14 @@ impl Accept for Exhausted {
     async fn accept(&mut self) -> io::Result<DuplexStream> {
         self.0.fetch_add(1, Relaxed);
         Err(io::Error::other("too many open files"))
+    }
+
+    fn finish(self) -> impl Iterator<Item = DuplexStream> {
+        std::iter::empty()
+    }
+
+    fn received(_: &DuplexStream, _: &mut bytes::BytesMut) -> io::Result<()> {
+        Ok(())
     }
 }
 

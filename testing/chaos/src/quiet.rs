@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use hookwire::config::Transport;
 use hookwire::{CallOptions, ConnectionState, Overload, PluginContext, PluginStats};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -88,7 +89,7 @@ pub(crate) fn accounts(stats: &PluginStats, tally: &Tally) -> Vec<String> {
 }
 
 fn places_of(plugin: &Plugin) -> usize {
-    let socket = plugin.handle.config().unix_socket();
+    let Transport::Unix(socket) = plugin.handle.config().transport() else { return 0 };
     socket.max_connections() * socket.max_in_flight()
 }
 

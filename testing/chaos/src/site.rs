@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use hookwire::{PluginConfig, PluginHandle, RetryPolicy, UnixSocketConfig};
+use hookwire::{CallPolicy, PluginConfig, PluginHandle, RetryPolicy, UnixSocketConfig};
 use tokio::sync::watch;
 
 use crate::dice::Dice;
@@ -149,14 +149,17 @@ impl Site {
         let base = dice.millis(5.0, 100.0);
         let mut socket = UnixSocketConfig::builder(path)
             .max_connections(POOLS[self.index % POOLS.len()])
-            .max_in_flight(dice.between(2, 16))
+            .max_in_flight(dice.between(2, 16));
+        let mut policy = CallPolicy::builder()
             .queue_capacity(dice.between(64, 1024))
             // So some calls have more time than the plugin, and most have less.
-            .timeout(dice.millis(300.0, 2_000.0))
+            .timeout(dice.millis(300.0, 2_000.0));
+        socket = socket
             .connect_timeout(Duration::from_millis(500))
             .stall_limit(dice.millis(50.0, 300.0))
             .reconnect_attempts(dice.between(1, 4) as u32)
-            .reconnect_delay(base)
+            .reconnect_delay(base);
+        policy = policy
             .breaker_threshold(dice.between(1, 5) as u32)
             .retry_budget(dice.pick(&[0, 5, 20]))
             .stamp(self.contexts == Contexts::Stamped);
@@ -171,12 +174,13 @@ impl Site {
             }
         }
         if dice.one_in(2) {
-            socket = socket.breaker_max_open(dice.millis(50.0, 2_000.0));
+            policy = policy.breaker_max_open(dice.millis(50.0, 2_000.0));
         }
         if self.index % RESENDS == RESENDS - 1 {
-            socket = socket.retry(RetryPolicy::Resend);
+            policy = policy.retry(RetryPolicy::Resend);
         }
-        let config = PluginConfig::builder(&self.name).hook("tool_pre_invoke").unix_socket(socket);
+        let config = PluginConfig::builder(&self.name).hook("tool_pre_invoke");
+        let config = config.unix_socket(socket).policy(policy);
         PluginHandle::connect_lazy(config.build().expect("a valid configuration"))
     }
 

@@ -67,11 +67,11 @@ impl Target for Plugin {
     }
 
     fn timeout(&self) -> Duration {
-        self.handle.config().unix_socket().timeout()
+        self.handle.config().policy().timeout()
     }
 
     fn resends(&self) -> bool {
-        self.handle.config().unix_socket().retry() == RetryPolicy::Resend
+        self.handle.config().policy().retry() == RetryPolicy::Resend
     }
 
     async fn call(&self, asked: &Asked, plan: &Plan, context: &mut PluginContext) -> Told {

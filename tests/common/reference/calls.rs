@@ -1,7 +1,9 @@
 //! hookwire as a client of the reference server: what most tests of that kind need.
 
+use std::time::Duration;
+
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
-use hookwire::{PluginConfig, PluginContext, PluginError, PluginHandle, PluginResult};
+use hookwire::{CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, PluginResult};
 use serde_json::{Map, Value};
 
 use super::ReferenceServer;
@@ -40,4 +42,14 @@ pub(crate) async fn call(
     args: Value,
 ) -> Result<PluginResult<ToolPreInvokePayload>, PluginError> {
     plugin.invoke_hook::<ToolPreInvoke>(&tool(args), &mut context()).await
+}
+
+/// The same, within `timeout`.
+pub(crate) async fn call_for(
+    plugin: &PluginHandle,
+    args: Value,
+    timeout: Duration,
+) -> Result<PluginResult<ToolPreInvokePayload>, PluginError> {
+    let options = CallOptions::new().timeout(timeout);
+    plugin.invoke_hook_with::<ToolPreInvoke>(&tool(args), &mut context(), options).await
 }

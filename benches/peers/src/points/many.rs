@@ -4,11 +4,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hookwire::config::UnixSocketBuilder;
 
 use super::Bench;
 use super::allocations;
 use super::codec::nanoseconds;
+use crate::common::knobs::Knobs;
 use crate::common::null_server::{Answer, NullServer};
 use crate::common::sample;
 use crate::contenders::ours::Typed;
@@ -28,7 +28,7 @@ pub fn measure(bench: &Bench) -> Point {
     let server = NullServer::event_loop("many", answer);
     let plugins = |count: usize, in_flight: usize| -> Vec<Typed> {
         let _runtime = run.enter();
-        let one = |socket: UnixSocketBuilder| {
+        let one = |socket: Knobs| {
             socket.max_connections(1).max_in_flight(in_flight).queue_capacity(CALLERS)
         };
         (0..count).map(|_| Typed::new(sample::handle_with(server.path(), one))).collect()

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use hookwire::config::UnixSocketBuilder;
 use hookwire::server::PluginServer;
-use hookwire::{PluginConfig, PluginHandle};
+use hookwire::{PluginConfig, PluginHandle, UnixSocketConfig};
 
 use crate::failure::Failure;
-use crate::{plugins, target};
+use crate::plugins;
 
 /// A socket's path may have 103 bytes on some systems: `TMPDIR` can be too long.
 const LONGEST_DIRECTORY: usize = 60;
@@ -69,8 +69,9 @@ impl Scene {
         plugin: &str,
         tune: impl FnOnce(UnixSocketBuilder) -> UnixSocketBuilder,
     ) -> Result<PluginHandle, Failure> {
-        let socket = tune(target::socket(&self.socket).timeout(Duration::from_secs(5)));
-        let config = PluginConfig::builder(plugin).unix_socket(socket).build()?;
+        let socket = tune(UnixSocketConfig::builder(&self.socket));
+        let plugin = PluginConfig::builder(plugin).unix_socket(socket);
+        let config = plugin.timeout(Duration::from_secs(5)).build()?;
         Ok(PluginHandle::connect(config).await?)
     }
 }

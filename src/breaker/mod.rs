@@ -1,0 +1,8 @@
+//! The circuit breaker of a plugin: calls fail at once while it is down.
+
+mod gate;
+mod machine;
+
+pub(crate) use gate::{Gate, HalfOpenPermit};
+pub use machine::BreakerState;
+pub(crate) use machine::{Breaker, Signal};

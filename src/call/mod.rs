@@ -1,0 +1,402 @@
+//! One call: deadline, retry rule, and the checks on the reply.
+//!
+//! Encoding and decoding happen here, in the caller's task, so they use every
+//! core and never hold up a connection. What is below carries encoded messages.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::breaker::{Breaker, Gate, HalfOpenPermit};
+use crate::config::{BigIntegers, PluginConfig, RetryPolicy, Transport};
+use crate::error::{Cause, Errand, PluginError, Sent};
+use crate::identity::Identity;
+use crate::model::{Object, PluginContext, PluginResult, PluginViolation};
+use crate::options::{CallOptions, Overload};
+use crate::stats::{Counters, PluginStats};
+use crate::unix::connect::Connect;
+use crate::unix::connections::{Connections, Full};
+use crate::unix::message::{Failure, Method, Origin, Reply, Request, Responder};
+use crate::unix::reconnect::ConnectionState;
+use crate::unix::slot::Suspicion;
+use crate::wire::reply::{
+    Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
+};
+use crate::wire::request::{self, Frame};
+use crate::wire::stamp::{Stamp, Stamps};
+use crate::wire::{DecodeError, FRAME_HEADER};
+
+use budget::RetryBudget;
+
+mod budget;
+#[cfg(test)]
+mod tests;
+
+/// A plugin as its callers reach it. Dropping it ends the plugin's tasks.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) counters: Counters,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) connections: Arc<Connections>,
+    timeout: Duration,
+    retry: RetryPolicy,
+    queue_capacity: usize,
+    reconnect_attempts: u32,
+    budget: RetryBudget,
+    big_integers: BigIntegers,
+    stamps: Option<Stamps>,
+    max_frame_len: usize,
+    /// The size of the last request: a good first guess for the next one's buffer.
+    last_size: AtomicUsize,
+}
+
+/// A small request after a large one must not carry the large one's buffer.
+const LARGEST_GUESS: usize = 16 * 1024;
+
+impl Caller {
+    /// The plugin's tasks run on `runtime`, or else on the one that is entered here, or
+    /// else on that of the first call.
+    pub(crate) fn new(
+        config: &PluginConfig,
+        connector: Arc<dyn Connect>,
+        runtime: Option<Handle>,
+    ) -> Self {
+        let (Transport::Unix(socket), policy) = (config.transport(), config.policy());
+        let identity = Arc::new(Identity::new(config.name().into(), socket.path().into()));
+        // By then a call with the plugin's own time is over, and its connection given up.
+        let trial = policy.timeout() + socket.stall_limit();
+        let (threshold, longest_rest) = (policy.breaker_threshold(), policy.breaker_max_open());
+        let breaker = Breaker::new(threshold, longest_rest, trial);
+        let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
+        let (plugin, breaker) = (Arc::clone(&identity), Arc::clone(&gate));
+        let connections = Connections::new(plugin, socket, policy, breaker, connector, runtime);
+        Self {
+            identity,
+            counters: Counters::default(),
+            gate,
+            connections: Arc::new(connections),
+            timeout: policy.timeout(),
+            retry: policy.retry(),
+            queue_capacity: policy.queue_capacity(),
+            reconnect_attempts: socket.reconnect_attempts(),
+            budget: RetryBudget::new(policy.retry_budget()),
+            big_integers: policy.big_integers(),
+            stamps: policy.stamp().then(Stamps::default),
+            max_frame_len: socket.max_frame_len(),
+            last_size: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> PluginStats {
+        self.counters.snapshot(&self.connections)
+    }
+
+    /// Runs a hook and updates `context` from a reply that brings one.
+    pub(crate) async fn invoke<P, R>(
+        &self,
+        hook_type: &str,
+        payload: &P,
+        context: &mut PluginContext,
+        options: CallOptions,
+        refusal: fn(&R) -> Option<PluginViolation>,
+    ) -> Result<PluginResult<R>, PluginError>
+    where
+        P: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        Counters::add(&self.counters.calls);
+        let stamp = self.stamps.as_ref().map(Stamps::next);
+        let stamp = stamp.as_ref();
+        let outcome = match self.encode(hook_type, payload, context, stamp) {
+            Ok(frame) => {
+                self.exchange(Method::InvokeHook, frame, options, |message| {
+                    let request_id = &context.global_context.request_id;
+                    let plugin = &self.identity.plugin;
+                    hook_reply(message, Expected { plugin, request_id, stamp })
+                })
+                .await
+            }
+            Err(cause) => Err((Sent::No, cause)),
+        };
+        let outcome = match outcome {
+            Ok(HookReply::Result(mut result, reply_context)) => {
+                result.heed(refusal, &self.identity.plugin);
+                if let Some(reply_context) = reply_context {
+                    context.apply_reply(reply_context);
+                }
+                Ok(result)
+            }
+            Ok(HookReply::Fault(fault)) => Err((Sent::Maybe, Cause::Plugin(Box::new(fault)))),
+            Err(failure) => Err(failure),
+        };
+        match outcome {
+            Ok(result) => {
+                let allowed = result.is_allowed();
+                Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
+                Ok(result)
+            }
+            Err(failure) => {
+                let error = self.error(Errand::Hook, failure);
+                self.counters.count_failure(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The plugin's configuration on the server; `None` if it knows no such plugin.
+    pub(crate) async fn plugin_config(&self, name: &str) -> Result<Option<Object>, PluginError> {
+        let frame = request::get_plugin_config(name);
+        self.ask(frame.map_err(Cause::InvalidRequest), config_reply).await
+    }
+
+    /// The configurations of all plugins on the server.
+    pub(crate) async fn plugin_configs(&self) -> Result<Vec<Object>, PluginError> {
+        let frame = request::get_plugin_configs();
+        self.ask(frame.map_err(Cause::InvalidRequest), configs_reply).await
+    }
+
+    async fn ask<T>(
+        &self,
+        frame: Result<Frame, Cause>,
+        read: impl Fn(&[u8]) -> Result<T, DecodeError>,
+    ) -> Result<T, PluginError> {
+        let read = |message: &[u8]| read(message).map_err(ReplyFault::from);
+        // Asking twice does no harm, so a question may always be sent again.
+        let options = CallOptions::new().retry(RetryPolicy::Resend);
+        let answer = match frame {
+            Ok(frame) => self.exchange(Method::GetConfig, frame, options, read).await,
+            Err(cause) => Err((Sent::No, cause)),
+        };
+        answer.map_err(|failure| self.error(Errand::Question, failure))
+    }
+
+    /// Waits until there is a connection.
+    pub(crate) async fn connect(&self) -> Result<(), PluginError> {
+        let outcome = self.call(Method::Connect, Frame::new(), CallOptions::new()).await;
+        outcome.map(|_| ()).map_err(|failure| self.error(Errand::Question, failure))
+    }
+
+    /// Asks the connections to end at `deadline`, or as soon as nothing is under way.
+    pub(crate) fn stop(&self, deadline: Instant) {
+        self.connections.stop(deadline);
+    }
+
+    /// Waits until the connections have ended.
+    pub(crate) async fn stopped(&self) {
+        let mut state = self.connections.watch_state();
+        // The sender lives in `connections`, which we hold.
+        let _ = state.wait_for(|state| *state == ConnectionState::Shutdown).await;
+    }
+
+    /// Counts and refuses a call that is not even tried.
+    pub(crate) fn refuse(&self, cause: Cause) -> PluginError {
+        Counters::add(&self.counters.calls);
+        let error = self.error(Errand::Hook, (Sent::No, cause));
+        self.counters.count_failure(&error);
+        error
+    }
+
+    pub(crate) fn error(&self, errand: Errand, failure: (Sent, Cause)) -> PluginError {
+        let Identity { plugin, socket, .. } = &*self.identity;
+        PluginError::new(Arc::clone(plugin), Arc::clone(socket), errand, failure)
+    }
+
+    fn encode<P: Serialize + ?Sized>(
+        &self,
+        hook_type: &str,
+        payload: &P,
+        context: &PluginContext,
+        stamp: Option<&Stamp>,
+    ) -> Result<Frame, Cause> {
+        let capacity = self.last_size.load(Relaxed).next_multiple_of(64).max(256);
+        let plugin = &self.identity.plugin;
+        let big_integers = self.big_integers;
+        let frame = request::invoke_hook(
+            hook_type,
+            plugin,
+            payload,
+            context,
+            stamp,
+            big_integers,
+            capacity,
+        )
+        .map_err(Cause::InvalidRequest)?;
+        let size = frame.len() - FRAME_HEADER;
+        if size > self.max_frame_len {
+            return Err(Cause::RequestTooLarge { size, limit: self.max_frame_len });
+        }
+        self.last_size.store(frame.len().min(LARGEST_GUESS), Relaxed);
+        Ok(frame)
+    }
+
+    /// Sends a request and reads its reply; a reply that is not the answer makes
+    /// its socket suspect, which ends the socket.
+    async fn exchange<T>(
+        &self,
+        method: Method,
+        frame: Frame,
+        options: CallOptions,
+        read: impl FnOnce(&[u8]) -> Result<T, ReplyFault>,
+    ) -> Result<T, (Sent, Cause)> {
+        let Reply { message, origin: Origin { slot, socket } } =
+            self.call(method, frame, options).await?;
+        let slot = &self.connections.slots[slot];
+        match read(&message) {
+            Ok(value) => {
+                slot.confirm(socket);
+                Ok(value)
+            }
+            Err(fault) => {
+                let (suspicion, cause) = match fault {
+                    ReplyFault::Mismatch { field } => {
+                        (Suspicion::Mismatch, Cause::Mismatch { field })
+                    }
+                    ReplyFault::Unproven => (Suspicion::Unproven, Cause::Unproven),
+                    ReplyFault::Empty => (Suspicion::Empty, Cause::EmptyReply),
+                    ReplyFault::Undecodable(DecodeError::Custom(message)) => {
+                        (Suspicion::Undecodable, Cause::RefusedByType(message))
+                    }
+                    ReplyFault::Undecodable(error) => {
+                        (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))
+                    }
+                };
+                slot.suspect(socket, suspicion);
+                Err((Sent::Maybe, cause))
+            }
+        }
+    }
+
+    /// One request, within one deadline.
+    ///
+    /// A request of which nothing was sent waits for the next connection by itself. What
+    /// happens to one that was sent is up to the retry policy of the call.
+    async fn call(
+        &self,
+        method: Method,
+        mut frame: Frame,
+        options: CallOptions,
+    ) -> Result<Reply, (Sent, Cause)> {
+        // Held until the call ends.
+        let _permit = self.admit(method).map_err(|cause| (Sent::No, cause))?;
+        let timeout = options.timeout.unwrap_or(self.timeout);
+        let now = Instant::now();
+        let terms = Terms {
+            method,
+            timeout,
+            deadline: now + timeout,
+            may_wait: options.overload == Overload::Wait,
+        };
+        let policy = options.retry.unwrap_or(self.retry);
+        let mut resends = 0;
+        if policy == RetryPolicy::Resend {
+            self.budget.observe(now, self.counters.sent.load(Relaxed));
+            resends = self.reconnect_attempts;
+        }
+        let mut sent_before = Sent::No;
+        let mut attempt = 1_u64;
+        loop {
+            let copy = (policy != RetryPolicy::Unsent).then(|| frame.clone());
+            let Failure { cause, sent } = match self.attempt(frame, terms).await {
+                Ok(reply) => return Ok(reply),
+                Err(failure) => *failure,
+            };
+            sent_before = sent_before.max(sent);
+            let Some(copy) = copy.filter(|_| cause.is_disconnect() && self.gate.is_closed()) else {
+                return Err((sent_before, cause));
+            };
+            match policy {
+                // The hook cannot have begun, so this is its first run.
+                RetryPolicy::Unstarted if sent == Sent::Unstarted => {}
+                RetryPolicy::Resend if resends > 0 => {
+                    if !self.budget.take(Instant::now(), self.counters.sent.load(Relaxed)) {
+                        Counters::add(&self.counters.retries_refused);
+                        return Err((sent_before, Cause::RetryBudgetSpent(Box::new(cause))));
+                    }
+                    resends -= 1;
+                }
+                _ => return Err((sent_before, cause)),
+            }
+            attempt += 1;
+            Counters::add(&self.counters.retries);
+            tracing::Span::current().record("attempt", attempt);
+            self.identity.log(|_| {
+                tracing::debug!(attempt, "the connection was lost, sending again");
+            });
+            frame = copy;
+        }
+    }
+
+    /// Asks the breaker; what it gives is held until the call ends. Questions speak for
+    /// nothing but themselves: they are no trial.
+    fn admit(&self, method: Method) -> Result<Option<HalfOpenPermit<'_>>, Cause> {
+        let admitted = match method {
+            Method::InvokeHook => self.gate.admit(),
+            Method::GetConfig | Method::Connect => self.gate.admit_question().map(|()| None),
+        };
+        admitted.map_err(|cause| match self.connections.stop_at() {
+            Some(_) => Cause::Shutdown,
+            None => cause,
+        })
+    }
+
+    /// Hands a request over and waits for its answer.
+    async fn attempt(
+        &self,
+        frame: Frame,
+        Terms { method, timeout, deadline, may_wait }: Terms,
+    ) -> Result<Reply, Box<Failure>> {
+        let (responder, answer) = Responder::new(timeout);
+        let request = Request { method, frame, deadline, responder };
+        self.connections.push(request, may_wait).map_err(|Full { capacity, waiting }| {
+            let queue_capacity = may_wait.then_some(self.queue_capacity);
+            let cause = Cause::Overloaded { places: capacity, waiting, queue_capacity };
+            Box::new(Failure { cause, sent: Sent::No })
+        })?;
+        let mut waiting = Waiting { connections: &self.connections, answered: false };
+        let answer = answer.await;
+        waiting.answered = true;
+        // A responder answers even where it is dropped.
+        let gone = || Box::new(Failure { cause: Cause::TaskGone, sent: Sent::Maybe });
+        let answer = answer.unwrap_or_else(|_| Err(gone()));
+        if answer.as_ref().map_or_else(|failure| failure.sent != Sent::No, |_| true) {
+            Counters::add(&self.counters.sent);
+        }
+        answer
+    }
+}
+
+/// The last handle is gone: nobody can wait any more.
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.connections.release();
+    }
+}
+
+/// What holds for every attempt of a call.
+#[derive(Clone, Copy)]
+struct Terms {
+    method: Method,
+    timeout: Duration,
+    deadline: Instant,
+    may_wait: bool,
+}
+
+/// Notes a caller that leaves while its request waits.
+struct Waiting<'a> {
+    connections: &'a Connections,
+    answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.connections.note_left();
+        }
+    }
+}

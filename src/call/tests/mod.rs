@@ -1,0 +1,24 @@
+//! The client over in-memory pipes and paused time: every fault at its exact moment.
+
+mod batching;
+mod breaker;
+mod counted;
+mod deadlines;
+mod errors;
+mod faults;
+mod healthy;
+mod keep_alive;
+#[path = "../../../tests/common/knobs.rs"]
+mod knobs;
+mod logging;
+mod pipe;
+mod pooling;
+mod reconnects;
+mod resending;
+mod scripted;
+mod stamps;
+
+use crate::config::{
+    BigIntegers, CallPolicy, CallPolicyBuilder, PluginConfigBuilder, RetryPolicy,
+    UnixSocketBuilder, UnixSocketConfig,
+};

@@ -1,0 +1,81 @@
+//! Calls that are sent again, and those that would be too many.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::pipe::{Server, answer, call_with, config, failure, pair};
+use crate::call::Caller;
+use crate::config::RetryPolicy;
+use crate::error::{Cause, ErrorKind, Sent};
+use crate::options::CallOptions;
+
+/// Takes these calls and closes the connection, then serves the next ones: how many
+/// were given back to their callers, and how many were sent again.
+async fn lose(client: &Arc<Caller>, server: &mut Server, count: usize) -> (usize, usize) {
+    let again = CallOptions::new().retry(RetryPolicy::Resend);
+    let calls: Vec<_> = (0..count).map(|i| call_with(client, &i.to_string(), 0, again)).collect();
+    let mut peer = server.accept().await;
+    for _ in 0..count {
+        peer.request().await.unwrap();
+    }
+    drop(peer);
+    let serving = tokio::spawn(server.accept().await.serve());
+    let (mut lost, mut sent_again) = (0, 0);
+    for (i, call) in calls.into_iter().enumerate() {
+        match call.await.unwrap() {
+            Ok(result) => {
+                assert_eq!(result.modified_payload.unwrap(), i.to_string());
+                sent_again += 1;
+            }
+            Err(error) => {
+                let Cause::RetryBudgetSpent(cause) = error.cause() else { panic!("{error}") };
+                assert!(matches!(**cause, Cause::Disconnected(_)), "{error}");
+                assert_eq!(error.kind(), ErrorKind::Disconnected);
+                assert_ne!(error.sent(), Sent::No);
+                assert!(error.to_string().contains("the retry budget is spent"), "{error}");
+                lost += 1;
+            }
+        }
+    }
+    serving.abort();
+    (lost, sent_again)
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_the_retry_budget_a_lost_call_fails_and_says_why() {
+    let config = config(|c| c.max_in_flight(1000));
+    let (client, mut server) = pair(&config, 1 << 20);
+    // Ten per second over ten seconds, and a fifth of these calls.
+    assert_eq!(lose(&client, &mut server, 300).await, (300 - 160, 160));
+    let stats = client.stats();
+    assert_eq!((stats.retries, stats.retries_refused, stats.other_failures), (160, 140, 140));
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert_eq!(lose(&client, &mut server, 100).await, (0, 100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_share_of_the_calls_that_may_be_sent_again_can_be_set() {
+    let config = config(|c| c.max_in_flight(1000).retry_budget(100));
+    let (client, mut server) = pair(&config, 1 << 20);
+    assert_eq!(lose(&client, &mut server, 300).await, (0, 300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_breaker_is_open_nothing_is_sent_again() {
+    let config = config(|c| c.reconnect_attempts(1));
+    let (client, mut server) = pair(&config, 4096);
+    let again = CallOptions::new().retry(RetryPolicy::Resend);
+    let lost = call_with(&client, "lost", 0, again);
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "lost");
+    // It never answered, and one failure is enough: the plugin is down.
+    drop(peer);
+    let error = failure(lost).await;
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    assert_eq!(client.stats().retries, 0);
+    let trial = call_with(&client, "trial", 0, again);
+    tokio::spawn(server.accept().await.serve());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(trial.await);
+    assert_eq!(answer(call_with(&client, "next", 0, again)).await, "next");
+}

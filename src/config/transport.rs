@@ -1,0 +1,117 @@
+//! What a plugin is reached over, and where it is.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::policy::{self, CallPolicy};
+use super::problem::{Escaped, Problems};
+use super::unix_socket::{self, PREFIX, UnixSocketConfig};
+use super::{raw, section};
+use crate::model::Object;
+
+/// What a plugin is reached over, with its settings.
+///
+/// ```
+/// use hookwire::PluginConfig;
+/// use hookwire::config::Transport;
+///
+/// let guard = PluginConfig::builder("Guard").socket("/run/guard.sock").build()?;
+/// match guard.transport() {
+///     Transport::Unix(socket) => assert_eq!(socket.max_connections(), 8),
+///     other => println!("reached over {other:?}"),
+/// }
+/// # Ok::<(), hookwire::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Transport {
+    /// A Unix domain socket.
+    Unix(UnixSocketConfig),
+}
+
+/// Where a plugin is, for errors and logs. Cheap to clone.
+///
+/// `Display` shows control characters escaped.
+///
+/// ```
+/// use hookwire::PluginConfig;
+///
+/// let guard = PluginConfig::builder("Guard").socket("/run/guard.sock").build()?;
+/// assert_eq!(guard.endpoint().to_string(), "/run/guard.sock");
+/// # Ok::<(), hookwire::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint(Arc<Path>);
+
+impl Endpoint {
+    /// The path of the plugin's socket; `None` for a plugin that has none.
+    pub fn path(&self) -> Option<&Path> {
+        Some(&self.0)
+    }
+}
+
+impl From<Arc<Path>> for Endpoint {
+    fn from(path: Arc<Path>) -> Self {
+        Self(path)
+    }
+}
+
+impl From<&Transport> for Endpoint {
+    fn from(Transport::Unix(socket): &Transport) -> Self {
+        Self(socket.path().into())
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Escaped(&self.0.to_string_lossy()).fmt(f)
+    }
+}
+
+/// The `unix_socket` section of a plugin's entry: the socket, and how the plugin is called.
+///
+/// For an application whose own configuration file has just such a section. Valid as soon
+/// as it exists.
+///
+/// ```
+/// use hookwire::PluginConfig;
+/// use hookwire::config::UnixSocketSection;
+///
+/// let section: UnixSocketSection =
+///     serde_json::from_str(r#"{"path": "/run/guard.sock", "timeout": 5, "max_connections": 4}"#)?;
+/// let guard = PluginConfig::builder("Guard").unix_socket_section(section).build()?;
+/// assert_eq!(guard.policy().timeout().as_secs(), 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnixSocketSection {
+    #[serde(flatten)]
+    pub(super) transport: Transport,
+    #[serde(flatten)]
+    pub(super) policy: CallPolicy,
+}
+
+impl UnixSocketSection {
+    pub(super) fn read(section: &Object, problems: &mut Problems) -> Self {
+        section::refuse_merge_key(section, PREFIX, problems);
+        let transport = Transport::Unix(UnixSocketConfig::read(section, problems));
+        let policy = CallPolicy::read(section, PREFIX, problems);
+        for (key, (nearest, _)) in section::unknown(section, &[unix_socket::TABLE, policy::TABLE]) {
+            let reason = format!("unknown key, did you mean `{nearest}`?");
+            problems.add(format!("{PREFIX}{key}"), None, reason);
+        }
+        Self { transport, policy }
+    }
+}
+
+impl<'de> Deserialize<'de> for UnixSocketSection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut problems = Problems::default();
+        let section = Self::read(&raw::deserialize(deserializer)?, &mut problems);
+        problems.unless_any(None, Some(section)).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,181 @@
+//! How a plugin's sockets are made.
+
+use std::{
+    io::{self, IoSlice},
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::UnixStream;
+
+use crate::nosignal::NoSignal;
+use crate::trust::Trust;
+
+/// What a socket's task reads from and writes to.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// As `poll_read`, but what is there is read even if the runtime has not heard of it
+    /// yet. A process that was stopped finds its timers over before it finds that its
+    /// sockets are readable.
+    fn poll_read_now(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_read(cx, buffer)
+    }
+}
+
+impl Transport for NoSignal {
+    fn poll_read_now(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.read_now(buffer.initialize_unfilled()) {
+            Ok(count) => {
+                buffer.advance(count);
+                Poll::Ready(Ok(()))
+            }
+            // An earlier `poll_read` has asked for the wake-up.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn poll_read_now(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut **self).poll_read_now(cx, buffer)
+    }
+}
+
+/// A stream of any kind, that of a [`FnConnector`].
+struct Plain<S>(S);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Plain<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Plain<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for Plain<S> {}
+
+#[cfg(test)]
+impl Transport for tokio::io::DuplexStream {}
+
+#[cfg(test)]
+impl<R, W> Transport for tokio::io::Join<R, W>
+where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+}
+
+/// An attempt to connect.
+pub(crate) type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send>>;
+
+/// Makes sockets; tests make in-memory pipes instead.
+pub(crate) trait Connect: Send + Sync + 'static {
+    /// Starts one attempt.
+    fn connect(&self) -> Connecting;
+}
+
+/// Connects to a plugin's Unix socket, if who listens there is to be trusted.
+#[derive(Debug)]
+pub(crate) struct UnixConnector {
+    path: Arc<Path>,
+    trust: Arc<Trust>,
+}
+
+impl UnixConnector {
+    pub(crate) fn new(path: Arc<Path>, trust: Trust) -> Self {
+        Self { path, trust: Arc::new(trust) }
+    }
+}
+
+impl Connect for UnixConnector {
+    fn connect(&self) -> Connecting {
+        let (path, trust) = (Arc::clone(&self.path), Arc::clone(&self.trust));
+        Box::pin(async move {
+            trust.check_path(&path)?;
+            let stream = UnixStream::connect(&path).await.map_err(explained)?;
+            trust.check_peer(&stream)?;
+            let transport: Box<dyn Transport> = Box::new(NoSignal::new(stream));
+            Ok(transport)
+        })
+    }
+}
+
+/// Connects by calling a function of the application's.
+pub(crate) struct FnConnector<F>(pub(crate) F);
+
+impl<F, Fut, S> Connect for FnConnector<F>
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = io::Result<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    fn connect(&self) -> Connecting {
+        let connecting = (self.0)();
+        Box::pin(async move {
+            let transport: Box<dyn Transport> = Box::new(Plain(connecting.await?));
+            Ok(transport)
+        })
+    }
+}
+
+/// "Resource temporarily unavailable" tells nobody what to do.
+fn explained(error: io::Error) -> io::Error {
+    if !is_busy(&error) {
+        return error;
+    }
+    let reason = format!("the server is busy, its backlog of connections is full ({error})");
+    io::Error::new(io::ErrorKind::WouldBlock, reason)
+}
+
+/// A full backlog is told by EAGAIN, with no readiness to wait for: the server
+/// is there, but busy.
+pub(crate) fn is_busy(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}

@@ -1,0 +1,40 @@
+//! Plugins over Unix sockets: from an encoded request to its encoded reply.
+//!
+//! ```text
+//! a caller ──▶ dispatch ────────────────▶ socket task ──▶ kernel
+//!              one value for each plugin:   one for each open socket: requests in
+//!              which socket takes what      flight, bytes in and out
+//!                   ▲
+//!              supervisor
+//!              one task for each plugin: opens sockets, waits between attempts
+//! ```
+//!
+//! | file | role |
+//! |---|---|
+//! | `message` | what callers and tasks hand to each other |
+//! | `connections` | what a plugin's callers and tasks share |
+//! | `dispatch`, `reconnect`, `in_flight` | pure: values without a task, a socket or a clock |
+//! | `supervisor`, `socket_task`, `due`, `teardown` | the tasks around them |
+//! | `socket`, `write_queue`, `connect` | bytes in and out |
+//! | `slot` | counters of a connection, and what was found out about its replies |
+//! | `closed` | why a socket closed |
+
+use std::time::Duration;
+
+pub(crate) mod closed;
+pub(crate) mod connect;
+pub(crate) mod connections;
+pub(crate) mod dispatch;
+mod due;
+pub(crate) mod in_flight;
+pub(crate) mod message;
+pub(crate) mod reconnect;
+pub(crate) mod slot;
+pub(crate) mod socket;
+mod socket_task;
+mod supervisor;
+mod teardown;
+pub(crate) mod write_queue;
+
+/// Far enough away to mean "no timer".
+const NEVER: Duration = Duration::from_secs(86_400 * 365);
