@@ -76,7 +76,8 @@ fn run(runtime: &Runtime, handle: &PluginHandle, callers: usize, calls: usize) -
             runtime.spawn(async move {
                 let mut context = sample::context();
                 for _ in 0..calls.div_ceil(callers) {
-                    handle.invoke_hook::<PromptPreFetch>(&payload, &mut context).await.unwrap();
+                    let call = handle.invoke_hook::<PromptPreFetch>(&payload, &mut context);
+                    assert!(call.await.unwrap().is_allowed());
                 }
             })
         })

@@ -64,7 +64,7 @@ async fn h26_the_embedded_server_begins_nothing_behind_a_reply_that_it_could_not
     gates[0].add_permits(1);
     assert_eq!(in_time("the first", first).await.unwrap().unwrap(), "first");
     let error = in_time("the head", stuck).await.unwrap().unwrap_err();
-    assert_eq!(error.was_sent(), Sent::Maybe, "{error}");
+    assert_eq!(error.sent(), Sent::Maybe, "{error}");
     for (i, call) in behind.into_iter().enumerate() {
         assert_eq!(in_time("a call behind it", call).await.unwrap().unwrap(), i.to_string());
     }

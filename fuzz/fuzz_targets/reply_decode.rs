@@ -6,6 +6,7 @@ use hookwire::PluginResult;
 use hookwire::fuzz_bridge::{Rejected, decode_configs, decode_reply, decode_stamped_reply};
 use hookwire::hooks::{MessagePayload, ToolPreInvokePayload};
 use hookwire::model::STAMP_KEY;
+use hookwire::Verdict;
 use hookwire_fuzz::json::to_json;
 use hookwire_fuzz::memory::within_bounds;
 use hookwire_fuzz::messages::Reply;
@@ -23,10 +24,10 @@ fn read<P: DeserializeOwned>(bytes: &[u8]) -> Read<P> {
 /// A type that was asked for changes no verdict, loses no denial, and makes nothing
 /// that is in doubt by itself its caller's own error.
 fn check_typed<P: DeserializeOwned>(bytes: &[u8], ours: &Read<Value>) {
-    let typed = read::<P>(bytes).map(|typed| typed.map(|typed| typed.continue_processing));
+    let typed = read::<P>(bytes).map(|typed| typed.map(|typed| typed.is_allowed()));
     match (ours, typed) {
-        (Ok(Some(ours)), Ok(typed)) => assert_eq!(typed, Some(ours.continue_processing)),
-        (Ok(Some(ours)), Err(Rejected::Unfit)) => assert!(ours.continue_processing),
+        (Ok(Some(ours)), Ok(typed)) => assert_eq!(typed, Some(ours.is_allowed())),
+        (Ok(Some(ours)), Err(Rejected::Unfit)) => assert!(ours.is_allowed()),
         // JSON skips what is no protobuf where it is not looked for, and a type may fail
         // before it comes to it.
         (Ok(Some(_)), Err(Rejected::Doubtful))
@@ -44,7 +45,7 @@ fn check_verdict(ours: Option<PluginResult<Value>>, theirs: Reply, bytes: &[u8])
     let Some(ours) = ours else { return };
     assert_eq!(theirs.plugin_name, "Guard");
     if let Ok(Some(proven)) = decode_stamped_reply::<Value>(bytes, "Guard", "1", (1, 0xa5)) {
-        assert_eq!(proven.continue_processing, ours.continue_processing);
+        assert_eq!(proven.is_allowed(), ours.is_allowed());
         let metadata = theirs.context.as_ref().and_then(|context| context.metadata.clone());
         let metadata = to_json(metadata.expect("a stamp comes in a context's metadata"));
         assert_eq!(metadata[STAMP_KEY], "000000000000000100000000000000a5");
@@ -53,10 +54,10 @@ fn check_verdict(ours: Option<PluginResult<Value>>, theirs: Reply, bytes: &[u8])
         assert_eq!(context.global_context.unwrap_or_default().request_id, "1");
     }
     let theirs = to_json(theirs.result.expect("ours found one"));
-    assert_eq!(theirs["continue_processing"], Value::Bool(ours.continue_processing));
-    // There is none to go on with where a denial could not be read whole.
-    if ours.continue_processing || ours.modified_payload.is_some() {
-        assert_eq!(theirs["modified_payload"], ours.modified_payload.unwrap_or_default());
+    assert_eq!(theirs["continue_processing"], Value::Bool(ours.is_allowed()));
+    // A denial has none to go on with.
+    if let Verdict::Allowed(payload) = ours.into_verdict() {
+        assert_eq!(theirs["modified_payload"], payload.unwrap_or_default());
     }
 }
 

@@ -16,7 +16,7 @@ use crate::breaker::{Breaker, Gate, HalfOpenPermit};
 use crate::config::{BigIntegers, PluginConfig, RetryPolicy, Transport};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
-use crate::model::{Object, PluginContext, PluginResult};
+use crate::model::{Object, PluginContext, PluginResult, PluginViolation};
 use crate::options::{CallOptions, Overload};
 use crate::stats::{Counters, PluginStats};
 use crate::unix::connect::Connect;
@@ -102,6 +102,7 @@ impl Caller {
         payload: &P,
         context: &mut PluginContext,
         options: CallOptions,
+        refusal: fn(&R) -> Option<PluginViolation>,
     ) -> Result<PluginResult<R>, PluginError>
     where
         P: Serialize + ?Sized,
@@ -122,7 +123,8 @@ impl Caller {
             Err(cause) => Err((Sent::No, cause)),
         };
         let outcome = match outcome {
-            Ok(HookReply::Result(result, reply_context)) => {
+            Ok(HookReply::Result(mut result, reply_context)) => {
+                result.heed(refusal, &self.identity.plugin);
                 if let Some(reply_context) = reply_context {
                     context.apply_reply(reply_context);
                 }
@@ -139,7 +141,7 @@ impl Caller {
             }
             Err(failure) => {
                 let error = self.error(Errand::Hook, failure);
-                self.counters.count_failure(error.kind());
+                self.counters.count_failure(&error);
                 Err(error)
             }
         }
@@ -194,7 +196,7 @@ impl Caller {
     pub(crate) fn refuse(&self, cause: Cause) -> PluginError {
         Counters::add(&self.counters.calls);
         let error = self.error(Errand::Hook, (Sent::No, cause));
-        self.counters.count_failure(error.kind());
+        self.counters.count_failure(&error);
         error
     }
 

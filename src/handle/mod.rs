@@ -1,6 +1,8 @@
 //! What callers clone.
 
 mod builder;
+mod denial;
+mod enforce;
 mod verify;
 
 use std::fmt;
@@ -18,6 +20,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
 pub use builder::PluginHandleBuilder;
+pub use denial::{Denial, Stopped};
 
 use crate::alarm::Alarm;
 use crate::breaker::BreakerState;
@@ -26,7 +29,7 @@ use crate::config::PluginConfig;
 use crate::error::{Cause, Errand, PluginError, Sent, Stage};
 use crate::hooks::{Hook, HookRegistry};
 use crate::identity::Identity;
-use crate::model::{Object, PluginContext, PluginResult};
+use crate::model::{Object, PluginContext, PluginResult, PluginViolation};
 use crate::options::CallOptions;
 use crate::stats::PluginStats;
 use crate::unix::reconnect::ConnectionState;
@@ -70,8 +73,9 @@ const STOPPED: Duration = Duration::from_millis(100);
 ///
 /// let mut context = PluginContext::new("request-1");
 /// let payload = ToolPreInvokePayload::new("search");
-/// let result = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
-/// println!("may go on: {}", result.continue_processing);
+/// // A denial and a failed call both end here; what comes back is what may go on.
+/// let payload = guard.enforce::<ToolPreInvoke>(payload, &mut context).await?;
+/// println!("call {} with {:?}", payload.name, payload.args);
 /// # Ok(())
 /// # }
 /// ```
@@ -136,11 +140,11 @@ impl PluginHandle {
     /// Runs a hook of the plugin. On success, what the plugin changed in the
     /// context is in `context`.
     ///
-    /// A result that does not let the request go on is a success of the call:
-    /// look at [`PluginResult::continue_processing`].
+    /// A denial is a success of the call: look at the [verdict](PluginResult::verdict).
+    /// [`enforce`](Self::enforce) does that for you.
     ///
     /// # Errors
-    /// See [`ErrorKind`](crate::ErrorKind). [`PluginError::was_sent`] says
+    /// See [`ErrorKind`](crate::ErrorKind). [`PluginError::sent`] says
     /// whether the hook can have run. `context` stays as it was.
     ///
     /// # Cancel safety
@@ -151,8 +155,8 @@ impl PluginHandle {
         &self,
         payload: &H::Payload,
         context: &mut PluginContext,
-    ) -> Result<PluginResult<H::Result>, PluginError> {
-        self.invoke(H::NAME, payload, context, CallOptions::new()).await
+    ) -> Result<PluginResult<H::Modified>, PluginError> {
+        self.invoke(H::NAME, payload, context, CallOptions::new(), H::refusal).await
     }
 
     /// [`invoke_hook`](Self::invoke_hook) with options of its own.
@@ -167,8 +171,8 @@ impl PluginHandle {
         payload: &H::Payload,
         context: &mut PluginContext,
         options: CallOptions,
-    ) -> Result<PluginResult<H::Result>, PluginError> {
-        self.invoke(H::NAME, payload, context, options).await
+    ) -> Result<PluginResult<H::Modified>, PluginError> {
+        self.invoke(H::NAME, payload, context, options, H::refusal).await
     }
 
     /// Runs a hook that is known by name only. The payload is a JSON object.
@@ -202,10 +206,10 @@ impl PluginHandle {
         context: &mut PluginContext,
         options: CallOptions,
     ) -> Result<PluginResult<Value>, PluginError> {
-        if !self.inner.registry.contains(hook_type) {
-            return Err(self.refused(Cause::UnregisteredHook(hook_type.to_owned())));
+        match self.inner.registry.refusal(hook_type) {
+            Some(refusal) => self.invoke(hook_type, payload, context, options, refusal).await,
+            None => Err(self.refused(Cause::UnregisteredHook(hook_type.to_owned()))),
         }
-        self.invoke(hook_type, payload, context, options).await
     }
 
     /// One span for each call. It holds no payload, no context and no words of
@@ -216,6 +220,7 @@ impl PluginHandle {
         payload: &P,
         context: &mut PluginContext,
         options: CallOptions,
+        refusal: fn(&R) -> Option<PluginViolation>,
     ) -> Result<PluginResult<R>, PluginError>
     where
         P: Serialize + ?Sized,
@@ -236,11 +241,13 @@ impl PluginHandle {
             duration_us = field::Empty,
         );
         if span.is_disabled() {
-            return client.invoke(hook_type, payload, context, options).await;
+            return client.invoke(hook_type, payload, context, options, refusal).await;
         }
         let started = Instant::now();
-        let outcome =
-            client.invoke(hook_type, payload, context, options).instrument(span.clone()).await;
+        let outcome = client
+            .invoke(hook_type, payload, context, options, refusal)
+            .instrument(span.clone())
+            .await;
         record(&client.identity, &span, started, &outcome);
         outcome
     }
@@ -359,7 +366,7 @@ impl PluginHandle {
     /// runtime that should close them is at its end itself.
     ///
     /// Any clone may call it, any number of times; the earliest deadline counts.
-    /// Calls that do not finish fail with [`ErrorKind::Shutdown`](crate::ErrorKind::Shutdown).
+    /// Calls that do not finish fail with [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     ///
     /// # Cancel safety
     /// Dropping the future does not take the shutdown back.
@@ -411,7 +418,7 @@ fn record<R>(
     let outcome = match outcome {
         Ok(result) if result.is_allowed() => "allowed",
         Ok(_) => "denied",
-        Err(error) => error.kind().as_str(),
+        Err(error) => error.reason(),
     };
     let duration = started.elapsed().as_micros();
     span.record("outcome", outcome);

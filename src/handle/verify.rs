@@ -22,7 +22,7 @@ impl PluginHandle {
             Err(error) if local.hooks().is_empty() && !self.inner.allow_no_hooks => Err(error),
             Err(error) => {
                 let (plugin, socket) = (local.name(), local.endpoint());
-                tracing::warn!(plugin, %socket, kind = error.kind().as_str(), "the plugin's configuration could not be read from the server");
+                tracing::warn!(plugin, %socket, reason = error.reason(), "the plugin's configuration could not be read from the server");
                 Ok(())
             }
         }

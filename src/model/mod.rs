@@ -28,7 +28,7 @@ pub(crate) use setters::setters;
 pub use context::{GlobalContext, PluginContext, STAMP_KEY, User};
 pub use denial::{DenialMetadata, DenialMetric};
 pub use fault::PluginFault;
-pub use result::PluginResult;
+pub use result::{PluginResult, Verdict};
 pub use secret::Secret;
 pub use violation::PluginViolation;
 

@@ -31,8 +31,7 @@ mod tests;
 
 pub use structpb::big_integers::BigIntegers;
 use structpb::budget::Budget;
-pub(crate) use structpb::error::DecodeError;
-pub use structpb::error::{EncodeError, TypeMessage};
+pub(crate) use structpb::error::{DecodeError, EncodeError, TypeMessage};
 pub(crate) use structpb::writer::FRAME_HEADER;
 
 /// The generated messages.

@@ -237,7 +237,7 @@ pub(super) async fn call_here(
 ) -> Result<PluginResult<Value>, PluginError> {
     let payload = json!({"marker": marker, "pad": "x".repeat(size)});
     let mut context = PluginContext::new(format!("request-{marker}"));
-    client.invoke("test_hook", &payload, &mut context, options).await
+    client.invoke("test_hook", &payload, &mut context, options, |_| None).await
 }
 
 /// What the call with this reply must have returned.

@@ -171,7 +171,10 @@ fn typed_results_cost_no_more_than_json() {
         &[entry("role", &[0x1a, 1, b'x']), entry("content", &list(&item(&part), MIB))].concat(),
     );
     typed::<MessagePayload>("parts of a message", &object(&entry("message", &message)));
-    typed::<<HttpPreRequest as Hook>::Result>("headers", &object(&entries(MIB, &[0x1a, 1, b'x'])));
+    typed::<<HttpPreRequest as Hook>::Modified>(
+        "headers",
+        &object(&entries(MIB, &[0x1a, 1, b'x'])),
+    );
 }
 
 /// The reading of it gave up at its size, and only then at its verdict.

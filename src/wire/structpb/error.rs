@@ -7,20 +7,13 @@ use serde::de::{Expected, Unexpected};
 /// What a type's own `Serialize` or `Deserialize` said when it gave up.
 ///
 /// The words are the type's, so they may quote the value. `Display` passes them on;
-/// `Debug` shows their size only. See [`EncodeError::Custom`] and
-/// [`Cause::RefusedByType`](crate::Cause::RefusedByType).
+/// `Debug` shows their size only.
 #[derive(Clone, PartialEq, Eq)]
-pub struct TypeMessage(String);
+pub(crate) struct TypeMessage(String);
 
 impl TypeMessage {
     fn new(message: impl Display) -> Self {
         Self(message.to_string())
-    }
-
-    /// The type's words.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -40,31 +33,12 @@ impl fmt::Debug for TypeMessage {
 ///
 /// It is found before anything is sent, and does not quote the value; the one exception
 /// is the `Display` of [`Custom`](Self::Custom), where the payload's own type speaks.
-///
-/// ```
-/// use hookwire::{Cause, EncodeError, PluginConfig, PluginContext, PluginHandle};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // No server is needed to find out.
-/// let config = PluginConfig::builder("Pay").socket("/run/plugins/pay.sock").build()?;
-/// let payload = serde_json::json!({"name": "pay", "args": {"id": 9_007_199_254_740_993_u64}});
-/// let mut context = PluginContext::new("request-1");
-/// let pay = PluginHandle::connect_lazy(config);
-/// let outcome = pay.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await;
-/// let error = outcome.unwrap_err();
-/// assert!(matches!(error.cause(), Cause::InvalidRequest(EncodeError::BigInteger)));
-/// # Ok(())
-/// # }
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeError {
+pub(crate) enum EncodeError {
     /// The server's parser would give up, and skip the hook without a word.
     #[error(
         "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 47 lists, which cost two)"
     )]
-    #[non_exhaustive]
     TooDeep {
         /// How many objects and lists are around the one that was refused,
         /// the top-level field of the payload or context included.

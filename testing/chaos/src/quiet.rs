@@ -81,7 +81,7 @@ pub(crate) fn accounts(stats: &PluginStats, tally: &Tally) -> Vec<String> {
         ("violations", stats.violations, tally.of("denied")),
         ("plugin_errors", stats.plugin_errors, errors),
         ("timeouts", stats.timeouts, tally.of("timeout")),
-        ("mismatches", stats.mismatches, tally.of("mismatch")),
+        ("mismatches", stats.mismatches, tally.of("mismatch") + tally.of("unproven")),
         ("calls that ended", ended, calls - left),
     ];
     let wrong = pairs.into_iter().filter(|(_, counted, expected)| counted != expected);

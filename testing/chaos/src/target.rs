@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookwire::{
-    CallOptions, ErrorKind, Hook, Overload, PluginContext, PluginHandle, PluginResult, RetryPolicy,
+    CallOptions, ErrorKind, Hook, Overload, PluginContext, PluginHandle, PluginResult,
+    PluginViolation, RetryPolicy, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -131,9 +132,14 @@ fn typed(result: PluginResult<Value>) -> PluginResult<Answer> {
         let unreadable = Answer { marker: text, number: String::new(), filler: None };
         serde_json::from_value(answer).unwrap_or(unreadable)
     };
-    let mut typed = PluginResult::allow();
-    typed.continue_processing = result.continue_processing;
-    typed.violation = result.violation;
-    typed.modified_payload = result.modified_payload.map(read);
-    typed
+    match result.into_verdict() {
+        Verdict::Allowed(None) => PluginResult::allow(),
+        Verdict::Allowed(Some(answer)) => PluginResult::modify(read(answer)),
+        Verdict::Denied(violation) => PluginResult::deny(*violation.unwrap_or_else(unexplained)),
+    }
+}
+
+/// No plugin of ours denies without a violation: the judge takes it for another's.
+fn unexplained() -> Box<PluginViolation> {
+    Box::new(PluginViolation::new("", "", ""))
 }

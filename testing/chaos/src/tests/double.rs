@@ -111,8 +111,8 @@ impl Target for Double {
         }
         let filler = if self.lie == Lie::AnotherPayload { "x" } else { asked.filler };
         let (mut result, number) = answer(marker, filler);
-        if self.lie == Lie::AllowsAll {
-            result.continue_processing = true;
+        if self.lie == Lie::AllowsAll && !result.is_allowed() {
+            result = PluginResult::allow();
         }
         context.state = match self.lie {
             Lie::LosesTheState => serde_json::Map::new(),
