@@ -132,7 +132,7 @@ fn read_hook_reply<P: DeserializeOwned>(
         // Metrics must not spoil a denial.
         Ok(None) | Err(_) => {}
     }
-    // The server leaves out who refused; it can only be the called plugin.
+    // The server leaves out the plugin that denied; it can only be the called one.
     if let Some(violation) = &mut result.violation {
         violation.plugin_name.get_or_insert_with(|| expected.plugin.to_owned());
     }
