@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::config::{BigIntegers, PluginConfig};
 use crate::model::{Object, PluginContext, PluginResult};
-use crate::wire::reply::{Expected, HookReply, ReplyFault, configs_reply, hook_reply};
 #[cfg(feature = "server")]
-use crate::wire::server::request::Incoming;
+use crate::server::request::Incoming;
+use crate::wire::reply::{Expected, HookReply, ReplyFault, configs_reply, hook_reply};
 use crate::wire::stamp::Stamp;
 use crate::wire::structpb::{de::read_struct, ser::write_struct, writer::Writer};
 use crate::wire::{read_any_layout, request};

@@ -243,31 +243,28 @@ impl Caller {
         read: impl FnOnce(&[u8]) -> Result<T, ReplyFault>,
     ) -> Result<T, (Sent, Cause)> {
         let Reply { message, origin } = self.call(method, frame, options).await?;
-        match read(&message) {
+        let fault = match read(&message) {
             Ok(value) => {
                 self.plugin.confirm(origin);
-                Ok(value)
+                return Ok(value);
             }
+            Err(fault) => fault,
+        };
+        let (suspicion, cause) = match fault {
+            ReplyFault::Mismatch { field } => {
+                (Some(Suspicion::Mismatch), Cause::Mismatch { field })
+            }
+            ReplyFault::Unproven => (Some(Suspicion::Unproven), Cause::Unproven),
+            ReplyFault::Empty => (Some(Suspicion::Empty), Cause::EmptyReply),
+            ReplyFault::Undecodable(error) => (Some(Suspicion::Undecodable), undecodable(error)),
             // The socket is in order: nobody else is concerned.
-            Err(ReplyFault::Unfit(error)) => {
-                self.plugin.confirm(origin);
-                Err((Sent::Maybe, undecodable(error)))
-            }
-            Err(fault) => {
-                let (suspicion, cause) = match fault {
-                    ReplyFault::Mismatch { field } => {
-                        (Suspicion::Mismatch, Cause::Mismatch { field })
-                    }
-                    ReplyFault::Unproven => (Suspicion::Unproven, Cause::Unproven),
-                    ReplyFault::Empty => (Suspicion::Empty, Cause::EmptyReply),
-                    ReplyFault::Undecodable(error) | ReplyFault::Unfit(error) => {
-                        (Suspicion::Undecodable, undecodable(error))
-                    }
-                };
-                self.plugin.suspect(origin, suspicion);
-                Err((Sent::Maybe, cause))
-            }
+            ReplyFault::Unfit(error) => (None, undecodable(error)),
+        };
+        match suspicion {
+            Some(suspicion) => self.plugin.suspect(origin, suspicion),
+            None => self.plugin.confirm(origin),
         }
+        Err((Sent::Maybe, cause))
     }
 
     /// One request, within one deadline.

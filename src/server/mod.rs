@@ -51,6 +51,8 @@ mod handlers;
 mod info;
 mod listener;
 mod plugin;
+mod reply;
+pub(crate) mod request;
 mod service;
 mod socket_file;
 

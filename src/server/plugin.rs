@@ -7,12 +7,12 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::HandlerError;
+use super::reply::{self, Returned};
+use super::request::HookRequest;
 use crate::config::BigIntegers;
 use crate::model::{PluginContext, PluginResult};
 use crate::wire::EncodeError;
 use crate::wire::request::EncodedFrame;
-use crate::wire::server::reply::{self, Returned};
-use crate::wire::server::request::HookRequest;
 
 /// What a hook call comes to, some time.
 pub type HookFuture<'a> =

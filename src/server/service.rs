@@ -17,13 +17,13 @@ use super::error::INTERNAL_ERROR_CODE;
 use super::info::Listing;
 use super::listener::Run;
 use super::plugin::unknown_hook;
+use super::reply::{self, Fault};
+use super::request::{HookRequest, Incoming};
 use super::{HandlerError, HookCall, Plugin, PluginServerBuilder};
 use crate::config::{BigIntegers, PluginMode};
 use crate::wire::EncodeError;
 use crate::wire::FRAME_HEADER;
 use crate::wire::request::EncodedFrame;
-use crate::wire::server::reply::{self, Fault};
-use crate::wire::server::request::{HookRequest, Incoming};
 
 /// Plugins that are ready to serve any number of streams. Cloning shares them.
 ///

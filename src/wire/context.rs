@@ -6,7 +6,7 @@
 
 use super::DecodeError;
 use super::stamp::Stamp;
-use super::structpb::error::Refused;
+use super::structpb::error::EncodeFailure;
 use super::structpb::reader::{Field, Reader};
 use super::structpb::ser::write_struct;
 use super::structpb::writer::Writer;
@@ -18,7 +18,7 @@ pub(crate) fn write_context(
     tag: u8,
     context: &PluginContext,
     stamp: Option<&Stamp>,
-) -> Result<(), Refused> {
+) -> Result<(), EncodeFailure> {
     let global = &context.global_context;
     let object = |writer: &mut Writer, tag, object: &Object| {
         if object.is_empty() { Ok(()) } else { write_object(writer, tag, object) }
@@ -30,7 +30,7 @@ pub(crate) fn write_context(
     write_text(writer, 0x1a, global.tenant_id.as_deref().unwrap_or_default());
     match &global.user {
         None => {}
-        // Members of a oneof are written even when empty: they say which is set.
+        // Members of a oneof are written even when empty: they show which is set.
         Some(User::Name(name)) => writer.string(0x22, name.as_bytes()),
         Some(User::Details(details)) => write_object(writer, 0x2a, details)?,
     }
@@ -51,18 +51,18 @@ pub(crate) fn write_context(
     Ok(())
 }
 
-pub(super) fn write_text(writer: &mut Writer, tag: u8, text: &str) {
+pub(crate) fn write_text(writer: &mut Writer, tag: u8, text: &str) {
     if !text.is_empty() {
         writer.string(tag, text.as_bytes());
     }
 }
 
 /// A Struct under `tag`.
-pub(super) fn write_object<T: serde::Serialize + ?Sized>(
+pub(crate) fn write_object<T: serde::Serialize + ?Sized>(
     writer: &mut Writer,
     tag: u8,
     object: &T,
-) -> Result<(), Refused> {
+) -> Result<(), EncodeFailure> {
     writer.begin(tag)?;
     write_struct(writer, object)?;
     writer.end(1);

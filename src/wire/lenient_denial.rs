@@ -102,13 +102,13 @@ impl From<Violation> for PluginViolation {
     fn from(violation: Violation) -> Self {
         let text = |text: Readable<String>| text.0.unwrap_or_default();
         let Violation { reason, description, code, .. } = violation;
-        let mut told = Self::new(text(reason), text(description), text(code));
-        told.details = violation.details.0.unwrap_or_default();
-        told.mcp_error_code = violation.mcp_error_code.0;
-        told.http_status_code = violation.http_status_code.0;
-        told.http_headers = violation.http_headers.0;
-        told.plugin_name = violation.plugin_name.0;
-        told
+        let mut salvaged = Self::new(text(reason), text(description), text(code));
+        salvaged.details = violation.details.0.unwrap_or_default();
+        salvaged.mcp_error_code = violation.mcp_error_code.0;
+        salvaged.http_status_code = violation.http_status_code.0;
+        salvaged.http_headers = violation.http_headers.0;
+        salvaged.plugin_name = violation.plugin_name.0;
+        salvaged
     }
 }
 

@@ -4,7 +4,8 @@
 //! no tag and no id: the server tells requests apart by trying them in order,
 //! the client knows what a reply answers from the order of its own requests.
 //! `proto/plugin_service.proto` is the schema, prost its judge. Payloads, results
-//! and contexts are `google.protobuf.Struct`, JSON in protobuf.
+//! and contexts are `google.protobuf.Struct`, JSON in protobuf. The server's side of
+//! the messages is in `crate::server`.
 //!
 //! | file | role |
 //! |---|---|
@@ -13,7 +14,6 @@
 //! | `lenient_denial` | what becomes of a result that cannot be read whole |
 //! | `stamp` | what ties a reply to its call |
 //! | `structpb/` | serde to and from Struct |
-//! | `server/` | the same messages from the server's side |
 
 pub(crate) mod codec;
 pub(crate) mod context;
@@ -22,15 +22,13 @@ mod hostile_tests;
 mod lenient_denial;
 pub(crate) mod reply;
 pub(crate) mod request;
-#[cfg(feature = "server")]
-pub(crate) mod server;
 pub(crate) mod stamp;
 pub(crate) mod structpb;
 #[cfg(test)]
 mod tests;
 
 pub use structpb::big_integers::BigIntegers;
-use structpb::budget::Budget;
+pub(crate) use structpb::budget::Budget;
 pub(crate) use structpb::error::{DecodeError, EncodeError, TypeMessage};
 pub(crate) use structpb::writer::FRAME_HEADER;
 

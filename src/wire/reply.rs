@@ -113,6 +113,7 @@ fn read_hook_reply<P: DeserializeOwned>(
         return error.into_fault(expected.plugin, budget).map(HookReply::Fault);
     }
     let result = result.unwrap_or_default();
+    let metrics = base.map(|base| read_denial_metadata(base, budget)).transpose()?.flatten();
     let (context, misfit) = match read_reply_context(context, expected.stamp, budget) {
         Ok(context) => (context, None),
         // A stamp may be in what was not read, and then nothing proves the reply.
@@ -126,13 +127,10 @@ fn read_hook_reply<P: DeserializeOwned>(
         Some(why) => Err(why),
     };
     let mut result = read.or_else(|why| or_else(result, why, budget))?;
-    match base.map(|base| read_denial_metadata(base, budget)).transpose() {
-        Ok(Some(denial)) => result.denial_metadata = denial.or(result.denial_metadata),
-        Err(error) if result.continue_processing => return Err(error.into()),
-        // Metrics must not spoil a denial.
-        Ok(None) | Err(_) => {}
+    if metrics.is_some() {
+        result.denial_metadata = metrics;
     }
-    // The server leaves out who refused; it can only be the called plugin.
+    // The server leaves out the plugin that denied; it can only be the called one.
     if let Some(violation) = &mut result.violation {
         violation.plugin_name.get_or_insert_with(|| expected.plugin.to_owned());
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::EncodeError;
-use super::structpb::error::Refused;
+use super::structpb::error::EncodeFailure;
 use super::structpb::writer::Writer;
 use crate::model::{Object, STAMP_KEY};
 
@@ -37,7 +37,11 @@ impl Stamp {
     }
 
     /// Writes the entry into the Struct that is open: `metadata`, written already.
-    pub(super) fn write(&self, writer: &mut Writer, metadata: &Object) -> Result<(), Refused> {
+    pub(super) fn write(
+        &self,
+        writer: &mut Writer,
+        metadata: &Object,
+    ) -> Result<(), EncodeFailure> {
         // Written twice, the key would be the caller's on one side and ours on the other.
         if metadata.contains_key(STAMP_KEY) {
             return Err(EncodeError::StampKey.into());

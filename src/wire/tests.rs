@@ -402,6 +402,7 @@ fn errors_never_quote_a_key_or_a_variant() {
         (json!({"word": "secret"}), "found an unknown variant, expected one of [\"Known\"]"),
         (json!({"word": {"secret": 1}}), "found an unknown variant, expected one of [\"Known\"]"),
         (json!({"pair": [1]}), "found 1 items, expected a tuple of size 2"),
+        (json!({"pair": [1, 2, 3]}), "found more than 2 items"),
     ] {
         let error = read_struct::<Strict>(&encode_raw(&value)).unwrap_err();
         assert_eq!(error.to_string(), told, "{error:?}");
@@ -413,7 +414,7 @@ fn errors_never_quote_a_key_or_a_variant() {
 }
 
 #[test]
-fn what_a_type_says_itself_is_passed_on_in_display_and_not_in_debug() {
+fn a_types_own_message_is_passed_on_in_display_and_not_in_debug() {
     #[derive(Debug)]
     struct Picky;
     impl<'de> Deserialize<'de> for Picky {
@@ -427,9 +428,9 @@ fn what_a_type_says_itself_is_passed_on_in_display_and_not_in_debug() {
         }
     }
     let error = read_struct::<Picky>(&encode_raw(&json!({}))).unwrap_err();
-    assert_eq!(error.to_string(), "the `Deserialize` of its type says: no `secret` here");
+    assert_eq!(error.to_string(), "its type's `Deserialize` failed: no `secret` here");
     assert_eq!(format!("{error:?}"), "Custom(16 bytes)");
     let error = encode(&Picky).unwrap_err();
-    assert_eq!(error.to_string(), "the `Serialize` of its type says: no `secret` here");
+    assert_eq!(error.to_string(), "its type's `Serialize` failed: no `secret` here");
     assert_eq!(format!("{error:?}"), "Custom(16 bytes)");
 }

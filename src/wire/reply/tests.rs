@@ -228,3 +228,18 @@ fn neither_a_result_nor_an_error_is_an_empty_reply() {
     let expected = Expected { plugin: PLUGIN, request_id: "1", stamp: None };
     assert_eq!(hook_reply::<Value>(b"", expected).unwrap_err(), ReplyFault::Empty);
 }
+
+/// Found by fuzzing: the result was judged first, so that the caller's type decided.
+#[test]
+fn metrics_that_are_no_protobuf_put_the_connection_in_doubt_whatever_the_type() {
+    let odd = reply(Some(&allow(&json!({"modified_payload": {"name": 7}}))));
+    // result_base, whose metrics are cut off.
+    let message = [&odd.encode_to_vec()[..], &[0x2a, 2, 0x22, 9]].concat();
+    let expected = Expected { plugin: PLUGIN, request_id: "1", stamp: None };
+    for fault in [
+        hook_reply::<ToolPreInvokePayload>(&message, expected).unwrap_err(),
+        hook_reply::<Value>(&message, expected).unwrap_err(),
+    ] {
+        assert!(matches!(fault, ReplyFault::Undecodable(DecodeError::Malformed(_))), "{fault:?}");
+    }
+}

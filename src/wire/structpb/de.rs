@@ -5,14 +5,14 @@
 //! are valid but laid out otherwise end as an error, mostly as
 //! [`DecodeError::Unusual`]; the caller then has prost, the judge of the format,
 //! lay them out anew. So the common case is fast and the rest is right. Of a map
-//! that repeats a key, the last entry counts for whoever keeps maps.
+//! that repeats a key, the last entry counts.
 
-use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::de::{self, IntoDeserializer, Visitor};
 
+use super::access::{EntryAccess, ItemAccess, Scope};
 use super::budget::Budget;
 use super::error::DecodeError;
-use super::key::KeyDecoder;
-use super::reader::{Reader, read_entry, utf8};
+use super::reader::{Reader, utf8};
 use super::ser::MAX_EXACT_INTEGER;
 
 /// How deep objects and lists may nest in what is read, so that no reply can
@@ -28,21 +28,6 @@ pub(crate) fn read_struct<'de, T: de::Deserialize<'de>>(
     T::deserialize(StructDecoder { message, scope: Scope { budget, depth: MAX_DEPTH } })
 }
 
-/// What bounds the reading of whatever is nested in a value.
-#[derive(Clone, Copy)]
-struct Scope<'b> {
-    budget: &'b Budget,
-    depth: u8,
-}
-
-impl Scope<'_> {
-    #[inline]
-    fn deeper(&self) -> Result<Self, DecodeError> {
-        let depth = self.depth.checked_sub(1).ok_or(DecodeError::TooDeep)?;
-        Ok(Self { depth, ..*self })
-    }
-}
-
 /// A Struct: always an object.
 struct StructDecoder<'de, 'b> {
     message: &'de [u8],
@@ -50,10 +35,10 @@ struct StructDecoder<'de, 'b> {
 }
 
 /// A Value.
-struct Decoder<'de, 'b> {
-    message: &'de [u8],
+pub(super) struct Decoder<'de, 'b> {
+    pub(super) message: &'de [u8],
     /// Behind a reference: a decoder is handed on for every value.
-    scope: &'b Scope<'b>,
+    pub(super) scope: &'b Scope<'b>,
 }
 
 enum Kind<'de, 'b> {
@@ -92,7 +77,7 @@ impl<'de, 'b> Decoder<'de, 'b> {
     }
 
     /// The content of the Value if it has this one field of bytes: the short way for
-    /// those who know what they expect.
+    /// a type that knows what it expects.
     #[inline]
     fn only(&self, tag: u8) -> Option<&'de [u8]> {
         let mut reader = Reader::new(self.message);
@@ -164,7 +149,10 @@ impl<'de> de::Deserializer<'de> for Decoder<'de, '_> {
             Kind::Str(value) => self.visit_str(value, visitor),
             Kind::Bool(value) => visitor.visit_bool(value),
             Kind::Object(object) => object.deserialize_any(visitor),
-            Kind::List(items) => visitor.visit_seq(items),
+            Kind::List(mut items) => {
+                let list = visitor.visit_seq(&mut items)?;
+                items.end().map(|()| list)
+            }
         }
     }
 
@@ -259,15 +247,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'de, '_> {
 impl<'de, 'b> StructDecoder<'de, 'b> {
     #[inline]
     fn entries(self, is_kept: bool) -> EntryAccess<'de, 'b> {
-        let Self { message, scope } = self;
-        EntryAccess {
-            reader: Reader::new(message),
-            value: &[],
-            scope,
-            is_kept,
-            number: 0,
-            key: (0, 0),
-        }
+        EntryAccess::new(self.message, self.scope, is_kept)
     }
 
     /// The entry that an enum is: its reader looks at one only, so that there is no
@@ -325,87 +305,5 @@ impl<'de> de::Deserializer<'de> for StructDecoder<'de, '_> {
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct seq tuple tuple_struct map identifier ignored_any
-    }
-}
-
-struct EntryAccess<'de, 'b> {
-    reader: Reader<'de>,
-    /// The value of the entry whose key was read last.
-    value: &'de [u8],
-    scope: Scope<'b>,
-    /// Whether entries are kept as such, and charged.
-    is_kept: bool,
-    /// How many entries were read.
-    number: usize,
-    /// Of the key that was read last: the length of its text, and the size of its type.
-    key: (usize, usize),
-}
-
-impl<'de> de::MapAccess<'de> for EntryAccess<'de, '_> {
-    type Error = DecodeError;
-
-    #[inline]
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, DecodeError> {
-        if self.reader.is_empty() {
-            return Ok(None);
-        }
-        if !self.reader.take_tag(0x0a) {
-            return Err(DecodeError::Unusual);
-        }
-        let (key, value) = read_entry(self.reader.length_delimited()?)?;
-        self.value = value;
-        self.number += 1;
-        self.key = (key.len(), size_of::<K::Value>());
-        seed.deserialize(KeyDecoder(utf8(key)?)).map(Some)
-    }
-
-    #[inline]
-    fn next_value_seed<V: DeserializeSeed<'de>>(
-        &mut self,
-        seed: V,
-    ) -> Result<V::Value, DecodeError> {
-        if self.is_kept {
-            let (length, size) = self.key;
-            let size = size + size_of::<V::Value>();
-            self.scope.budget.charge_entry(self.number, size, length)?;
-        }
-        seed.deserialize(Decoder { message: self.value, scope: &self.scope })
-    }
-}
-
-struct ItemAccess<'de, 'b> {
-    reader: Reader<'de>,
-    scope: Scope<'b>,
-    /// How many items were read.
-    number: usize,
-}
-
-impl<'de, 'b> ItemAccess<'de, 'b> {
-    fn new(message: &'de [u8], scope: Scope<'b>) -> Self {
-        Self { reader: Reader::new(message), scope, number: 0 }
-    }
-}
-
-impl<'de> de::SeqAccess<'de> for ItemAccess<'de, '_> {
-    type Error = DecodeError;
-
-    #[inline]
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, DecodeError> {
-        if self.reader.is_empty() {
-            return Ok(None);
-        }
-        if !self.reader.take_tag(0x0a) {
-            return Err(DecodeError::Unusual);
-        }
-        let message = self.reader.length_delimited()?;
-        self.number += 1;
-        self.scope.budget.charge_item::<T::Value>(self.number)?;
-        seed.deserialize(Decoder { message, scope: &self.scope }).map(Some)
     }
 }

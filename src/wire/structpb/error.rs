@@ -1,13 +1,13 @@
-//! Why something cannot be said on the wire, or cannot be understood from it.
+//! Why a value cannot be encoded, or a message not be decoded.
 
 use std::fmt::{self, Display};
 
 use serde::de::{Expected, Unexpected};
 
-/// What a type's own `Serialize` or `Deserialize` said when it gave up.
+/// The message of a type's own `Serialize` or `Deserialize` that failed.
 ///
-/// The words are the type's, so they may quote the value. `Display` passes them on;
-/// `Debug` shows their size only.
+/// It is the type's own, so it may quote the value. `Display` passes it on;
+/// `Debug` shows its size only.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct TypeMessage(String);
 
@@ -29,7 +29,7 @@ impl fmt::Debug for TypeMessage {
     }
 }
 
-/// Why a payload or a context cannot be said on the wire.
+/// Why a payload or a context cannot be encoded.
 ///
 /// It is found before anything is sent, and does not quote the value; the one exception
 /// is the `Display` of [`Custom`](Self::Custom), where the payload's own type speaks.
@@ -47,7 +47,7 @@ pub(crate) enum EncodeError {
         limit: usize,
     },
     /// NaN and infinities are not JSON.
-    #[error("a number is NaN or infinite, which JSON cannot say")]
+    #[error("a number is NaN or infinite, which JSON cannot express")]
     NotFinite,
     /// A double would silently change the integer.
     #[error(
@@ -71,41 +71,41 @@ pub(crate) enum EncodeError {
     /// serde_json's raw text would have to be parsed first.
     #[error("serde_json's RawValue cannot be sent; send the parsed value")]
     RawValue,
-    /// The message reaches the four gigabytes that a frame's length can say.
+    /// The message reaches the four gigabytes that a frame's length can express.
     #[error("the message is beyond four gigabytes")]
     TooLarge,
-    /// The type's own `Serialize` gave up.
-    #[error("the `Serialize` of its type says: {0}")]
+    /// The type's own `Serialize` failed.
+    #[error("its type's `Serialize` failed: {0}")]
     Custom(TypeMessage),
 }
 
 /// An [`EncodeError`] on its way out of the encoder. Boxed, so that the results
 /// of the many small steps of encoding fit into a register.
 #[derive(Debug)]
-pub(crate) struct Refused(Box<EncodeError>);
+pub(crate) struct EncodeFailure(Box<EncodeError>);
 
-impl From<EncodeError> for Refused {
+impl From<EncodeError> for EncodeFailure {
     #[cold]
     fn from(error: EncodeError) -> Self {
         Self(Box::new(error))
     }
 }
 
-impl From<Refused> for EncodeError {
-    fn from(refused: Refused) -> Self {
+impl From<EncodeFailure> for EncodeError {
+    fn from(refused: EncodeFailure) -> Self {
         *refused.0
     }
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for EncodeFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for EncodeFailure {}
 
-impl serde::ser::Error for Refused {
+impl serde::ser::Error for EncodeFailure {
     fn custom<T: Display>(message: T) -> Self {
         EncodeError::Custom(TypeMessage::new(message)).into()
     }
@@ -132,8 +132,8 @@ pub(crate) enum DecodeError {
     /// Valid protobuf that does not fit the type that was asked for.
     #[error("{0}")]
     Shape(String),
-    /// The type's own `Deserialize` gave up.
-    #[error("the `Deserialize` of its type says: {0}")]
+    /// The type's own `Deserialize` failed.
+    #[error("its type's `Deserialize` failed: {0}")]
     Custom(TypeMessage),
 }
 
@@ -149,7 +149,7 @@ impl DecodeError {
 }
 
 /// serde's own messages quote the value, or a key of it; ours must not, because errors
-/// are logged. What a type says by itself is kept apart, for it may do so too.
+/// are logged. A type's own message is kept apart, for it may do so too.
 impl serde::de::Error for DecodeError {
     fn custom<T: Display>(message: T) -> Self {
         Self::Custom(TypeMessage::new(message))

@@ -9,14 +9,17 @@
 //! | file | role |
 //! |---|---|
 //! | `reader`, `writer` | protobuf's primitives |
-//! | `ser`, `key`, `de` | serde to and from Struct |
+//! | `ser`, `compound`, `key` | serde to Struct |
+//! | `de`, `access`, `key` | and back |
 //! | `big_integers` | what happens to integers beyond a double's |
 //! | `budget` | what a message may cost while it is read |
 //! | `validate` | whether a whole Struct parses |
 //! | `error` | why a value cannot be encoded, or a message not be decoded |
 
+mod access;
 pub(crate) mod big_integers;
 pub(crate) mod budget;
+mod compound;
 pub(crate) mod de;
 pub(crate) mod error;
 mod key;

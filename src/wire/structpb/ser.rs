@@ -2,14 +2,14 @@
 //!
 //! A Struct is `map<string, Value> fields = 1`; a map entry is a message of key
 //! (1) and Value (2); a Value is one of null (1), number (2), string (3), bool
-//! (4), Struct (5) and list (6). Whoever serialises a value also closes the
+//! (4), Struct (5) and list (6). Serialising a value also closes the
 //! messages that end with it, so that their lengths are filled in together.
 
 use serde::ser::{self, Serialize};
 
 use super::big_integers::BigIntegers;
-use super::error::{EncodeError, Refused};
-use super::key::KeyEncoder;
+use super::compound::{Compound, Entries, Fields};
+use super::error::{EncodeError, EncodeFailure};
 use super::writer::{Mark, Writer};
 
 /// The integer up to which a double carries every integer exactly.
@@ -33,16 +33,16 @@ const OBJECT: u8 = 0x2a;
 const LIST: u8 = 0x32;
 
 /// Writes the fields of `object` into the Struct that is open in `writer`.
-pub(crate) fn write_struct<T>(writer: &mut Writer, object: &T) -> Result<(), Refused>
+pub(crate) fn write_struct<T>(writer: &mut Writer, object: &T) -> Result<(), EncodeFailure>
 where
     T: Serialize + ?Sized,
 {
-    object.serialize(Encoder { writer, place: Place::Root })
+    object.serialize(Encoder { writer, position: Position::Root })
 }
 
 /// Where the value goes.
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Position {
     /// The open message is the Struct: only an object will do.
     Root,
     /// The map entry whose length stands there; it ends with the value.
@@ -53,23 +53,23 @@ pub(super) enum Place {
 
 /// Kept small: it is handed on for every value.
 pub(super) struct Encoder<'w> {
-    writer: &'w mut Writer,
-    place: Place,
+    pub(super) writer: &'w mut Writer,
+    pub(super) position: Position,
 }
 
 impl<'w> Encoder<'w> {
     /// A Value of a few bytes; `content` is without the two bytes in front of it.
     #[inline]
-    fn scalar<const N: usize>(self, content: [u8; N]) -> Result<(), Refused> {
-        match self.place {
-            Place::Root => Err(EncodeError::NotAnObject.into()),
-            Place::Entry(mark) => {
+    fn scalar<const N: usize>(self, content: [u8; N]) -> Result<(), EncodeFailure> {
+        match self.position {
+            Position::Root => Err(EncodeError::NotAnObject.into()),
+            Position::Entry(mark) => {
                 self.writer.check_room(2)?;
                 self.writer.raw(&[ENTRY_VALUE, N as u8]);
                 self.writer.raw(&content);
                 self.writer.end_entry(mark)
             }
-            Place::Item => {
+            Position::Item => {
                 self.writer.check_room(1)?;
                 self.writer.raw(&[ITEM, N as u8]);
                 self.writer.raw(&content);
@@ -79,7 +79,7 @@ impl<'w> Encoder<'w> {
     }
 
     #[inline]
-    fn number(self, value: f64) -> Result<(), Refused> {
+    fn number(self, value: f64) -> Result<(), EncodeFailure> {
         if !value.is_finite() {
             return Err(EncodeError::NotFinite.into());
         }
@@ -88,7 +88,7 @@ impl<'w> Encoder<'w> {
     }
 
     #[inline]
-    fn integer(self, magnitude: u128, value: f64) -> Result<(), Refused> {
+    fn integer(self, magnitude: u128, value: f64) -> Result<(), EncodeFailure> {
         if magnitude > u128::from(MAX_EXACT_INTEGER)
             && self.writer.big_integers == BigIntegers::Refuse
         {
@@ -98,7 +98,10 @@ impl<'w> Encoder<'w> {
     }
 
     /// A number that serde_json holds as text.
-    fn digits(self, text: &serde_json::Result<serde_json::Value>) -> Result<(), Refused> {
+    pub(super) fn digits(
+        self,
+        text: &serde_json::Result<serde_json::Value>,
+    ) -> Result<(), EncodeFailure> {
         let text = text.as_ref().ok().and_then(|text| text.as_str()).ok_or(EncodeError::Number)?;
         if let Ok(integer) = text.parse::<i128>() {
             return ser::Serializer::serialize_i128(self, integer);
@@ -106,14 +109,14 @@ impl<'w> Encoder<'w> {
         self.number(text.parse().map_err(|_| EncodeError::Number)?)
     }
 
-    /// Opens an object or a list, as `kind` says.
-    fn open(self, kind: u8) -> Result<Compound<'w>, Refused> {
-        let Self { writer, place } = self;
-        let (tag, close) = match place {
-            Place::Root if kind == OBJECT => return Ok(Compound { writer, close: 0 }),
-            Place::Root => return Err(EncodeError::NotAnObject.into()),
-            Place::Item => (ITEM, 2),
-            Place::Entry(mark) => {
+    /// Opens an object or a list, according to `kind`.
+    fn open(self, kind: u8) -> Result<Compound<'w>, EncodeFailure> {
+        let Self { writer, position } = self;
+        let (tag, close) = match position {
+            Position::Root if kind == OBJECT => return Ok(Compound { writer, close: 0 }),
+            Position::Root => return Err(EncodeError::NotAnObject.into()),
+            Position::Item => (ITEM, 2),
+            Position::Entry(mark) => {
                 writer.adopt(mark)?;
                 (ENTRY_VALUE, 3 + std::mem::take(&mut writer.also))
             }
@@ -126,17 +129,27 @@ impl<'w> Encoder<'w> {
     }
 
     /// Opens the content of an enum variant: the value of an object's only key.
-    fn open_variant(self, variant: &'static str, kind: u8) -> Result<Compound<'w>, Refused> {
+    fn open_variant(self, variant: &'static str, kind: u8) -> Result<Compound<'w>, EncodeFailure> {
         let Compound { writer, close } = self.open(OBJECT)?;
         let entry = writer.begin_entry(variant.as_bytes());
         writer.also = close;
-        Encoder { writer, place: Place::Entry(entry) }.open(kind)
+        Encoder { writer, position: Position::Entry(entry) }.open(kind)
     }
+}
+
+/// What a double carries exactly.
+macro_rules! exact {
+    ($($method:ident: $ty:ty),*) => {$(
+        #[inline]
+        fn $method(self, v: $ty) -> Result<(), EncodeFailure> {
+            self.number(f64::from(v))
+        }
+    )*};
 }
 
 impl<'w> ser::Serializer for Encoder<'w> {
     type Ok = ();
-    type Error = Refused;
+    type Error = EncodeFailure;
     type SerializeSeq = Compound<'w>;
     type SerializeTuple = Compound<'w>;
     type SerializeTupleStruct = Compound<'w>;
@@ -146,71 +159,47 @@ impl<'w> ser::Serializer for Encoder<'w> {
     type SerializeStructVariant = Compound<'w>;
 
     #[inline]
-    fn serialize_bool(self, v: bool) -> Result<(), Refused> {
+    fn serialize_bool(self, v: bool) -> Result<(), EncodeFailure> {
         self.scalar([BOOL, u8::from(v)])
     }
-    #[inline]
-    fn serialize_i8(self, v: i8) -> Result<(), Refused> {
-        self.number(f64::from(v))
+    exact! {
+        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_f32: f32
     }
     #[inline]
-    fn serialize_i16(self, v: i16) -> Result<(), Refused> {
-        self.number(f64::from(v))
-    }
-    #[inline]
-    fn serialize_i32(self, v: i32) -> Result<(), Refused> {
-        self.number(f64::from(v))
-    }
-    #[inline]
-    fn serialize_i64(self, v: i64) -> Result<(), Refused> {
+    fn serialize_i64(self, v: i64) -> Result<(), EncodeFailure> {
         self.integer(u128::from(v.unsigned_abs()), v as f64)
     }
     #[inline]
-    fn serialize_i128(self, v: i128) -> Result<(), Refused> {
+    fn serialize_i128(self, v: i128) -> Result<(), EncodeFailure> {
         self.integer(v.unsigned_abs(), v as f64)
     }
     #[inline]
-    fn serialize_u8(self, v: u8) -> Result<(), Refused> {
-        self.number(f64::from(v))
-    }
-    #[inline]
-    fn serialize_u16(self, v: u16) -> Result<(), Refused> {
-        self.number(f64::from(v))
-    }
-    #[inline]
-    fn serialize_u32(self, v: u32) -> Result<(), Refused> {
-        self.number(f64::from(v))
-    }
-    #[inline]
-    fn serialize_u64(self, v: u64) -> Result<(), Refused> {
+    fn serialize_u64(self, v: u64) -> Result<(), EncodeFailure> {
         self.integer(u128::from(v), v as f64)
     }
     #[inline]
-    fn serialize_u128(self, v: u128) -> Result<(), Refused> {
+    fn serialize_u128(self, v: u128) -> Result<(), EncodeFailure> {
         self.integer(v, v as f64)
     }
     #[inline]
-    fn serialize_f32(self, v: f32) -> Result<(), Refused> {
-        self.number(f64::from(v))
-    }
-    #[inline]
-    fn serialize_f64(self, v: f64) -> Result<(), Refused> {
+    fn serialize_f64(self, v: f64) -> Result<(), EncodeFailure> {
         self.number(v)
     }
     #[inline]
-    fn serialize_char(self, v: char) -> Result<(), Refused> {
+    fn serialize_char(self, v: char) -> Result<(), EncodeFailure> {
         self.serialize_str(v.encode_utf8(&mut [0; 4]))
     }
     #[inline]
-    fn serialize_str(self, v: &str) -> Result<(), Refused> {
-        match self.place {
-            Place::Root => Err(EncodeError::NotAnObject.into()),
-            Place::Entry(mark) if v.len() < SHORT => {
+    fn serialize_str(self, v: &str) -> Result<(), EncodeFailure> {
+        match self.position {
+            Position::Root => Err(EncodeError::NotAnObject.into()),
+            Position::Entry(mark) if v.len() < SHORT => {
                 self.writer.check_room(2)?;
                 self.writer.value_string(ENTRY_VALUE, v.as_bytes());
                 self.writer.end_entry(mark)
             }
-            Place::Entry(mark) => {
+            Position::Entry(mark) => {
                 // A long string has to find the entry among the open messages.
                 self.writer.adopt(mark)?;
                 self.writer.check_room(1)?;
@@ -218,7 +207,7 @@ impl<'w> ser::Serializer for Encoder<'w> {
                 self.writer.end(1);
                 Ok(())
             }
-            Place::Item => {
+            Position::Item => {
                 self.writer.check_room(1)?;
                 self.writer.value_string(ITEM, v.as_bytes());
                 Ok(())
@@ -226,24 +215,24 @@ impl<'w> ser::Serializer for Encoder<'w> {
         }
     }
     #[inline]
-    fn serialize_bytes(self, v: &[u8]) -> Result<(), Refused> {
+    fn serialize_bytes(self, v: &[u8]) -> Result<(), EncodeFailure> {
         // As serde_json does: JSON has no bytes.
         self.collect_seq(v)
     }
     #[inline]
-    fn serialize_none(self) -> Result<(), Refused> {
+    fn serialize_none(self) -> Result<(), EncodeFailure> {
         self.serialize_unit()
     }
     #[inline]
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), EncodeFailure> {
         value.serialize(self)
     }
     #[inline]
-    fn serialize_unit(self) -> Result<(), Refused> {
+    fn serialize_unit(self) -> Result<(), EncodeFailure> {
         self.scalar([NULL, 0])
     }
     #[inline]
-    fn serialize_unit_struct(self, _: &'static str) -> Result<(), Refused> {
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), EncodeFailure> {
         self.serialize_unit()
     }
     #[inline]
@@ -252,7 +241,7 @@ impl<'w> ser::Serializer for Encoder<'w> {
         _: &'static str,
         _: u32,
         variant: &'static str,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), EncodeFailure> {
         self.serialize_str(variant)
     }
     #[inline]
@@ -260,7 +249,7 @@ impl<'w> ser::Serializer for Encoder<'w> {
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), EncodeFailure> {
         value.serialize(self)
     }
     #[inline]
@@ -270,22 +259,26 @@ impl<'w> ser::Serializer for Encoder<'w> {
         _: u32,
         variant: &'static str,
         value: &T,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), EncodeFailure> {
         let mut object = self.open(OBJECT)?;
         object.entry(variant, value)?;
         object.close();
         Ok(())
     }
     #[inline]
-    fn serialize_seq(self, _: Option<usize>) -> Result<Compound<'w>, Refused> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<Compound<'w>, EncodeFailure> {
         self.open(LIST)
     }
     #[inline]
-    fn serialize_tuple(self, _: usize) -> Result<Compound<'w>, Refused> {
+    fn serialize_tuple(self, _: usize) -> Result<Compound<'w>, EncodeFailure> {
         self.open(LIST)
     }
     #[inline]
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Compound<'w>, Refused> {
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Compound<'w>, EncodeFailure> {
         self.open(LIST)
     }
     #[inline]
@@ -295,15 +288,15 @@ impl<'w> ser::Serializer for Encoder<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Compound<'w>, Refused> {
+    ) -> Result<Compound<'w>, EncodeFailure> {
         self.open_variant(variant, LIST)
     }
     #[inline]
-    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'w>, Refused> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'w>, EncodeFailure> {
         Ok(Entries { object: self.open(OBJECT)?, entry: None })
     }
     #[inline]
-    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'w>, Refused> {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'w>, EncodeFailure> {
         match name {
             JSON_NUMBER => Ok(Fields::Number(self)),
             JSON_RAW => Err(EncodeError::RawValue.into()),
@@ -317,130 +310,7 @@ impl<'w> ser::Serializer for Encoder<'w> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Compound<'w>, Refused> {
+    ) -> Result<Compound<'w>, EncodeFailure> {
         self.open_variant(variant, OBJECT)
-    }
-}
-
-/// An object or a list under way; `close` messages end with it.
-pub(super) struct Compound<'w> {
-    writer: &'w mut Writer,
-    close: usize,
-}
-
-impl Compound<'_> {
-    #[inline]
-    fn value<T: Serialize + ?Sized>(&mut self, place: Place, value: &T) -> Result<(), Refused> {
-        value.serialize(Encoder { writer: self.writer, place })
-    }
-
-    #[inline]
-    fn entry<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> Result<(), Refused> {
-        let entry = self.writer.begin_entry(key.as_bytes());
-        self.value(Place::Entry(entry), value)
-    }
-
-    #[inline]
-    fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        self.value(Place::Item, value)
-    }
-
-    #[inline]
-    fn close(self) {
-        self.writer.end(self.close);
-    }
-}
-
-/// A map under way: an object whose entry was begun by its key.
-pub(super) struct Entries<'w> {
-    object: Compound<'w>,
-    entry: Option<Mark>,
-}
-
-impl ser::SerializeMap for Entries<'_> {
-    type Ok = ();
-    type Error = Refused;
-
-    #[inline]
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
-        self.entry = Some(key.serialize(KeyEncoder(self.object.writer))?);
-        Ok(())
-    }
-    #[inline]
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        let entry = self.entry.take().ok_or(EncodeError::KeyNotAString)?;
-        self.object.value(Place::Entry(entry), value)
-    }
-    #[inline]
-    fn end(self) -> Result<(), Refused> {
-        self.object.close();
-        Ok(())
-    }
-}
-
-/// The list-like and struct-like traits differ in the names of their methods only.
-macro_rules! impl_compound {
-    ($($name:ident :: $method:ident ( $($key:ident)? ) => $write:ident;)*) => {$(
-        impl ser::$name for Compound<'_> {
-            type Ok = ();
-            type Error = Refused;
-            #[inline]
-            fn $method<T: Serialize + ?Sized>(
-                &mut self,
-                $($key: &'static str,)?
-                value: &T,
-            ) -> Result<(), Refused> {
-                self.$write($($key,)? value)
-            }
-            #[inline]
-            fn end(self) -> Result<(), Refused> {
-                self.close();
-                Ok(())
-            }
-        }
-    )*};
-}
-
-impl_compound! {
-    SerializeSeq::serialize_element() => item;
-    SerializeTuple::serialize_element() => item;
-    SerializeTupleStruct::serialize_field() => item;
-    SerializeTupleVariant::serialize_field() => item;
-    SerializeStructVariant::serialize_field(key) => entry;
-}
-
-/// A struct under way: nearly always an object, or a number of serde_json.
-pub(super) enum Fields<'w> {
-    Object(Compound<'w>),
-    Number(Encoder<'w>),
-    NumberWritten,
-}
-
-impl ser::SerializeStruct for Fields<'_> {
-    type Ok = ();
-    type Error = Refused;
-
-    #[inline]
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), Refused> {
-        if let Self::Object(object) = self {
-            return object.entry(key, value);
-        }
-        match std::mem::replace(self, Self::NumberWritten) {
-            Self::Number(encoder) => {
-                encoder.digits(&value.serialize(serde_json::value::Serializer))
-            }
-            _ => Err(EncodeError::Number.into()),
-        }
-    }
-    #[inline]
-    fn end(self) -> Result<(), Refused> {
-        if let Self::Object(object) = self {
-            object.close();
-        }
-        Ok(())
     }
 }

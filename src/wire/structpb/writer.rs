@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
 use super::big_integers::BigIntegers;
-use super::error::{EncodeError, Refused};
+use super::error::{EncodeError, EncodeFailure};
 
 /// How deep messages may nest, counted from the request or reply itself: the
 /// reference server's parser gives up beyond it, and answers with an empty frame.
@@ -103,14 +103,14 @@ impl Writer {
 
     /// Opens a nested message under `tag`.
     #[inline]
-    pub(crate) fn begin(&mut self, tag: u8) -> Result<(), Refused> {
+    pub(crate) fn begin(&mut self, tag: u8) -> Result<(), EncodeFailure> {
         self.buf.extend_from_slice(&[tag, 0]);
         self.adopt(Mark::of(self.buf.len() - 1))
     }
 
     /// Opens a nested message under `tag`, and in it at once another under `inner`.
     #[inline]
-    pub(crate) fn begin_two(&mut self, tag: u8, inner: u8) -> Result<(), Refused> {
+    pub(crate) fn begin_two(&mut self, tag: u8, inner: u8) -> Result<(), EncodeFailure> {
         let (at, width) = (Mark::of(self.buf.len() + 1).0, 1);
         let both = [Open { at, width }, Open { at: at.saturating_add(2), width }];
         self.open.try_extend_from_slice(&both).map_err(|_| self.too_deep())?;
@@ -120,7 +120,7 @@ impl Writer {
 
     /// Counts the message whose one-byte length stands at `mark` as open.
     #[inline]
-    pub(crate) fn adopt(&mut self, mark: Mark) -> Result<(), Refused> {
+    pub(crate) fn adopt(&mut self, mark: Mark) -> Result<(), EncodeFailure> {
         let open = Open { at: mark.0, width: 1 };
         self.open.try_push(open).map_err(|_| self.too_deep())
     }
@@ -156,7 +156,7 @@ impl Writer {
 
     /// Ends an entry that was not adopted.
     #[inline]
-    pub(crate) fn end_entry(&mut self, mark: Mark) -> Result<(), Refused> {
+    pub(crate) fn end_entry(&mut self, mark: Mark) -> Result<(), EncodeFailure> {
         let at = mark.0 as usize;
         let length = self.buf.len() - at - 1;
         if length < 0x80 {
@@ -170,12 +170,12 @@ impl Writer {
 
     /// Refuses what needs `more` nested messages where there is no level left for them.
     #[inline]
-    pub(crate) fn check_room(&self, more: usize) -> Result<(), Refused> {
+    pub(crate) fn check_room(&self, more: usize) -> Result<(), EncodeFailure> {
         if self.open.len() + more > MAX_LEVELS { Err(self.too_deep()) } else { Ok(()) }
     }
 
     #[cold]
-    fn too_deep(&self) -> Refused {
+    fn too_deep(&self) -> EncodeFailure {
         // Objects and lists stand in Values, under these tags; the first one is
         // the top-level field, and the one that was refused is not open yet.
         let container = |open: &&Open| matches!(self.buf[open.at as usize - 1], 0x2a | 0x32);

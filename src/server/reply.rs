@@ -142,7 +142,7 @@ pub(crate) fn fault(
     writer.take_frame()
 }
 
-/// What is said to a request of no known kind.
+/// The answer to a request of no known kind.
 pub(crate) fn unknown_message() -> Result<EncodedFrame, EncodeError> {
     let unknown = Fault {
         message: "Unknown message type",
