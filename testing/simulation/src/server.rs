@@ -167,8 +167,10 @@ impl Peer {
         while !rest.is_empty() {
             let (piece, later) = rest.split_at(self.rng.usize(1..=rest.len()));
             self.far.write_all(piece).await?;
-            self.pause(0, 60).await;
             rest = later;
+            if !rest.is_empty() {
+                self.pause(0, 60).await;
+            }
         }
         Ok(())
     }
@@ -268,7 +270,9 @@ impl Peer {
                 return self.misanswer(call, &Reply::empty(request).frame()).await;
             }
             Some(Fault::Junk) => {
+                // An error and a denial are what they are without a verdict.
                 let junk = match self.rng.u32(0..3) {
+                    _ if verdict != Verdict::Allow => frame(&[0xff; 9]),
                     0 => frame(&[0xff; 9]),
                     1 => right.with_verdict(None).frame(),
                     _ => right.with_verdict(Some(Value::StringValue("yes".into()))).frame(),
@@ -287,7 +291,7 @@ impl Peer {
         Ok(None)
     }
 
-    /// Closes before, in or after a reply, or throws away what is on its way.
+    /// Closes before, in or after a reply, or with requests unread.
     async fn close(&mut self, call: Call, bytes: &[u8]) -> Next {
         match self.rng.u32(0..4) {
             0 => {}

@@ -212,11 +212,9 @@ pub struct Far {
 }
 
 impl Far {
-    /// Closes without regard for what is in the buffers.
+    /// Closes as if bytes of the client were unread.
     pub fn reset(self) {
-        let mut wire = lock(&self.wire);
-        wire.down.bytes.clear();
-        wire.down.reset = true;
+        lock(&self.wire).down.reset = true;
     }
 }
 

@@ -96,6 +96,10 @@ impl World {
             return;
         }
         (now, event).hash(&mut inner.digest);
+        // Looks that show nothing new tell nobody anything.
+        if matches!(event, Event::Sampled(_)) && inner.last.back().is_some_and(|l| l.1 == event) {
+            inner.last.pop_back();
+        }
         if inner.last.len() == SHOWN {
             inner.last.pop_front();
         }

@@ -37,7 +37,8 @@ pub(super) struct Calls {
     calls: BTreeMap<Call, State>,
     /// Calls that wait for their answer, by deadline.
     open: BTreeSet<(Millis, Call)>,
-    /// Hook calls whose reply the server owes.
+    /// Hook calls whose reply a server may owe: their first bytes do not tell whose they
+    /// are.
     owed: BTreeSet<Call>,
     counted: Counters,
     panicked: u64,
@@ -98,6 +99,7 @@ impl Calls {
             }
             Event::Recovered => {
                 self.recovered = true;
+                self.owed.clear();
                 Ok(())
             }
             Event::Sampled(_) | Event::Rested(..) | Event::Ended => self.nobody_hangs(now),
@@ -108,6 +110,7 @@ impl Calls {
     fn ask(&mut self, now: Millis, call: Call, kind: Kind, deadline: Millis, may_rerun: bool) {
         if kind == Kind::Hook {
             self.counted.calls += 1;
+            self.owed.insert(call);
         }
         let state = State {
             kind,
@@ -136,9 +139,6 @@ impl Calls {
         let Some(state) = self.calls.get_mut(&call) else { return Ok(()) };
         if state.told == Some(Sent::No) {
             return broken(5, format!("call {call} was told that it was not sent, and is"));
-        }
-        if state.kind == Kind::Hook {
-            self.owed.insert(call);
         }
         state.written = Some(conn);
         Ok(())
@@ -211,6 +211,9 @@ impl Calls {
                 state.told = Some(sent);
                 state.failed(now, call, reason, sent, sockets)?;
             }
+        }
+        if !matches!(outcome, Outcome::Failed { sent: Sent::Maybe, .. }) {
+            self.owed.remove(&call);
         }
         self.close(call);
         Ok(())
