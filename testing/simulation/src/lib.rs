@@ -19,6 +19,7 @@ pub mod plan;
 pub mod run;
 pub mod server;
 pub mod shrink;
+pub mod signal;
 pub mod stream;
 pub mod tap;
 #[cfg(test)]

@@ -46,9 +46,13 @@ pub enum Fault {
     Panic,
     /// The log's subscriber panics.
     Log,
+    /// It answers one call with what another is owed, and nothing shows it. No client can
+    /// help that: it is for the judge to find.
+    Lie,
 }
 
 impl Fault {
+    /// All but the lie.
     pub const ALL: [Self; 20] = [
         Self::Down,
         Self::Busy,
@@ -100,7 +104,8 @@ impl Faults {
     fn draw(self, rng: &mut fastrand::Rng) -> Self {
         let few = rng.u32(5..40);
         let drawn = Fault::ALL.into_iter().filter(|fault| self.has(*fault) && chance(rng, few));
-        drawn.fold(Self::NONE, Self::with)
+        let lies = self.has(Fault::Lie).then_some(Fault::Lie);
+        drawn.chain(lies).fold(Self::NONE, Self::with)
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { first: 0, steps: 12, callers: 100, faults: Faults::all(), keep_all: false }
+        Self { first: 0, steps: 12, callers: 200, faults: Faults::all(), keep_all: false }
     }
 }
 
@@ -78,7 +78,7 @@ impl Run {
             };
             self.held = Some(Arc::clone(&held));
             self.world.set_mood(mood);
-            let stopped = self.burst(&held, &mood, &mut rng).await;
+            let stopped = self.burst(step, &held, &mood, &mut rng).await;
             if self.world.is_broken() {
                 return;
             }
@@ -115,8 +115,16 @@ impl Run {
 
     /// Callers, the plugin's troubles, and the judge's looks in between. True if the handle
     /// was shut down.
-    async fn burst(&self, held: &Arc<Held>, mood: &Mood, rng: &mut fastrand::Rng) -> bool {
-        let callers = [1, 6, 30, 100][rng.usize(0..4)].min(self.limits.callers);
+    async fn burst(
+        &self,
+        step: u32,
+        held: &Arc<Held>,
+        mood: &Mood,
+        rng: &mut fastrand::Rng,
+    ) -> bool {
+        // In every run there is a crowd.
+        let drawn = [2, 20, 100, 200][rng.usize(0..4)];
+        let callers = if step % 4 == 0 { 200 } else { drawn }.min(self.limits.callers);
         let spread = [0, 100, 3_000, 20_000][rng.usize(0..4)];
         let mut tasks = JoinSet::new();
         let burst = rng.u64(..);
@@ -125,7 +133,7 @@ impl Run {
             let (held, mood) = (Arc::clone(held), *mood);
             tasks.spawn(async move {
                 sleep(millis(rng.u64(0..=spread))).await;
-                for _ in 0..rng.u32(1..=5) {
+                for _ in 0..rng.u32(1..=6) {
                     caller::call(&held, Plan::draw(&mut rng, &mood)).await;
                     if chance(&mut rng, 30) {
                         sleep(millis(rng.u64(0..500))).await;

@@ -65,13 +65,12 @@ pub async fn connect(world: Arc<World>) -> io::Result<Near> {
     let conn = world.next_conn();
     world.see(Event::Connected { conn });
     let (near, far) = pair(&world, conn);
-    let mut lives = world.lives.subscribe();
-    let born = *lives.borrow();
+    let born = world.lives.count();
     tokio::spawn(async move {
-        let mut peer = Peer::new(world, conn, far);
+        let mut peer = Peer::new(Arc::clone(&world), conn, far);
         let end = tokio::select! {
             biased;
-            _ = lives.wait_for(|lives| *lives > born) => Ok(End::Close),
+            () = world.lives.beyond(born) => Ok(End::Close),
             end = peer.serve() => end,
         };
         if matches!(end, Ok(End::Reset)) {
@@ -151,10 +150,10 @@ impl Peer {
     /// Waits so many milliseconds, unless everything that hangs is released.
     async fn pause(&mut self, least: u64, most: u64) {
         let pause = Duration::from_millis(self.rng.u64(least..=most));
-        let mut released = self.world.released.subscribe();
+        let released = &self.world.released;
         tokio::select! {
             biased;
-            _ = released.changed() => {}
+            () = released.beyond(released.count()) => {}
             () = sleep(pause) => {}
         }
     }
@@ -223,6 +222,7 @@ impl Peer {
             Fault::Empty,
             Fault::Odd,
             Fault::Junk,
+            Fault::Lie,
         ]);
         let (verdict, _) = work(call);
         // An error proves nothing of whose it is.
@@ -278,6 +278,11 @@ impl Peer {
                     _ => right.with_verdict(Some(Value::StringValue("yes".into()))).frame(),
                 };
                 return self.misanswer(call, &junk).await;
+            }
+            Some(Fault::Lie) => {
+                let lie = right_reply(request, call + 1, self.conn).frame();
+                self.reply(call, &lie).await?;
+                return Ok(None);
             }
             Some(Fault::Odd) if verdict == Verdict::Allow => {
                 let odd = odd(right).frame();

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::event::{Call, Conn, Event, Millis};
 use crate::judge::{Broken, Judge};
 use crate::mood::Mood;
+use crate::signal::Signal;
 
 /// Events that are kept to be shown when an invariant breaks.
 const SHOWN: usize = 60;
@@ -23,9 +23,9 @@ pub struct World {
     started: Instant,
     inner: Mutex<Inner>,
     /// Everything of the plugin that was there at a lower number dies.
-    pub lives: watch::Sender<u64>,
+    pub lives: Signal,
     /// Hooks that hang go on when the number grows.
-    pub released: watch::Sender<u64>,
+    pub released: Signal,
 }
 
 struct Inner {
@@ -72,8 +72,8 @@ impl World {
             seed,
             started: Instant::now(),
             inner: Mutex::new(inner),
-            lives: watch::Sender::new(0),
-            released: watch::Sender::new(0),
+            lives: Signal::default(),
+            released: Signal::default(),
         })
     }
 
@@ -153,12 +153,12 @@ impl World {
 
     /// The plugin dies: all its sockets end.
     pub fn kill(&self) {
-        self.lives.send_modify(|lives| *lives += 1);
+        self.lives.grow();
     }
 
     /// Hooks that hang go on.
     pub fn release(&self) {
-        self.released.send_modify(|released| *released += 1);
+        self.released.grow();
     }
 
     pub fn record(&self) -> Record {
