@@ -76,7 +76,9 @@ pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{Denial, PluginHandle, PluginHandleBuilder, Stopped};
 pub use hooks::{Hook, HookRegistry};
 pub use manager::{ConnectError, ConnectionManager, OnConnectFailure, PluginReport};
-pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation, Verdict};
+pub use model::{
+    GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,
+};
 pub use options::{CallOptions, Overload};
 pub use stats::{ConnectionStats, PluginStats};
 pub use unix::reconnect::ConnectionState;

@@ -217,9 +217,8 @@ fn deny_all_server() -> (FaultServer, Gate) {
 async fn verdict(handle: &PluginHandle) -> Result<bool, PluginError> {
     let mut context = PluginContext::new("r");
     let payload = json!({"name": "t"});
-    let options = CallOptions::new().timeout(LIMIT);
-    let result =
-        handle.invoke_hook_json_with("tool_pre_invoke", &payload, &mut context, options).await;
+    let handle = handle.with(CallOptions::new().timeout(LIMIT));
+    let result = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await;
     result.map(|result| result.is_allowed())
 }
 

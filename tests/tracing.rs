@@ -288,7 +288,7 @@ fn a_plugin_that_falls_silent_is_told_with_the_reason_its_trials_and_its_return(
             let payload = ToolPreInvokePayload::new(name);
             let mut context = PluginContext::new("request-1");
             let options = CallOptions::new().timeout(Duration::from_millis(timeout));
-            guard.invoke_hook_with::<ToolPreInvoke>(&payload, &mut context, options).await
+            guard.with(options).invoke_hook::<ToolPreInvoke>(&payload, &mut context).await
         };
         while guard.breaker() == BreakerState::Closed {
             call("ignored", 100).await.unwrap_err();

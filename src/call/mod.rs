@@ -16,7 +16,7 @@ use crate::breaker::{Breaker, Gate, HalfOpenPermit};
 use crate::config::{BigIntegers, PluginConfig, RetryPolicy, Transport};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
-use crate::model::{Object, PluginContext, PluginResult, PluginViolation};
+use crate::model::{Object, PluginContext, PluginResult, PluginViolation, ReplyContext};
 use crate::options::{CallOptions, Overload};
 use crate::stats::{Counters, PluginStats};
 use crate::unix::connect::Connect;
@@ -95,15 +95,15 @@ impl Caller {
         self.counters.snapshot(self.plugin.connections())
     }
 
-    /// Runs a hook and updates `context` from a reply that brings one.
+    /// Runs a hook: its result, and the context that the reply brought, if it did.
     pub(crate) async fn invoke<P, R>(
         &self,
         hook_type: &str,
         payload: &P,
-        context: &mut PluginContext,
+        context: &PluginContext,
         options: CallOptions,
         refusal: fn(&R) -> Option<PluginViolation>,
-    ) -> Result<PluginResult<R>, PluginError>
+    ) -> Result<(PluginResult<R>, Option<ReplyContext>), PluginError>
     where
         P: Serialize + ?Sized,
         R: DeserializeOwned,
@@ -122,51 +122,49 @@ impl Caller {
             }
             Err(cause) => Err((Sent::No, cause)),
         };
-        let outcome = match outcome {
+        let failure = match outcome {
             Ok(HookReply::Result(mut result, reply_context)) => {
                 result.heed(refusal, &self.identity.plugin);
-                if let Some(reply_context) = reply_context {
-                    context.apply_reply(reply_context);
-                }
-                Ok(result)
-            }
-            Ok(HookReply::Fault(fault)) => Err((Sent::Maybe, Cause::Plugin(Box::new(fault)))),
-            Err(failure) => Err(failure),
-        };
-        match outcome {
-            Ok(result) => {
                 let allowed = result.is_allowed();
                 Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
-                Ok(result)
+                return Ok((result, reply_context));
             }
-            Err(failure) => {
-                let error = self.error(Errand::Hook, failure);
-                self.counters.count_failure(&error);
-                Err(error)
-            }
-        }
+            Ok(HookReply::Fault(fault)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
+            Err(failure) => failure,
+        };
+        let error = self.error(Errand::Hook, failure);
+        self.counters.count_failure(&error);
+        Err(error)
     }
 
     /// The plugin's configuration on the server; `None` if it knows no such plugin.
-    pub(crate) async fn plugin_config(&self, name: &str) -> Result<Option<Object>, PluginError> {
+    pub(crate) async fn plugin_config(
+        &self,
+        name: &str,
+        options: CallOptions,
+    ) -> Result<Option<Object>, PluginError> {
         let frame = request::get_plugin_config(name);
-        self.ask(frame.map_err(Cause::InvalidRequest), config_reply).await
+        self.ask(frame.map_err(Cause::InvalidRequest), options, config_reply).await
     }
 
     /// The configurations of all plugins on the server.
-    pub(crate) async fn plugin_configs(&self) -> Result<Vec<Object>, PluginError> {
+    pub(crate) async fn plugin_configs(
+        &self,
+        options: CallOptions,
+    ) -> Result<Vec<Object>, PluginError> {
         let frame = request::get_plugin_configs();
-        self.ask(frame.map_err(Cause::InvalidRequest), configs_reply).await
+        self.ask(frame.map_err(Cause::InvalidRequest), options, configs_reply).await
     }
 
     async fn ask<T>(
         &self,
         frame: Result<EncodedFrame, Cause>,
+        options: CallOptions,
         read: impl Fn(&[u8]) -> Result<T, DecodeError>,
     ) -> Result<T, PluginError> {
         let read = |message: &[u8]| read(message).map_err(ReplyFault::from);
         // Asking twice does no harm, so a question may always be sent again.
-        let options = CallOptions::new().retry(RetryPolicy::Resend);
+        let options = options.retry(RetryPolicy::Resend);
         let answer = match frame {
             Ok(frame) => self.exchange(Method::GetConfig, frame, options, read).await,
             Err(cause) => Err((Sent::No, cause)),
@@ -175,8 +173,8 @@ impl Caller {
     }
 
     /// Waits until there is a connection.
-    pub(crate) async fn connect(&self) -> Result<(), PluginError> {
-        let outcome = self.call(Method::Connect, EncodedFrame::new(), CallOptions::new()).await;
+    pub(crate) async fn connect(&self, options: CallOptions) -> Result<(), PluginError> {
+        let outcome = self.call(Method::Connect, EncodedFrame::new(), options).await;
         outcome.map(|_| ()).map_err(|failure| self.error(Errand::Question, failure))
     }
 

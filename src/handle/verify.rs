@@ -10,7 +10,7 @@ use crate::model::Object;
 impl PluginHandle {
     /// Connects and asks the server about the plugin, unless `verify` is off.
     pub(crate) async fn check(&self) -> Result<(), PluginError> {
-        self.inner.client.connect().await?;
+        self.inner.client.connect(self.options).await?;
         let local = &self.inner.local;
         if !local.policy().verify() {
             return self.conclude(self.usable(local.clone()));

@@ -21,11 +21,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-pub(crate) use context::ReplyContext;
 pub(crate) use redact::{Redacted, Size, redacted_debug};
 pub(crate) use setters::setters;
 
-pub use context::{GlobalContext, PluginContext, STAMP_KEY, User};
+pub use context::{GlobalContext, PluginContext, ReplyContext, STAMP_KEY, User};
 pub use denial::{DenialMetadata, DenialMetric};
 pub use fault::PluginFault;
 pub use result::{PluginResult, Verdict};

@@ -63,8 +63,8 @@ pub(crate) async fn call_of_size(
 ) -> Result<String, PluginError> {
     let payload = json!({"name": "t", "args": {"marker": marker, "filler": "x".repeat(size)}});
     let mut context = PluginContext::new(format!("request-{marker}"));
-    let result =
-        handle.invoke_hook_json_with("tool_pre_invoke", &payload, &mut context, options).await?;
+    let handle = handle.with(options);
+    let result = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await?;
     let payload = match result.into_verdict() {
         Verdict::Allowed(payload) => payload.unwrap_or_default(),
         Verdict::Denied(_) => Value::Null,

@@ -373,7 +373,7 @@ async fn a_plugin_that_cannot_be_reached_is_refused_without_waking_its_task() {
     assert!(after <= Duration::from_millis(100), "{after:?}");
     assert!(first.to_string().contains("the next attempt is due in 0."), "{first}");
     // At its first poll, so nothing was handed to anybody.
-    let refused = client.connect().now_or_never();
+    let refused = client.connect(CallOptions::new()).now_or_never();
     assert!(refused.is_some_and(|outcome| outcome.is_err()));
     assert_nothing_is_bound(&client);
 }

@@ -17,7 +17,7 @@ async fn only_the_error_of_a_hook_call_says_whether_the_hook_ran() {
     let (client, mut server) = pair(&config(|c| c.reconnect_attempts(1)), 4096);
     let asking = tokio::spawn({
         let client = std::sync::Arc::clone(&client);
-        async move { client.plugin_config("Guard").await }
+        async move { client.plugin_config("Guard", CallOptions::new()).await }
     });
     let mut peer = server.accept().await;
     peer.probe().await;
@@ -32,15 +32,15 @@ async fn only_the_error_of_a_hook_call_says_whether_the_hook_ran() {
     let error = failure(lost).await.to_string();
     assert!(error.ends_with("[not sent: the hook did not run]"), "{error}");
     for error in [
-        client.connect().await.unwrap_err(),
-        client.plugin_config("Guard").await.unwrap_err(),
-        client.plugin_configs().await.unwrap_err(),
+        client.connect(CallOptions::new()).await.unwrap_err(),
+        client.plugin_config("Guard", CallOptions::new()).await.unwrap_err(),
+        client.plugin_configs(CallOptions::new()).await.unwrap_err(),
     ] {
         assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No));
         assert!(!error.to_string().contains("hook"), "{error}");
     }
     client.stop(Instant::now() + SECOND);
-    let error = client.connect().await.unwrap_err();
+    let error = client.connect(CallOptions::new()).await.unwrap_err();
     assert!(error.to_string().ends_with("the handle was shut down"), "{error}");
 }
 

@@ -180,12 +180,11 @@ fn a_handle_may_be_called_from_outside_its_runtime() {
         pair(&config(|c| c), 4096)
     };
     runtime.spawn(serve_all(server));
-    let mut context = PluginContext::new("request-1");
+    let context = PluginContext::new("request-1");
     let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new();
-    let call =
-        client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options, |_| None);
-    assert!(futures::executor::block_on(call).unwrap().is_allowed());
+    let call = client.invoke::<_, serde_json::Value>("hook", &payload, &context, options, |_| None);
+    assert!(futures::executor::block_on(call).unwrap().0.is_allowed());
 }
 
 /// The wait took the runtime's timer from where the caller was, and panicked.
@@ -202,11 +201,11 @@ fn a_call_from_outside_its_runtime_may_wait_for_a_place() {
         assert_eq!(peer.request().await.unwrap(), "stuck");
         (stuck, peer)
     });
-    let mut context = PluginContext::new("request-1");
+    let context = PluginContext::new("request-1");
     let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new().timeout(Duration::from_millis(20));
     let waits =
-        client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options, |_| None);
+        client.invoke::<_, serde_json::Value>("hook", &payload, &context, options, |_| None);
     let error = futures::executor::block_on(waits).unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Sent::No));
     stuck.abort();
@@ -259,11 +258,11 @@ fn a_handle_outlives_the_runtime_of_its_first_caller() {
 #[test]
 fn a_first_call_without_any_runtime_fails_and_spoils_nothing() {
     let (client, server) = pair(&config(|c| c), 4096);
-    let mut context = PluginContext::new("request-1");
+    let context = PluginContext::new("request-1");
     let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new();
     let call_outside =
-        client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options, |_| None);
+        client.invoke::<_, serde_json::Value>("hook", &payload, &context, options, |_| None);
     let error = futures::executor::block_on(call_outside).unwrap_err();
     assert_eq!((error.reason(), error.sent()), ("task_gone", Sent::No));
 

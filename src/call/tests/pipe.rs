@@ -236,8 +236,11 @@ pub(super) async fn call_here(
     options: CallOptions,
 ) -> Result<PluginResult<Value>, PluginError> {
     let payload = json!({"marker": marker, "pad": "x".repeat(size)});
-    let mut context = PluginContext::new(format!("request-{marker}"));
-    client.invoke("test_hook", &payload, &mut context, options, |_| None).await
+    let context = PluginContext::new(format!("request-{marker}"));
+    client
+        .invoke("test_hook", &payload, &context, options, |_| None)
+        .await
+        .map(|(result, _)| result)
 }
 
 /// What the call with this reply must have returned.

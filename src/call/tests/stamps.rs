@@ -33,7 +33,11 @@ fn call(client: &Arc<Caller>, marker: &str, mut context: PluginContext) -> Stamp
     let (client, payload) = (Arc::clone(client), json!({"marker": marker}));
     tokio::spawn(async move {
         let options = CallOptions::new();
-        let result = client.invoke("test_hook", &payload, &mut context, options, |_| None).await;
+        let answer = client.invoke("test_hook", &payload, &context, options, |_| None).await;
+        let result = answer.map(|(result, reply)| {
+            reply.into_iter().for_each(|reply| reply.apply_to(&mut context));
+            result
+        });
         (result, context)
     })
 }
@@ -273,7 +277,7 @@ async fn a_question_about_the_configuration_carries_no_stamp() {
     let (client, mut server) = stamped();
     let asking = {
         let client = Arc::clone(&client);
-        tokio::spawn(async move { client.plugin_config(PLUGIN).await })
+        tokio::spawn(async move { client.plugin_config(PLUGIN, CallOptions::new()).await })
     };
     let mut peer = server.accept().await;
     let message = peer.0.next().await.unwrap().unwrap();

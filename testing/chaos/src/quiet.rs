@@ -105,7 +105,7 @@ async fn use_every_place(plugin: &Plugin, bench: &Bench, first: Marker) -> Vec<S
         calls.spawn(async move {
             let mut context = PluginContext::new(format!("request-{marker}"));
             let question = Question::new(marker, "");
-            match handle.invoke_hook_with::<Work>(&question, &mut context, options).await {
+            match handle.with(options).invoke_hook::<Work>(&question, &mut context).await {
                 Err(error) if error.plugin_fault().is_none() => Some(error.to_string()),
                 _ => None,
             }

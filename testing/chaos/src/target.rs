@@ -86,15 +86,15 @@ impl Target for Plugin {
             options = options.retry(RetryPolicy::Resend);
         }
         // Callers share a plugin by clones of its handle.
-        let handle = self.handle.clone();
+        let handle = self.handle.with(options);
         if plan.dynamic {
             let args = json!({"marker": asked.marker.to_string(), "filler": asked.filler});
             let payload = json!({"name": "chaos", "args": args});
-            let result = handle.invoke_hook_json_with(Work::NAME, &payload, context, options).await;
+            let result = handle.invoke_hook_json(Work::NAME, &payload, context).await;
             return result.map(typed);
         }
         let question = Question::new(asked.marker, asked.filler);
-        handle.invoke_hook_with::<Work>(&question, context, options).await
+        handle.invoke_hook::<Work>(&question, context).await
     }
 
     async fn ask_for_config(&self) -> (&'static str, Option<Wrong>) {
