@@ -10,7 +10,7 @@
 //! $ cargo run --release --manifest-path benches/turns/Cargo.toml
 //! ```
 //!
-//! `--workers`, `--callers` and `--connections` choose among the points, `--quick` is for a
+//! `--workers`, `--callers`, `--connections` and `--small` choose among the points, `--quick` is for a
 //! short look.
 
 #[path = "../../common/mod.rs"]
@@ -57,6 +57,9 @@ struct Arguments {
     /// Only points with so many connections.
     #[arg(long, value_name = "N")]
     connections: Option<usize>,
+    /// Only points with the small payload that all benchmarks share.
+    #[arg(long)]
+    small: bool,
 }
 
 impl Arguments {
@@ -65,6 +68,7 @@ impl Arguments {
         chosen(self.workers, point.workers)
             && chosen(self.callers, point.callers)
             && chosen(self.connections, point.connections)
+            && !(self.small && point.payload.is_some())
     }
 
     fn rounds(&self) -> Rounds {
