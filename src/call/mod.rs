@@ -20,8 +20,8 @@ use crate::model::{Object, PluginContext, PluginResult};
 use crate::options::{CallOptions, Overload};
 use crate::stats::{Counters, PluginStats};
 use crate::unix::connect::Connect;
-use crate::unix::connections::{Connections, Full};
-use crate::unix::message::{Failure, Method, Origin, Reply, Request, Responder};
+use crate::unix::message::{Failure, Method, Reply};
+use crate::unix::plugin::{Outbound, UnixPlugin};
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
 use crate::wire::reply::{
@@ -43,10 +43,9 @@ pub(crate) struct Caller {
     pub(crate) identity: Arc<Identity>,
     pub(crate) counters: Counters,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) connections: Arc<Connections>,
+    pub(crate) plugin: UnixPlugin,
     timeout: Duration,
     retry: RetryPolicy,
-    queue_capacity: usize,
     reconnect_attempts: u32,
     budget: RetryBudget,
     big_integers: BigIntegers,
@@ -74,16 +73,15 @@ impl Caller {
         let (threshold, longest_rest) = (policy.breaker_threshold(), policy.breaker_max_open());
         let breaker = Breaker::new(threshold, longest_rest, trial);
         let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
-        let (plugin, breaker) = (Arc::clone(&identity), Arc::clone(&gate));
-        let connections = Connections::new(plugin, socket, policy, breaker, connector, runtime);
+        let (name, health) = (Arc::clone(&identity), Arc::clone(&gate));
+        let plugin = UnixPlugin::new(name, socket, policy, health, connector, runtime);
         Self {
             identity,
             counters: Counters::default(),
             gate,
-            connections: Arc::new(connections),
+            plugin,
             timeout: policy.timeout(),
             retry: policy.retry(),
-            queue_capacity: policy.queue_capacity(),
             reconnect_attempts: socket.reconnect_attempts(),
             budget: RetryBudget::new(policy.retry_budget()),
             big_integers: policy.big_integers(),
@@ -94,7 +92,7 @@ impl Caller {
     }
 
     pub(crate) fn stats(&self) -> PluginStats {
-        self.counters.snapshot(&self.connections)
+        self.counters.snapshot(self.plugin.connections())
     }
 
     /// Runs a hook and updates `context` from a reply that brings one.
@@ -182,13 +180,13 @@ impl Caller {
 
     /// Asks the connections to end at `deadline`, or as soon as nothing is under way.
     pub(crate) fn stop(&self, deadline: Instant) {
-        self.connections.stop(deadline);
+        self.plugin.stop(deadline);
     }
 
     /// Waits until the connections have ended.
     pub(crate) async fn stopped(&self) {
-        let mut state = self.connections.watch_state();
-        // The sender lives in `connections`, which we hold.
+        let mut state = self.plugin.watch_state();
+        // The sender lives in `plugin`, which we hold.
         let _ = state.wait_for(|state| *state == ConnectionState::Shutdown).await;
     }
 
@@ -242,12 +240,10 @@ impl Caller {
         options: CallOptions,
         read: impl FnOnce(&[u8]) -> Result<T, ReplyFault>,
     ) -> Result<T, (Sent, Cause)> {
-        let Reply { message, origin: Origin { slot, socket } } =
-            self.call(method, frame, options).await?;
-        let slot = &self.connections.slots[slot];
+        let Reply { message, origin } = self.call(method, frame, options).await?;
         match read(&message) {
             Ok(value) => {
-                slot.confirm(socket);
+                self.plugin.confirm(origin);
                 Ok(value)
             }
             Err(fault) => {
@@ -264,7 +260,7 @@ impl Caller {
                         (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))
                     }
                 };
-                slot.suspect(socket, suspicion);
+                self.plugin.suspect(origin, suspicion);
                 Err((Sent::Maybe, cause))
             }
         }
@@ -337,42 +333,20 @@ impl Caller {
             Method::InvokeHook => self.gate.admit(),
             Method::GetConfig | Method::Connect => self.gate.admit_question().map(|()| None),
         };
-        admitted.map_err(|cause| match self.connections.stop_at() {
-            Some(_) => Cause::Shutdown,
-            None => cause,
-        })
+        admitted.map_err(|cause| if self.plugin.is_stopped() { Cause::Shutdown } else { cause })
     }
 
-    /// Hands a request over and waits for its answer.
     async fn attempt(
         &self,
         frame: Frame,
         Terms { method, timeout, deadline, may_wait }: Terms,
     ) -> Result<Reply, Box<Failure>> {
-        let (responder, answer) = Responder::new(timeout);
-        let request = Request { method, frame, deadline, responder };
-        self.connections.push(request, may_wait).map_err(|Full { capacity, waiting }| {
-            let queue_capacity = may_wait.then_some(self.queue_capacity);
-            let cause = Cause::Overloaded { places: capacity, waiting, queue_capacity };
-            Box::new(Failure { cause, sent: Sent::No })
-        })?;
-        let mut waiting = Waiting { connections: &self.connections, answered: false };
-        let answer = answer.await;
-        waiting.answered = true;
-        // A responder answers even where it is dropped.
-        let gone = || Box::new(Failure { cause: Cause::TaskGone, sent: Sent::Maybe });
-        let answer = answer.unwrap_or_else(|_| Err(gone()));
+        let request = Outbound { method, frame, deadline, timeout, may_wait };
+        let answer = self.plugin.exchange(request).await;
         if answer.as_ref().map_or_else(|failure| failure.sent != Sent::No, |_| true) {
             Counters::add(&self.counters.sent);
         }
         answer
-    }
-}
-
-/// The last handle is gone: nobody can wait any more.
-impl Drop for Caller {
-    fn drop(&mut self) {
-        self.connections.release();
     }
 }
 
@@ -383,18 +357,4 @@ struct Terms {
     timeout: Duration,
     deadline: Instant,
     may_wait: bool,
-}
-
-/// Notes a caller that leaves while its request waits.
-struct Waiting<'a> {
-    connections: &'a Connections,
-    answered: bool,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.connections.note_left();
-        }
-    }
 }

@@ -292,7 +292,7 @@ impl PluginHandle {
     /// The state of the best of the plugin's connections.
     #[must_use]
     pub fn state(&self) -> ConnectionState {
-        self.inner.client.connections.state()
+        self.inner.client.plugin.state()
     }
 
     /// The state now and every change that lasts long enough to be seen; ends
@@ -309,7 +309,7 @@ impl PluginHandle {
     /// # }
     /// ```
     pub fn watch_state(&self) -> impl Stream<Item = ConnectionState> + Send + Unpin + 'static {
-        let states = Some((self.inner.client.connections.watch_state(), true));
+        let states = Some((self.inner.client.plugin.watch_state(), true));
         Box::pin(futures::stream::unfold(states, |states| async {
             let (mut states, first) = states?;
             if !first && states.changed().await.is_err() {
@@ -332,7 +332,7 @@ impl PluginHandle {
     /// a shutdown is no change of the breaker.
     pub fn watch_breaker(&self) -> impl Stream<Item = BreakerState> + Send + Unpin + 'static {
         let client = &self.inner.client;
-        let (mut states, ends) = (client.gate.watch_state(), client.connections.watch_state());
+        let (mut states, ends) = (client.gate.watch_state(), client.plugin.watch_state());
         states.mark_changed();
         Box::pin(futures::stream::unfold((states, ends), |(mut states, mut ends)| async {
             {

@@ -24,7 +24,6 @@ use super::in_flight::Entry;
 use super::message::{Method, Origin, Reply, Request, Responder};
 use super::reconnect::ConnectionState;
 use super::slot::Slot;
-use super::supervisor::Supervisor;
 use crate::breaker::Gate;
 use crate::config::{CallPolicy, UnixSocketConfig};
 use crate::error::{Cause, Sent};
@@ -35,6 +34,7 @@ pub(crate) struct Connections {
     pub(crate) config: UnixSocketConfig,
     /// The time of a call that does not choose its own.
     pub(crate) timeout: Duration,
+    pub(crate) queue_capacity: usize,
     pub(crate) gate: Arc<Gate>,
     pub(crate) connector: Arc<dyn Connect>,
     /// One for each connection that there may be.
@@ -71,6 +71,15 @@ enum Supervision {
     /// One is being spawned: whoever does it sees whether it was dropped at once.
     Starting,
     Running,
+}
+
+/// Where a supervisor is to be spawned.
+pub(super) enum Start {
+    On(Handle),
+    /// Another caller was quicker.
+    IsThere,
+    /// There is no runtime.
+    Nowhere,
 }
 
 /// How a socket ended.
@@ -118,6 +127,7 @@ impl Connections {
             identity,
             config: config.clone(),
             timeout: policy.timeout(),
+            queue_capacity: bounds.queue_capacity,
             gate,
             connector,
             slots: (0..bounds.max_connections).map(|_| Slot::default()).collect(),
@@ -138,18 +148,18 @@ impl Connections {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a request to a socket, or lets it wait for one. It is answered in any case,
-    /// but for one that nobody could take in.
+    /// Hands a request to a socket, or lets it wait for one: whether it needs a supervisor
+    /// to be started. It is answered in any case, but for one that could not be taken in.
     ///
     /// # Errors
     /// The queue is full, or there is no room and it `may_wait` for none.
-    pub(crate) fn push(self: &Arc<Self>, request: Request, may_wait: bool) -> Result<(), Full> {
+    pub(super) fn push(&self, request: Request, may_wait: bool) -> Result<bool, Full> {
         let mut shared = self.lock();
         // Under the lock: what is taken in before a stop is finished, or answered by it.
         if self.stop_at().is_some() {
             drop(shared);
             request.responder.fail(Cause::Shutdown, Sent::No);
-            return Ok(());
+            return Ok(false);
         }
         let mut pushed = shared.dispatch.push(request, may_wait);
         if let Pushed::Full(request, _) = pushed {
@@ -161,18 +171,16 @@ impl Connections {
         match pushed {
             Pushed::Bound(slot, request) => {
                 self.bind(&mut shared, slot, request);
-                Ok(())
+                Ok(false)
             }
             Pushed::Waits { wake } => {
                 self.hand_out(&mut shared);
-                let start = shared.supervision == Supervision::None;
+                let unsupervised = shared.supervision == Supervision::None;
                 drop(shared);
-                if start {
-                    self.supervise();
-                } else if wake {
+                if wake && !unsupervised {
                     self.supervisor.wake();
                 }
-                Ok(())
+                Ok(unsupervised)
             }
             Pushed::Full(request, waiting) => {
                 let capacity = shared.dispatch.capacity();
@@ -220,43 +228,32 @@ impl Connections {
         }
     }
 
-    /// Starts the supervisor: on the runtime of the last one, or on the caller's. A runtime that has ended drops what is spawned on it at once.
-    fn supervise(self: &Arc<Self>) {
-        let mut tried_here = false;
-        loop {
-            let mut shared = self.lock();
-            if shared.supervision != Supervision::None {
-                return;
-            }
-            let here = || Handle::try_current().ok();
-            let runtime = match &shared.runtime {
-                Some(runtime) => Some(runtime.clone()),
-                None if tried_here => None,
-                None => {
-                    tried_here = true;
-                    here()
-                }
-            };
-            let Some(runtime) = runtime else {
-                drop(shared);
-                self.task_gone();
-                return;
-            };
-            shared.supervision = Supervision::Starting;
-            drop(shared);
-            self.slots.iter().for_each(|slot| slot.set_state(ConnectionState::Idle));
-            runtime.spawn(Supervisor::new(Arc::clone(self)));
-            let mut shared = self.lock();
-            match shared.supervision {
-                // It was dropped unpolled: the runtime has ended.
-                Supervision::None => shared.runtime = None,
-                Supervision::Starting | Supervision::Running => {
-                    shared.supervision = Supervision::Running;
-                    shared.runtime = Some(runtime);
-                    return;
-                }
-            }
+    /// Makes way for a supervisor that is to be spawned on the runtime of the last one, or
+    /// else `here`.
+    pub(super) fn begin_supervision(&self, here: &mut Option<Handle>) -> Start {
+        let mut shared = self.lock();
+        if shared.supervision != Supervision::None {
+            return Start::IsThere;
         }
+        let Some(runtime) = shared.runtime.clone().or_else(|| here.take()) else {
+            return Start::Nowhere;
+        };
+        shared.supervision = Supervision::Starting;
+        drop(shared);
+        self.slots.iter().for_each(|slot| slot.set_state(ConnectionState::Idle));
+        Start::On(runtime)
+    }
+
+    /// Whether the supervisor that was spawned on `runtime` is still there. A runtime that
+    /// has ended drops it at once.
+    pub(super) fn end_starting(&self, runtime: Handle) -> bool {
+        let mut shared = self.lock();
+        let is_there = shared.supervision != Supervision::None;
+        if is_there {
+            shared.supervision = Supervision::Running;
+        }
+        shared.runtime = is_there.then_some(runtime);
+        is_there
     }
 
     /// The supervisor is gone, and not because it was told to stop.
@@ -278,7 +275,7 @@ impl Connections {
     }
 
     /// Answers all that waits for tasks that are gone. The next call starts them anew.
-    fn task_gone(&self) {
+    pub(super) fn task_gone(&self) {
         self.answer_all(&Cause::TaskGone);
         self.gate.reset();
         self.publish(ConnectionState::Shutdown);

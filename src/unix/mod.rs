@@ -11,6 +11,7 @@
 //!
 //! | file | role |
 //! |---|---|
+//! | `plugin` | the way in, for calls |
 //! | `message` | what callers and tasks hand to each other |
 //! | `connections` | what a plugin's callers and tasks share |
 //! | `dispatch`, `reconnect`, `in_flight` | pure: values without a task, a socket or a clock |
@@ -28,6 +29,7 @@ pub(crate) mod dispatch;
 mod due;
 pub(crate) mod in_flight;
 pub(crate) mod message;
+pub(crate) mod plugin;
 pub(crate) mod reconnect;
 pub(crate) mod slot;
 pub(crate) mod socket;

@@ -53,7 +53,7 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(crate) fn new(connections: Arc<Connections>) -> Self {
+    pub(super) fn new(connections: Arc<Connections>) -> Self {
         let config = &connections.config;
         let backoff = Backoff::new(config.reconnect_delay(), config.max_backoff());
         Self {

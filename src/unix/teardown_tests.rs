@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::call::Caller;
 use crate::config::{PluginConfig, UnixSocketConfig};
 use crate::unix::connect::{Connect, Connecting, Transport};
-use crate::unix::connections::Connections;
 use crate::unix::message::{Answer, Method, Request, Responder};
+use crate::unix::plugin::UnixPlugin;
 use crate::unix::reconnect::ConnectionState;
 
 /// Connects to nothing, or to a pipe whose other end nobody reads.
@@ -42,21 +42,18 @@ fn caller(opens: bool) -> Caller {
 
 /// Hands calls over until one of them finds that the tasks are gone: their answers, which
 /// nobody awaits.
-fn call_until_gone(
-    connections: &std::sync::Arc<Connections>,
-    begun: &AtomicBool,
-) -> Vec<Receiver<Answer>> {
+fn call_until_gone(plugin: &UnixPlugin, begun: &AtomicBool) -> Vec<Receiver<Answer>> {
     let mut answers: Vec<Receiver<Answer>> = Vec::new();
     loop {
         let (responder, answer) = Responder::new(Duration::from_secs(60));
         let deadline = Instant::now() + Duration::from_secs(60);
         let request =
             Request { method: Method::InvokeHook, frame: vec![0; 4], deadline, responder };
-        if connections.push(request, true).is_ok() {
+        if plugin.hand_over(request, true).is_ok() {
             answers.push(answer);
         }
         begun.store(true, SeqCst);
-        if connections.state() == ConnectionState::Shutdown {
+        if plugin.state() == ConnectionState::Shutdown {
             return answers;
         }
         std::thread::yield_now();
@@ -81,15 +78,14 @@ fn no_call_that_was_queued_is_left_unanswered_when_the_runtime_goes_away_under_i
                 deadline,
                 responder: first,
             };
-            caller.connections.push(request, true).unwrap();
+            caller.plugin.hand_over(request, true).unwrap();
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
         });
         let begun = AtomicBool::new(false);
         let answers: Vec<_> = std::thread::scope(|scope| {
-            let callers: Vec<_> = (0..2)
-                .map(|_| scope.spawn(|| call_until_gone(&caller.connections, &begun)))
-                .collect();
+            let callers: Vec<_> =
+                (0..2).map(|_| scope.spawn(|| call_until_gone(&caller.plugin, &begun))).collect();
             while !begun.load(SeqCst) {
                 std::thread::yield_now();
             }

@@ -16,8 +16,8 @@ use crate::call::Caller;
 use crate::config::{PluginConfig, UnixSocketConfig};
 use crate::error::{Cause, Sent};
 use crate::unix::connect::{Connect, Connecting, Transport};
-use crate::unix::connections::Connections;
 use crate::unix::message::{Answer, Method, Request, Responder};
+use crate::unix::plugin::UnixPlugin;
 
 /// Takes the first write and fails the second; only then is there a reply to read.
 #[derive(Default)]
@@ -75,11 +75,11 @@ impl Connect for Once {
     }
 }
 
-fn send(connections: &Arc<Connections>) -> oneshot::Receiver<Answer> {
+fn send(plugin: &UnixPlugin) -> oneshot::Receiver<Answer> {
     let (responder, answer) = Responder::new(Duration::from_secs(60));
     let (method, frame) = (Method::InvokeHook, b"\0\0\0\x07request".to_vec());
     let deadline = Instant::now() + Duration::from_secs(60);
-    connections.push(Request { method, frame, deadline, responder }, true).unwrap();
+    plugin.hand_over(Request { method, frame, deadline, responder }, true).unwrap();
     answer
 }
 
@@ -89,11 +89,11 @@ async fn a_reply_that_came_before_a_write_failed_is_still_delivered() {
     let config = PluginConfig::builder("P").unix_socket(socket).build().unwrap();
     let caller = Caller::new(&config, Arc::new(Once::default()), None);
 
-    let first = send(&caller.connections);
-    while caller.connections.slots[0].in_flight() == 0 {
+    let first = send(&caller.plugin);
+    while caller.plugin.connections().slots[0].in_flight() == 0 {
         tokio::task::yield_now().await;
     }
-    let second = send(&caller.connections);
+    let second = send(&caller.plugin);
     assert_eq!(&*first.await.unwrap().unwrap().message, b"reply");
     // None of it was written, so it was tried again, until that was hopeless.
     let failure = second.await.unwrap().unwrap_err();

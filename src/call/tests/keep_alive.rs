@@ -82,7 +82,7 @@ async fn probes_are_no_use_of_a_connection_and_it_still_idles_out() {
     }
     assert!(peer.is_closed().await);
     assert_eq!(started.elapsed().as_secs(), 3 * EVERY.as_secs());
-    assert_eq!(client.connections.state(), ConnectionState::Idle);
+    assert_eq!(client.plugin.state(), ConnectionState::Idle);
 }
 
 #[tokio::test(start_paused = true)]

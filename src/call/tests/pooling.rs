@@ -121,7 +121,7 @@ async fn when_one_of_several_connections_breaks_the_others_go_on() {
     assert_eq!(answer(second).await, "second");
     tokio::spawn(good.serve());
     assert_eq!(answer(call(&client, "third")).await, "third");
-    assert_eq!(client.connections.state(), ConnectionState::Ready);
+    assert_eq!(client.plugin.state(), ConnectionState::Ready);
 }
 
 #[tokio::test(start_paused = true)]

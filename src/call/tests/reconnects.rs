@@ -118,7 +118,7 @@ async fn a_plugin_that_comes_back_is_found_without_a_call() {
     server.set(Door::Open);
     let mut peer = server.accept().await;
     settle().await;
-    assert_eq!(client.connections.state(), ConnectionState::Ready);
+    assert_eq!(client.plugin.state(), ConnectionState::Ready);
     let back = call(&client, "back");
     assert_eq!(peer.request().await.unwrap(), "back");
     peer.reply("back").await;
@@ -176,7 +176,7 @@ async fn eof_while_idle_is_quiet_and_costs_no_call_an_error() {
         assert_eq!(answer(next).await, marker);
         drop(peer);
         settle().await;
-        assert_eq!(client.connections.state(), ConnectionState::Idle);
+        assert_eq!(client.plugin.state(), ConnectionState::Idle);
     }
     assert_eq!(client.stats().reconnects, 2);
 }
@@ -197,7 +197,7 @@ async fn shutdown_lets_calls_finish_until_its_deadline_and_takes_no_new_ones() {
     assert!(started.elapsed() >= 2 * SECOND);
     let error = failure(slow).await;
     assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Shutdown, Sent::Maybe));
-    assert_eq!(client.connections.state(), ConnectionState::Shutdown);
+    assert_eq!(client.plugin.state(), ConnectionState::Shutdown);
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,7 +226,7 @@ async fn the_last_handle_takes_the_task_and_the_socket_along() {
     assert_eq!(peer.request().await.unwrap(), "a");
     peer.reply("a").await;
     answer(first).await;
-    let shared = std::sync::Arc::downgrade(&client.connections);
+    let shared = std::sync::Arc::downgrade(client.plugin.connections());
     drop(client);
     assert!(peer.is_closed().await);
     settle().await;
