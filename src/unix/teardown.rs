@@ -32,9 +32,7 @@ impl SocketTask {
         let mut shared = connections.lock();
         // Nothing can be bound to it any more: that is done under the lock.
         unsent.append(&mut self.inbox);
-        while let Ok(request) = self.requests.try_recv() {
-            unsent.push_back(request);
-        }
+        connections.take(&mut shared, self.origin.slot, &mut unsent);
         shared.dispatch.give_back(self.origin.slot, unsent.drain(..));
         shared.dispatch.closed(self.origin.slot);
         connections.hand_out(&mut shared);
@@ -69,6 +67,9 @@ impl SocketTask {
     pub(super) fn shrink(&mut self) {
         self.socket.shrink();
         self.inbox.shrink_to(0);
+        if let Some(left) = self.connections.lock().dispatch.sink(self.origin.slot) {
+            left.shrink_to_fit();
+        }
         self.deliveries.shrink_to(0);
     }
 }
