@@ -30,11 +30,14 @@ impl SocketTask {
         let ended = Ended { slot: self.origin.slot, socket, why, proven, ordered, owed };
         let connections = Arc::clone(&self.connections);
         let mut shared = connections.lock();
-        // Nothing can be bound to it any more: that is done under the lock.
-        unsent.append(&mut self.inbox);
-        connections.take(&mut shared, self.origin.slot, &mut unsent);
-        shared.dispatch.give_back(self.origin.slot, unsent.drain(..));
-        shared.dispatch.closed(self.origin.slot);
+        // Nothing can be bound to it any more: that is done under the lock. One that was
+        // retired had nothing, and its slot may be another's by now.
+        if !matches!(ended.why, Closed::Idle) {
+            unsent.append(&mut self.inbox);
+            connections.take(&mut shared, self.origin.slot, &mut unsent);
+            shared.dispatch.give_back(self.origin.slot, unsent.drain(..));
+            shared.dispatch.closed(self.origin.slot);
+        }
         connections.hand_out(&mut shared);
         let unattended = if Connections::is_supervised(&shared) {
             // It answers them, once everybody can see that the socket is gone.
