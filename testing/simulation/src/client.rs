@@ -124,18 +124,18 @@ pub async fn call(handle: &PluginHandle, call: Call, plan: &Plan) -> Outcome {
             let payload = ToolPreInvokePayload::new("t")
                 .with_arg("marker", marker)
                 .with_arg("pad", "x".repeat(plan.pad));
-            let told = handle.invoke_hook_with::<ToolPreInvoke>(&payload, context, options).await;
+            let told = handle.with(options).invoke_hook::<ToolPreInvoke>(&payload, context).await;
             outcome(told, |payload| payload.args.as_ref())
         }
         Payload::Json => {
             let payload =
                 json!({"name": "t", "args": {"marker": marker, "pad": "x".repeat(plan.pad)}});
             let name = ToolPreInvoke::NAME;
-            let told = handle.invoke_hook_json_with(name, &payload, context, options).await;
+            let told = handle.with(options).invoke_hook_json(name, &payload, context).await;
             outcome(told, |payload| payload.get("args")?.as_object())
         }
         Payload::Panics => {
-            let told = handle.invoke_hook_with::<Panicking>(&Panics, context, options).await;
+            let told = handle.with(options).invoke_hook::<Panicking>(&Panics, context).await;
             outcome(told, |payload| payload.as_object())
         }
     }
@@ -147,13 +147,17 @@ fn outcome<R>(
 ) -> Outcome {
     let (verdict, words) = match told {
         Ok(result) if result.is_allowed() => {
-            let args = result.modified_payload.as_ref().and_then(args);
+            let payload = match result.verdict() {
+                hookwire::Verdict::Allowed(payload) => payload,
+                hookwire::Verdict::Denied(_) => None,
+            };
+            let args = payload.and_then(args);
             let word =
                 |name| args.and_then(|args| args.get(name)?.as_str()).unwrap_or("").to_owned();
             (Verdict::Allow, [word("marker"), word("number"), word("conn")])
         }
         Ok(result) => {
-            let words = result.violation.map(|violation| *violation);
+            let words = result.violation().cloned();
             let words = words.map(|told| [told.reason, told.code, told.description]);
             (Verdict::Deny, words.unwrap_or_default())
         }
@@ -170,12 +174,12 @@ fn outcome<R>(
 }
 
 fn failed(error: &PluginError) -> Outcome {
-    let sent = match error.was_sent() {
+    let sent = match error.sent() {
         hookwire::Sent::No => Sent::No,
         hookwire::Sent::Unstarted => Sent::Unstarted,
         hookwire::Sent::Maybe => Sent::Maybe,
     };
-    Outcome::Failed { reason: error.kind().as_str(), sent }
+    Outcome::Failed { reason: error.reason(), sent }
 }
 
 /// A hook whose payload panics.
@@ -184,7 +188,7 @@ enum Panicking {}
 impl Hook for Panicking {
     const NAME: &'static str = ToolPreInvoke::NAME;
     type Payload = Panics;
-    type Result = Value;
+    type Modified = Value;
 }
 
 struct Panics;
