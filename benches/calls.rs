@@ -54,7 +54,8 @@ impl Load {
                 self.runtime.spawn(async move {
                     let mut context = sample::context();
                     for _ in 0..each {
-                        handle.invoke_hook::<PromptPreFetch>(&payload, &mut context).await.unwrap();
+                        let call = handle.invoke_hook::<PromptPreFetch>(&payload, &mut context);
+                        assert!(call.await.unwrap().is_allowed());
                     }
                 })
             })

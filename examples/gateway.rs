@@ -2,7 +2,7 @@
 //! requests, all sharing two handles.
 //!
 //! `cargo run --features server --example gateway`, then
-//! `curl -d '{"text": "a secret plan"}' localhost:8080/tools/search`.
+//! `curl --json '{"text": "a secret plan"}' localhost:8080/tools/search`.
 //! With `--requests N` it sends itself N requests at once and stops.
 
 use std::path::Path;
@@ -18,7 +18,7 @@ use hookwire::model::Object;
 use hookwire::server::{Handlers, PluginServer};
 use hookwire::{
     ConnectionManager, GlobalContext, HookRegistry, OnConnectFailure, PluginConfig, PluginContext,
-    PluginResult, PluginViolation,
+    PluginResult, PluginViolation, Stopped,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -86,17 +86,17 @@ async fn call_tool(
         // Each plugin has a context of its own: no other sees its state. (A gateway with
         // more hooks in one request keeps it for the plugin's next one.)
         let mut context = PluginContext::from(shared);
-        match plugin.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await {
-            Ok(result) if !result.continue_processing => {
-                let code = result.violation.map(|violation| violation.code);
+        payload = match plugin.enforce::<ToolPreInvoke>(payload, &mut context).await {
+            Ok(payload) => payload,
+            Err(Stopped::Denied(denial)) => {
+                let code = denial.violation().map(|violation| &violation.code);
                 return (StatusCode::FORBIDDEN, Json(json!({"denied_by": name, "code": code})));
             }
-            Ok(result) => payload = result.modified_payload.unwrap_or(payload),
-            Err(error) => {
+            Err(Stopped::Failed(error)) => {
                 eprintln!("{error}");
-                return unchecked(name, error.kind().as_str());
+                return unchecked(name, error.public_message());
             }
-        }
+        };
         // What the plugin put there for those behind it goes on.
         shared = context.global_context;
     }
@@ -105,7 +105,7 @@ async fn call_tool(
 
 /// The answer where a plugin could not be asked: silence is never "allow".
 fn unchecked(plugin: &str, why: &str) -> (StatusCode, Json<Value>) {
-    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"failed": plugin, "kind": why})))
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"failed": plugin, "why": why})))
 }
 
 /// Two plugins, as they would run in a process of their own.

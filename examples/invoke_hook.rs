@@ -1,7 +1,7 @@
 //! One hook of one plugin: `cargo run --example invoke_hook -- /run/plugins/guard.sock Guard`.
 
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
-use hookwire::{PluginConfig, PluginContext, PluginHandle};
+use hookwire::{PluginConfig, PluginContext, PluginHandle, Stopped};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,8 +13,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let handle = PluginHandle::connect(config).await?;
     let payload = ToolPreInvokePayload::new("search").with_arg("query", "rust");
     let mut context = PluginContext::new("request-1");
-    let result = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
-    println!("continue: {}", result.continue_processing);
-    println!("payload:  {}", serde_json::to_string(&result.modified_payload)?);
+    match handle.enforce::<ToolPreInvoke>(payload, &mut context).await {
+        Ok(payload) => println!("go on with {}", serde_json::to_string(&payload)?),
+        Err(Stopped::Denied(denial)) => println!("stop: {denial}"),
+        Err(Stopped::Failed(error)) => println!("stop, it was not checked: {error}"),
+    }
     Ok(())
 }

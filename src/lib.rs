@@ -5,7 +5,8 @@
 //! one reply for each request, in order, without request ids. This crate is the
 //! gateway's side.
 //!
-//! - [`PluginHandle`]: one plugin. Cheap to clone; [`invoke_hook`] runs a hook.
+//! - [`PluginHandle`]: one plugin. Cheap to clone; [`enforce`] asks it about a request
+//!   and gives back the payload to go on with, [`invoke_hook`] the whole result.
 //! - [`ConnectionManager`]: many plugins by name.
 //! - [`hooks`] and [`model`]: the built-in hooks, contexts, results.
 //! - [`config`]: a plugin's entry in the gateway's configuration.
@@ -25,8 +26,9 @@
 //!
 //! let payload = ToolPreInvokePayload::new("search").with_arg("query", "rust");
 //! let mut context = PluginContext::new("request-1");
-//! let result = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
-//! println!("may go on: {}", result.continue_processing);
+//! // A denial and a failed call both end here; what comes back is what may go on.
+//! let payload = guard.enforce::<ToolPreInvoke>(payload, &mut context).await?;
+//! println!("call {} with {:?}", payload.name, payload.args);
 //! # Ok(())
 //! # }
 //! ```
@@ -36,6 +38,7 @@
 //! None is on by default: the client, and nothing else. `server` brings an
 //! embedded plugin server. The command line is a package of its own, `hookwire-cli`.
 //!
+//! [`enforce`]: PluginHandle::enforce
 //! [`invoke_hook`]: PluginHandle::invoke_hook
 
 #[cfg(not(unix))]
@@ -61,24 +64,24 @@ mod trust;
 mod unix;
 mod wire;
 
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod internals;
+#[cfg(fuzzing)]
+pub mod fuzz_bridge;
 
 pub use breaker::BreakerState;
 pub use config::{
     BigIntegers, CallPolicy, ConfigError, Endpoint, PluginConfig, RetryPolicy, Transport,
     UnixSocketConfig,
 };
-pub use error::{Cause, ErrorKind, PluginError, PluginFault, Sent, Stage};
-pub use handle::{PluginHandle, PluginHandleBuilder};
+pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
+pub use handle::{Denial, PluginHandle, PluginHandleBuilder, Stopped};
 pub use hooks::{Hook, HookRegistry};
 pub use manager::{ConnectError, ConnectionManager, OnConnectFailure, PluginReport};
-pub use model::{GlobalContext, PluginContext, PluginResult, PluginViolation};
+pub use model::{
+    GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,
+};
 pub use options::{CallOptions, Overload};
 pub use stats::{ConnectionStats, PluginStats};
 pub use unix::reconnect::ConnectionState;
-pub use wire::{EncodeError, TypeMessage};
 
 /// Compiles the README's examples.
 #[cfg(doctest)]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::breaker::BreakerState;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, PluginError};
 use crate::unix::connections::Connections;
 use crate::unix::reconnect::ConnectionState;
 
@@ -29,21 +29,22 @@ impl Counters {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// Counts a failed call once, by its kind.
-    pub(crate) fn count_failure(&self, kind: ErrorKind) {
-        Self::add(match kind {
+    /// Counts a failed call once.
+    pub(crate) fn count_failure(&self, error: &PluginError) {
+        Self::add(match error.kind() {
             ErrorKind::Plugin => &self.plugin_errors,
             ErrorKind::Timeout => &self.timeouts,
-            ErrorKind::Mismatch => &self.mismatches,
+            ErrorKind::BadReply if matches!(error.reason(), "mismatch" | "unproven") => {
+                &self.mismatches
+            }
             ErrorKind::Overloaded
             | ErrorKind::Unavailable
-            | ErrorKind::Untrusted
-            | ErrorKind::UnregisteredHook
-            | ErrorKind::InvalidRequest
-            | ErrorKind::RequestTooLarge
-            | ErrorKind::NameMismatch
-            | ErrorKind::Shutdown => &self.refused,
-            _ => &self.other_failures,
+            | ErrorKind::Config
+            | ErrorKind::InvalidRequest => &self.refused,
+            ErrorKind::Closed if error.reason() == "shutdown" => &self.refused,
+            ErrorKind::Closed | ErrorKind::Disconnected | ErrorKind::BadReply => {
+                &self.other_failures
+            }
         });
     }
 

@@ -79,7 +79,7 @@ fn allocations_per_call(stamp: bool) -> f64 {
         runtime.block_on(async {
             for _ in 0..count {
                 let result = handle.invoke_hook::<PromptPreFetch>(&payload, &mut context).await;
-                assert!(result.unwrap().continue_processing);
+                assert!(result.unwrap().is_allowed());
             }
         });
     };

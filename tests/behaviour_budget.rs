@@ -50,7 +50,7 @@ async fn b7_calls_that_were_refused_while_the_plugin_was_down_do_not_fill_the_bu
     for call in calls {
         let error = in_time("a call", call).await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Disconnected);
-        assert_ne!(error.was_sent(), Sent::No);
+        assert_ne!(error.sent(), Sent::No);
     }
     let stats = handle.stats();
     assert_eq!(stats.retries_refused, 200);

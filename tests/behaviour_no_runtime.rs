@@ -37,10 +37,10 @@ fn r2_a_start_and_a_call_without_a_runtime_fail_and_do_not_panic() {
     orderly("on no runtime", move || {
         block_on(async {
             let error = PluginHandle::connect(config(socket(&path))).await.unwrap_err();
-            assert_eq!(error.was_sent(), Sent::No, "{error}");
+            assert_eq!(error.sent(), Sent::No, "{error}");
             let handle = lazy(socket(&path));
             let error = call(&handle, "nobody").await.unwrap_err();
-            assert_eq!(error.was_sent(), Sent::No, "{error}");
+            assert_eq!(error.sent(), Sent::No, "{error}");
             handle.shutdown(Duration::from_millis(20)).await;
         });
     });

@@ -53,7 +53,7 @@ async fn typed(handle: &PluginHandle, marker: &str) -> Result<String, PluginErro
     let payload = ToolPreInvokePayload::new("t").with_arg("marker", marker);
     let mut context = PluginContext::new(format!("request-{marker}"));
     let result = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
-    let args = result.modified_payload.and_then(|payload| payload.args).unwrap_or_default();
+    let args = common::modified(result).and_then(|payload| payload.args).unwrap_or_default();
     Ok(args["marker"].as_str().unwrap_or_default().to_owned())
 }
 
@@ -99,7 +99,7 @@ async fn h25_a_payload_of_another_type_fails_its_own_call_and_no_other() {
     let prompt = fields([("prompt_id", Kind::StringValue("p".into()))]);
     let server = odd_server(move |call| with_payload(call, prompt.clone()));
     for error in errors_of_odd_calls(&server).await {
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Undecodable, Sent::Maybe));
+        assert_eq!((error.reason(), error.sent()), ("undecodable", Sent::Maybe));
     }
 }
 
@@ -113,7 +113,7 @@ async fn h25_a_payload_with_a_wrong_field_fails_its_own_call_and_no_other() {
         with_payload(call, payload)
     });
     for error in errors_of_odd_calls(&server).await {
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Undecodable, Sent::Maybe));
+        assert_eq!((error.reason(), error.sent()), ("undecodable", Sent::Maybe));
     }
 }
 
@@ -131,7 +131,7 @@ async fn h25_an_error_with_an_empty_message_keeps_its_code_and_fails_no_other_ca
         reply
     });
     for error in errors_of_odd_calls(&server).await {
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Plugin, Sent::Maybe), "{error}");
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Plugin, Sent::Maybe), "{error}");
         let fault = error.plugin_fault().expect("the plugin's own error");
         assert_eq!((&*fault.code, &*fault.plugin_name), ("FIXTURE", "inner"), "{error}");
     }

@@ -36,7 +36,7 @@ fn recording_server() -> (FaultServer, mpsc::UnboundedReceiver<Struct>) {
 }
 
 fn assert_refused(server: &FaultServer, error: &PluginError) {
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::InvalidRequest, Sent::No), "{error}");
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidRequest, Sent::No), "{error}");
     assert_eq!(server.record().seen().requests, 0, "{error}");
 }
 
@@ -52,7 +52,7 @@ struct Measurement {
 impl Hook for Measured {
     const NAME: &'static str = "measured";
     type Payload = Measurement;
-    type Result = Value;
+    type Modified = Value;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +71,7 @@ async fn send_integer(handle: &PluginHandle, integer: i64) -> Result<Value, Plug
     let mut context = PluginContext::new("r");
     let payload = json!({"name": "t", "args": {"integer": integer}});
     let result = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await?;
-    Ok(result.modified_payload.unwrap_or_default()["args"]["integer"].clone())
+    Ok(common::modified(result).unwrap_or_default()["args"]["integer"].clone())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,7 +110,9 @@ async fn h10_identity_resolve_is_sent_with_its_token() {
     let handle = lazy(socket(server.path()));
     let payload = IdentityResolvePayload::new("the-token");
     let mut context = PluginContext::new("r");
-    handle.invoke_hook::<IdentityResolve>(&payload, &mut context).await.unwrap();
+    assert!(
+        handle.invoke_hook::<IdentityResolve>(&payload, &mut context).await.unwrap().is_allowed()
+    );
     let sent = received.recv().await.unwrap();
     assert_eq!((text(&sent, "raw_token"), text(&sent, "source")), ("the-token", "bearer"));
 }
@@ -121,7 +123,9 @@ async fn h10_token_delegate_is_sent_with_its_token() {
     let handle = lazy(socket(server.path()));
     let payload = TokenDelegatePayload::new("payroll").with_bearer_token("the-token");
     let mut context = PluginContext::new("r");
-    handle.invoke_hook::<TokenDelegate>(&payload, &mut context).await.unwrap();
+    assert!(
+        handle.invoke_hook::<TokenDelegate>(&payload, &mut context).await.unwrap().is_allowed()
+    );
     let sent = received.recv().await.unwrap();
     assert_eq!((text(&sent, "bearer_token"), text(&sent, "target_name")), ("the-token", "payroll"));
 }
@@ -146,11 +150,23 @@ async fn h12_a_plugin_can_change_the_global_state_and_cannot_clear_it() {
     context.global_context.state.insert("key".into(), json!("old"));
     let payload = json!({"name": "t"});
 
-    handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await.unwrap();
+    assert!(
+        handle
+            .invoke_hook_json("tool_pre_invoke", &payload, &mut context)
+            .await
+            .unwrap()
+            .is_allowed()
+    );
     assert_eq!(context.global_context.state["key"], "new");
     assert_eq!(context.state["key"], "new");
 
-    handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await.unwrap();
+    assert!(
+        handle
+            .invoke_hook_json("tool_pre_invoke", &payload, &mut context)
+            .await
+            .unwrap()
+            .is_allowed()
+    );
     assert_eq!(context.global_context.state["key"], "new", "the wire cannot say `cleared`");
     assert!(context.state.is_empty(), "the plugin's own state can be");
 }
@@ -203,7 +219,7 @@ async fn h17_a_wrongly_cased_name_is_refused_at_the_start_with_both_spellings() 
         connection.serve().await
     });
     let error = PluginHandle::connect(config(socket(server.path()))).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::NameMismatch, Sent::No), "{error}");
+    assert_eq!((error.reason(), error.sent()), ("name_mismatch", Sent::No), "{error}");
     let said = error.to_string();
     assert!(said.contains("GUARD") && said.contains(PLUGIN), "{said}");
 }

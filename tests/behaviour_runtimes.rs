@@ -96,7 +96,7 @@ fn h27_calls_under_way_fail_with_their_runtime_and_the_next_ones_do_not() {
         server.record().wait_for(|seen| seen.executions_of("lost") == 1).await;
         made_on.shutdown_background();
         let error = in_time("a call under way", lost).await.unwrap().unwrap_err();
-        assert_eq!(error.was_sent(), Sent::Maybe, "{error}");
+        assert_eq!(error.sent(), Sent::Maybe, "{error}");
         assert_eq!(in_time("the next", call(&handle, "next")).await.unwrap(), "next");
     });
     assert_eq!(server.record().seen().executions_of("lost"), 1);
@@ -117,7 +117,7 @@ fn h27_without_any_runtime_the_plugin_is_shut_down_and_a_call_fails_at_once() {
     });
     let caller = handle.clone();
     let outcome = in_time_on_a_thread("a call ends", move || block_on(call(&caller, "nobody")));
-    assert_eq!(outcome.unwrap_err().was_sent(), Sent::No);
+    assert_eq!(outcome.unwrap_err().sent(), Sent::No);
 
     // It is back with the next runtime.
     let answer = servers.block_on(in_time("a call", call(&handle, "back")));

@@ -50,7 +50,7 @@ async fn h28_a_server_that_stops_answers_every_call_that_it_has_received() {
         }
         in_time("the stop", stopping).await.unwrap();
         assert_eq!(
-            in_time("what comes later", call(&handle, "late")).await.unwrap_err().was_sent(),
+            in_time("what comes later", call(&handle, "late")).await.unwrap_err().sent(),
             Sent::No
         );
     }

@@ -97,7 +97,7 @@ async fn h4_the_reference_runs_a_hook_four_times_and_ours_once() {
     let server = dies_after_each();
     let handle = PluginHandle::connect(config(socket(server.path()))).await.unwrap();
     let error = in_time("a call", call(&handle, "m")).await.unwrap_err();
-    assert_eq!(error.was_sent(), Sent::Maybe, "{error}");
+    assert_eq!(error.sent(), Sent::Maybe, "{error}");
     assert_eq!(server.record().seen().executions_of("m"), 1);
 
     let server = dies_after_each();

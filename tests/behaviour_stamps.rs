@@ -13,7 +13,7 @@ use common::calls::{PLUGIN, config, lazy, socket};
 use fault_server::{Connection, FaultServer, Gate, Reply, Request};
 use futures::future::join_all;
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
-use hookwire::{ErrorKind, PluginContext, PluginError, PluginHandle};
+use hookwire::{PluginContext, PluginError, PluginHandle, Verdict};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -29,8 +29,13 @@ async fn call(handle: &PluginHandle, marker: &str) -> Result<Option<String>, Plu
     let payload = ToolPreInvokePayload::new("t").with_arg("marker", marker);
     let result = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
     assert_eq!(context, PluginContext::new("the one request"), "something was left in it");
-    let args = result.modified_payload.and_then(|payload| payload.args);
-    Ok(result.continue_processing.then(|| args.unwrap()["marker"].as_str().unwrap().to_owned()))
+    Ok(match result.into_verdict() {
+        Verdict::Denied(_) => None,
+        Verdict::Allowed(payload) => {
+            let args = payload.and_then(|payload| payload.args).unwrap();
+            Some(args["marker"].as_str().unwrap().to_owned())
+        }
+    })
 }
 
 /// A call that is written behind those before it.
@@ -57,11 +62,11 @@ where
 }
 
 /// How the two calls end.
-async fn outcomes(server: &FaultServer, handle: &PluginHandle) -> [ErrorKind; 2] {
+async fn outcomes(server: &FaultServer, handle: &PluginHandle) -> [&'static str; 2] {
     let first = behind(server, handle, "first").await;
     let second = behind(server, handle, "second").await;
-    let kinds = [first, second].map(|call| async { call.await.unwrap().unwrap_err().kind() });
-    let [first, second] = join_all(kinds).await.try_into().unwrap();
+    let reasons = [first, second].map(|call| async { call.await.unwrap().unwrap_err().reason() });
+    let [first, second] = join_all(reasons).await.try_into().unwrap();
     // The handle heals itself.
     assert_eq!(call(handle, "next").await.unwrap().as_deref(), Some("next"));
     [first, second]
@@ -77,9 +82,9 @@ async fn s1_of_two_swapped_results_neither_is_delivered() {
     });
     let handle = stamped(&server);
     let [first, second] = outcomes(&server, &handle).await;
-    assert_eq!(first, ErrorKind::Mismatch);
+    assert_eq!(first, "mismatch");
     // The connection may be closed before the second reply is taken from it.
-    assert!(matches!(second, ErrorKind::Mismatch | ErrorKind::Disconnected), "{second}");
+    assert!(matches!(second, "mismatch" | "closed_after_fault"), "{second}");
     assert!(handle.stats().mismatches >= 1);
 }
 
@@ -105,7 +110,7 @@ async fn s1_a_denial_and_an_allowance_that_are_swapped_let_nothing_through() {
         connection.raw(&replies.concat()).await?;
         connection.client_closed().await
     });
-    assert_eq!(outcomes(&server, &stamped(&server)).await[0], ErrorKind::Mismatch);
+    assert_eq!(outcomes(&server, &stamped(&server)).await[0], "mismatch");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,7 +136,7 @@ async fn s1_a_result_that_is_sent_twice_is_not_taken_for_the_next_one() {
     let handle = stamped(&server);
     assert_eq!(call(&handle, "first").await.unwrap().as_deref(), Some("first"));
     let error = call(&handle, "second").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Mismatch);
+    assert_eq!(error.reason(), "mismatch");
     assert!(error.to_string().contains("stamp differs"), "{error}");
     gate.open();
     assert_eq!(call(&handle, "third").await.unwrap().as_deref(), Some("third"));
@@ -143,8 +148,8 @@ async fn s1_after_a_result_that_was_left_out_the_next_one_goes_to_nobody() {
         connection.reply(Reply::to(&second)).await?;
         connection.client_closed().await
     });
-    let kinds = outcomes(&server, &stamped(&server)).await;
-    assert_eq!(kinds, [ErrorKind::Mismatch, ErrorKind::Disconnected]);
+    let reasons = outcomes(&server, &stamped(&server)).await;
+    assert_eq!(reasons, ["mismatch", "closed_after_fault"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,7 +171,7 @@ async fn s1_a_result_that_the_server_made_up_is_not_delivered() {
             connection.client_closed().await
         });
         let error = call(&stamped(&server), "mine").await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Mismatch);
+        assert_eq!(error.reason(), "unproven");
         assert!(error.to_string().contains("does not bring back the stamp"), "{error}");
         server.record().wait_for(|seen| seen.ended == 1).await;
     }
@@ -193,7 +198,7 @@ async fn s1_a_result_of_another_handle_is_foreign() {
     });
     let (one, other) = (stamped(&server), stamped(&server));
     let call_of_one = behind(&server, &one, "one").await;
-    assert_eq!(call(&other, "other").await.unwrap_err().kind(), ErrorKind::Mismatch);
+    assert_eq!(call(&other, "other").await.unwrap_err().reason(), "mismatch");
     call_of_one.abort();
 }
 
@@ -208,8 +213,8 @@ async fn s2_an_error_that_changed_places_with_a_result_lets_nothing_through() {
         connection.client_closed().await
     });
     let [first, second] = outcomes(&server, &stamped(&server)).await;
-    assert_eq!(first, ErrorKind::Mismatch);
-    assert!(matches!(second, ErrorKind::Plugin | ErrorKind::Disconnected), "{second}");
+    assert_eq!(first, "mismatch");
+    assert!(matches!(second, "plugin_error" | "closed_after_fault"), "{second}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,8 +225,8 @@ async fn s2_an_error_that_is_sent_twice_fails_calls_and_allows_none() {
         }
         connection.serve().await
     });
-    let kinds = outcomes(&server, &stamped(&server)).await;
-    assert_eq!(kinds, [ErrorKind::Plugin, ErrorKind::Plugin]);
+    let reasons = outcomes(&server, &stamped(&server)).await;
+    assert_eq!(reasons, ["plugin_error", "plugin_error"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -238,7 +243,7 @@ async fn s3_stamps_stay_out_of_sight_of_callers_typed_and_by_name() {
     let mut context = before.clone();
     let payload = json!({"name": "t", "args": {}});
     let result = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await.unwrap();
-    assert_eq!(result.modified_payload, Some(payload));
+    assert_eq!(common::modified(result), Some(payload));
     assert_eq!(context, before);
     assert_eq!((handle.stats().ok, handle.stats().mismatches), (21, 0));
     assert_eq!(server.record().seen().connections(), 1);
@@ -266,7 +271,9 @@ async fn s3_the_embedded_server_brings_stamps_back() {
     assert_eq!(call(&handle, "x").await.unwrap(), None);
     let mut context = PluginContext::new("request-1");
     let payload = ToolPostInvokePayload::new("t", "r");
-    handle.invoke_hook::<ToolPostInvoke>(&payload, &mut context).await.unwrap();
+    assert!(
+        handle.invoke_hook::<ToolPostInvoke>(&payload, &mut context).await.unwrap().is_allowed()
+    );
     assert_eq!(json!(context.metadata), json!({"seen": true}));
     drop(server);
 }

@@ -72,7 +72,7 @@ struct Outcomes {
 
 impl Outcomes {
     fn sent(&self) -> Vec<Option<Sent>> {
-        let sent = |outcome: &Result<_, PluginError>| outcome.as_ref().err().map(|e| e.was_sent());
+        let sent = |outcome: &Result<_, PluginError>| outcome.as_ref().err().map(|e| e.sent());
         self.outcomes.iter().map(sent).collect()
     }
 }
@@ -127,7 +127,7 @@ async fn h26_behind_a_reply_that_is_overdue_all_are_sent_again() {
     let behind: Vec<_> = (0..8).map(|i| spawn_call(&handle, i.to_string())).collect();
     eventually("they are written", || handle.stats().in_flight > 8 || stuck.is_finished()).await;
     let error = in_time("the head", stuck).await.unwrap().unwrap_err();
-    assert_eq!(error.was_sent(), Sent::Maybe, "{error}");
+    assert_eq!(error.sent(), Sent::Maybe, "{error}");
     for (i, call) in behind.into_iter().enumerate() {
         assert_eq!(in_time("a call behind it", call).await.unwrap().unwrap(), i.to_string());
     }

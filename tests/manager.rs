@@ -50,11 +50,11 @@ async fn connect(
     ConnectionManager::connect(configs, HookRegistry::builtin(), on_failure).await
 }
 
-async fn version(plugin: &PluginHandle) -> Result<String, ErrorKind> {
+async fn version(plugin: &PluginHandle) -> Result<String, &'static str> {
     let payload = ToolPreInvokePayload::new("search");
     let mut context = PluginContext::new("request-1");
     let result = plugin.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
-    let payload = result.map_err(|error| error.kind())?.modified_payload.unwrap();
+    let payload = common::modified(result.map_err(|error| error.reason())?).unwrap();
     Ok(payload.args.unwrap()["version"].as_str().unwrap().to_owned())
 }
 
@@ -94,7 +94,7 @@ async fn one_that_comes_later_is_taken_in_checked_and_usable_without_a_restart()
     assert!(reports[0].outcome.is_ok() && reports[1].outcome.is_err());
     assert_eq!(version(&manager.get("Early").unwrap()).await.unwrap(), "1");
     let plugin = manager.get("Late").unwrap();
-    assert_eq!(version(&plugin).await, Err(ErrorKind::Unavailable));
+    assert_eq!(version(&plugin).await, Err("unavailable"));
     assert!(plugin.hooks().is_empty());
 
     let _late = serve(&late, "Late", "1").await;
@@ -112,7 +112,7 @@ async fn one_that_comes_later_under_another_spelling_is_refused_by_name() {
     let plugin = manager.get("late").unwrap();
     let _server = serve(&socket, "Late", "1").await;
     let refused = async {
-        while version(&plugin).await != Err(ErrorKind::NameMismatch) {
+        while version(&plugin).await != Err("name_mismatch") {
             tokio::task::yield_now().await;
         }
     };
@@ -195,7 +195,7 @@ async fn one_that_is_refused_at_the_start_is_not_tried_again() {
     let _server = serve(&socket, "A", "1").await;
     let configs = vec![config("a", &socket)];
     let (_manager, reports) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
-    assert_eq!(reports[0].outcome.as_ref().unwrap_err().kind(), ErrorKind::NameMismatch);
+    assert_eq!(reports[0].outcome.as_ref().unwrap_err().reason(), "name_mismatch");
     assert!(!reports[0].pending);
 }
 
@@ -208,7 +208,7 @@ async fn a_handle_made_elsewhere_is_taken_in_while_its_plugin_is_down() {
 
     manager.insert(PluginHandle::connect_lazy(config("Late", &late))).unwrap();
     let plugin = manager.get("Late").unwrap();
-    assert_eq!(version(&plugin).await, Err(ErrorKind::Unavailable));
+    assert_eq!(version(&plugin).await, Err("unavailable"));
     let _late = serve(&late, "Late", "1").await;
     let answered = async {
         while version(&plugin).await.is_err() {
@@ -232,7 +232,7 @@ async fn a_plugin_is_replaced_by_one_that_is_not_there_yet() {
     let next = PluginHandle::connect_lazy(config("A", &new));
     let replaced = manager.replace_with(next).unwrap();
     assert_eq!(version(&replaced).await.unwrap(), "1");
-    assert_eq!(version(&manager.get("A").unwrap()).await, Err(ErrorKind::Unavailable));
+    assert_eq!(version(&manager.get("A").unwrap()).await, Err("unavailable"));
 
     let unknown = manager.replace_with(PluginHandle::connect_lazy(config("B", &new))).unwrap_err();
     assert!(matches!(unknown, ConnectError::Unknown(name) if name == "B"));
@@ -303,7 +303,7 @@ async fn shutdown_drains_all_plugins_at_once() {
     manager.clone().shutdown(Duration::from_secs(10)).await;
     assert!(manager.names().is_empty());
     for plugin in plugins {
-        assert_eq!(version(&plugin).await, Err(ErrorKind::Shutdown));
+        assert_eq!(version(&plugin).await, Err("shutdown"));
     }
     eventually("all connections are closed", || {
         servers.0.stats().open_connections + servers.1.stats().open_connections == 0

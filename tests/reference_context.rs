@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 /// One visit with these orders: what the plugin saw.
 async fn visit(plugin: &PluginHandle, args: Value, context: &mut PluginContext) -> Value {
     let result = plugin.invoke_hook::<ToolPreInvoke>(&tool(args), context).await.unwrap();
-    Value::Object(result.metadata)
+    Value::Object(result.metadata().clone())
 }
 
 fn rich_context() -> PluginContext {
@@ -50,12 +50,14 @@ async fn a_context_carries_values_from_hook_to_hook_of_a_request() {
         })
     );
     let payload = ToolPostInvokePayload::new("tool", "result");
-    plugin.invoke_hook::<ToolPostInvoke>(&payload, &mut context).await.unwrap();
+    assert!(
+        plugin.invoke_hook::<ToolPostInvoke>(&payload, &mut context).await.unwrap().is_allowed()
+    );
     let payload = ResourcePreFetchPayload::new("file:///motd");
     let result = plugin.invoke_hook::<ResourcePreFetch>(&payload, &mut context).await.unwrap();
 
     let hooks = json!(["tool_pre_invoke", "tool_post_invoke", "resource_pre_fetch"]);
-    assert_eq!((&result.metadata["calls"], &result.metadata["hooks"]), (&json!(3), &hooks));
+    assert_eq!((&result.metadata()["calls"], &result.metadata()["hooks"]), (&json!(3), &hooks));
     let mut expected = rich_context()
         .with_state(object(json!({"mine": [1, null], "calls": 3})))
         .with_metadata(object(json!({"note": "hello", "hooks": hooks})));
@@ -174,5 +176,5 @@ async fn requests_that_share_a_handle_do_not_share_a_context() {
         request.unwrap();
     }
     assert_eq!((plugin.stats().ok, plugin.stats().mismatches), (100, 0));
-    call(&plugin, json!({})).await.unwrap();
+    assert!(call(&plugin, json!({})).await.unwrap().is_allowed());
 }

@@ -34,7 +34,7 @@ async fn connect(socket: Knobs, plugin: &str) -> PluginHandle {
 /// Calls the plugin with a mark; what came back under that name.
 async fn marked(plugin: &PluginHandle, marker: &str) -> Value {
     let result = call(plugin, json!({"marker": marker})).await.unwrap();
-    result.modified_payload.unwrap().args.unwrap()["marker"].clone()
+    common::modified(result).unwrap().args.unwrap()["marker"].clone()
 }
 
 fn connects(plugin: &PluginHandle) -> u64 {
@@ -50,7 +50,7 @@ async fn h1_after_calls_of_the_reference_server_time_out_each_later_one_gets_its
         let args = json!({"marker": format!("late-{round}"), "delay_ms": 150});
         let error = call_for(&plugin, args, SOON).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-        late += u32::from(error.was_sent() == Sent::Maybe);
+        late += u32::from(error.sent() == Sent::Maybe);
         for i in 0..4 {
             let marker = format!("{round}-{i}");
             assert_eq!(marked(&plugin, &marker).await, marker);
@@ -86,7 +86,7 @@ async fn h2_after_calls_of_the_reference_server_are_dropped_each_later_one_gets_
         running.abort();
         let own = format!("own-{i}");
         let result = call(&plugin, json!({"marker": &own})).await.unwrap();
-        assert_eq!(result.metadata["marker"], own);
+        assert_eq!(result.metadata()["marker"], own);
     }
     assert_eq!((connects(&plugin), plugin.stats().mismatches), (1, 0));
 }
@@ -101,8 +101,8 @@ async fn h3_h13_a_late_config_reply_of_the_reference_server_is_read_by_no_call_a
     server.thaw();
     for _ in 0..5 {
         let result = call_for(&plugin, json!({}), LIMIT).await.unwrap();
-        assert!(!result.continue_processing, "a deny became an allow");
-        assert_eq!(result.violation.unwrap().code, "FIXTURE_DENIED");
+        assert!(!result.is_allowed(), "a deny became an allow");
+        assert_eq!(result.violation().unwrap().code, "FIXTURE_DENIED");
     }
     let stats = plugin.stats();
     assert_eq!((connects(&plugin), stats.violations, stats.ok), (1, 5, 0));

@@ -42,7 +42,7 @@ async fn caller(number: usize, handle: PluginHandle, stop: Arc<AtomicBool>) -> O
         let marker = format!("{number}-{round}");
         let outcome = in_time("a call", call(&handle, json!({"marker": &marker}))).await;
         if let Ok(result) = &outcome {
-            assert_eq!(result.metadata["marker"], marker, "another call's reply");
+            assert_eq!(result.metadata()["marker"], marker, "another call's reply");
         }
         outcomes.insert(marker, outcome.map(drop));
     }
@@ -100,7 +100,7 @@ async fn h26_of_a_server_that_is_killed_at_random_points_no_hook_runs_twice_and_
             Ok(()) => assert_eq!(ran(marker), 1, "{marker} was answered"),
             Err(error) => {
                 failed += 1;
-                assert_eq!(error.was_sent(), Sent::Maybe, "{marker}, which is no head: {error}");
+                assert_eq!(error.sent(), Sent::Maybe, "{marker}, which is no head: {error}");
                 assert!(ran(marker) <= 1, "{marker} ran {} times", ran(marker));
             }
         }

@@ -11,18 +11,30 @@ use common::reference::ReferenceServer;
 use common::reference::calls::{connect, context, object};
 use hookwire::hooks::*;
 use hookwire::model::Headers;
-use hookwire::{Hook, HookRegistry, PluginHandle};
+use hookwire::{Hook, HookRegistry, PluginHandle, PluginViolation, Stopped};
 use serde_json::{Value, json};
 
 /// What the plugin gives back for this payload; anything but that is a failure.
-async fn modified<H: Hook>(plugin: &PluginHandle, payload: &H::Payload) -> H::Result {
+async fn modified<H: Hook>(plugin: &PluginHandle, payload: &H::Payload) -> H::Modified {
     let mut context = context();
     let result = match plugin.invoke_hook::<H>(payload, &mut context).await {
         Ok(result) => result,
         Err(error) => panic!("{}: {error}", H::NAME),
     };
-    assert!(result.is_allowed() && result.violation.is_none(), "{}: {result:?}", H::NAME);
-    result.modified_payload.unwrap_or_else(|| panic!("{} gave nothing back", H::NAME))
+    assert!(result.is_allowed() && result.violation().is_none(), "{}: {result:?}", H::NAME);
+    common::modified(result).unwrap_or_else(|| panic!("{} gave nothing back", H::NAME))
+}
+
+/// The plugin allows, but what it answers is a refusal: that denies.
+async fn denied<H: Hook>(plugin: &PluginHandle, payload: H::Payload) -> PluginViolation {
+    let before = plugin.stats();
+    let Err(Stopped::Denied(denial)) = plugin.decide::<H>(payload, &mut context()).await else {
+        panic!("{} is not denied", H::NAME)
+    };
+    let after = plugin.stats();
+    assert_eq!((after.violations - before.violations, after.ok - before.ok), (1, 0));
+    assert_eq!((denial.plugin(), denial.hook()), (plugin.name(), H::NAME));
+    denial.violation().cloned().unwrap()
 }
 
 fn headers(name: &str, value: &str) -> Headers {
@@ -116,18 +128,19 @@ async fn hooks_of_http_requests_answer_with_headers_users_and_decisions() {
     let expected = json!({"email": "user@example.com", "credentials": credentials});
     assert_eq!(Value::Object(user), expected);
 
-    for (permission, granted) in [("tools.execute", true), ("users.delete", false)] {
-        let payload = HttpAuthCheckPermissionPayload::new("ada@example.org", permission)
+    let ask = |permission: &str| {
+        HttpAuthCheckPermissionPayload::new("ada@example.org", permission)
             .with_resource_type("tool")
             .with_team_id("blue")
             .with_is_admin(true)
             .with_auth_method("jwt")
             .with_client_host("10.0.0.7")
-            .with_user_agent("curl");
-        let decision = modified::<HttpAuthCheckPermission>(&plugin, &payload).await;
-        let expected = PermissionDecision::new(granted).with_reason(permission.to_uppercase());
-        assert_eq!(decision, expected);
-    }
+            .with_user_agent("curl")
+    };
+    let decision = modified::<HttpAuthCheckPermission>(&plugin, &ask("tools.execute")).await;
+    assert_eq!(decision, PermissionDecision::new(true).with_reason("TOOLS.EXECUTE"));
+    let refused = denied::<HttpAuthCheckPermission>(&plugin, ask("users.delete")).await;
+    assert_eq!((refused.reason.as_str(), refused.http_status_code), ("USERS.DELETE", Some(403)));
 }
 
 /// Fault H10 of the reference: its client cannot send these two at all.
@@ -146,8 +159,8 @@ async fn tokens_reach_the_plugins_that_resolve_and_delegate_them() {
     assert_eq!(Value::Object(identity.raw_claims), claims);
     assert!(!identity.rejected);
 
-    let refused = modified::<IdentityResolve>(&plugin, &IdentityResolvePayload::new("bad")).await;
-    assert_eq!(refused, ResolvedIdentity::rejected("bad token").with_reject_status(403));
+    let refused = denied::<IdentityResolve>(&plugin, IdentityResolvePayload::new("bad")).await;
+    assert_eq!((refused.reason.as_str(), refused.http_status_code), ("bad token", Some(403)));
 
     let payload = TokenDelegatePayload::new("payroll")
         .with_target_type("agent")
@@ -173,7 +186,7 @@ async fn tokens_reach_the_plugins_that_resolve_and_delegate_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_come_back_modified_wherever_they_are_met() {
-    async fn check<H: Hook<Payload = MessagePayload, Result = MessagePayload>>(
+    async fn check<H: Hook<Payload = MessagePayload, Modified = MessagePayload>>(
         plugin: &PluginHandle,
     ) {
         let message = |text: &str| {
@@ -253,7 +266,7 @@ async fn every_built_in_hook_is_served_by_name_too() {
             json!({"path": "/", "method": "GET", "headers": {}, "response_headers": {"k": "abc"}})
         }
         "http_auth_resolve_user" => json!({"credentials": {"k": "abc"}, "headers": {}}),
-        "http_auth_check_permission" => json!({"user_email": "a@b", "permission": "abc"}),
+        "http_auth_check_permission" => json!({"user_email": "a@b", "permission": "tools.abc"}),
         "identity_resolve" => json!({"raw_token": "abc"}),
         "token_delegate" => json!({"target_name": "abc"}),
         message => json!({
@@ -269,8 +282,10 @@ async fn every_built_in_hook_is_served_by_name_too() {
 
     for hook in hooks {
         let result = plugin.invoke_hook_json(hook, &payload(hook), &mut context()).await;
-        let answer = result.unwrap_or_else(|error| panic!("{hook}: {error}")).modified_payload;
-        let text = answer.unwrap_or_else(|| panic!("{hook} gave nothing back")).to_string();
+        let result = result.unwrap_or_else(|error| panic!("{hook}: {error}"));
+        let text = common::modified(result)
+            .unwrap_or_else(|| panic!("{hook} gave nothing back"))
+            .to_string();
         assert!(text.contains("ABC"), "{hook}: {text}");
     }
 }

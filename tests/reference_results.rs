@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::reference::ReferenceServer;
 use common::reference::calls::{call, connect, context, object};
 use hookwire::hooks::{
@@ -18,7 +20,7 @@ use serde_json::{Value, json};
 
 /// The plugin's own words, from an error that must be one.
 fn fault(error: &PluginError) -> &PluginFault {
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Plugin, Sent::Maybe), "{error}");
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Plugin, Sent::Maybe), "{error}");
     assert!(!error.is_retryable());
     error.plugin_fault().unwrap()
 }
@@ -44,9 +46,9 @@ async fn a_denial_brings_everything_that_a_violation_can_say() {
             .with_http_headers([("Retry-After".to_owned(), "7".to_owned())].into())
             // The server leaves the name out.
             .with_plugin_name("Deny");
-    assert!(result.violation == Some(Box::new(expected)), "{:?}", result.violation);
+    assert!(result.violation() == Some(&expected), "{:?}", result.violation());
 
-    let metrics = result.denial_metadata.unwrap();
+    let metrics = result.denial_metadata().unwrap();
     let expected = [
         ("blocked", DenialMetric::Boolean(true)),
         ("exact", DenialMetric::Integer(1 << 60)),
@@ -54,7 +56,7 @@ async fn a_denial_brings_everything_that_a_violation_can_say() {
         ("ratio", DenialMetric::Floating(1.5)),
     ];
     assert_eq!(metrics.iter().collect::<Vec<_>>(), expected);
-    assert_eq!((result.modified_payload, result.retry_delay_ms), (None, 0));
+    assert_eq!(result.retry_delay(), None);
     assert_eq!(plugin.stats().violations, 1);
 }
 
@@ -68,8 +70,8 @@ async fn a_denial_is_the_same_typed_and_by_name() {
     let by_name =
         plugin.invoke_hook_json("tool_post_invoke", &payload, &mut context()).await.unwrap();
     assert!(!typed.is_allowed() && !by_name.is_allowed());
-    assert!(typed.violation.is_some() && typed.violation == by_name.violation);
-    assert!(typed.denial_metadata == by_name.denial_metadata);
+    assert!(typed.violation().is_some() && typed.violation() == by_name.violation());
+    assert!(typed.denial_metadata() == by_name.denial_metadata());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,21 +79,21 @@ async fn an_allowance_brings_what_stands_beside_the_payload() {
     let Some(server) = ReferenceServer::shared() else { return };
     let plugin = connect(server, "Annotate").await;
     let result = call(&plugin, json!({})).await.unwrap();
-    assert!(result.is_allowed() && result.violation.is_none());
+    assert!(result.is_allowed() && result.violation().is_none());
     let metadata = json!({"seen": "tool", "nested": {"list": [1, 2.5, null, true]}});
-    assert_eq!(Value::Object(result.metadata), metadata);
+    assert_eq!(Value::Object(result.metadata().clone()), metadata);
     let headers = [("X-Fixture".to_owned(), "annotated".to_owned())].into();
-    assert_eq!(result.http_headers, Some(headers));
-    assert_eq!(result.retry_delay_ms, 250);
-    let metrics = result.denial_metadata.unwrap();
+    assert_eq!(result.http_headers(), Some(&headers));
+    assert_eq!(result.retry_delay(), Some(Duration::from_millis(250)));
+    let metrics = result.denial_metadata().unwrap();
     let expected = [
         ("exact", DenialMetric::Integer(1 << 60)),
         ("flag", DenialMetric::Boolean(false)),
         ("ratio", DenialMetric::Floating(0.25)),
     ];
     assert_eq!(metrics.iter().collect::<Vec<_>>(), expected);
-    assert_eq!(result.modified_payload, None);
-    assert!(result.executions.is_empty() && result.modified_extensions.is_none());
+    assert!(result.executions().is_empty() && result.modified_extensions().is_none());
+    assert_eq!(common::modified(result), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +102,7 @@ async fn a_plugin_that_the_server_lacks_is_told_by_its_answer() {
     let config = PluginConfig::builder("Nobody").socket(server.socket());
 
     let error = PluginHandle::connect(config.clone().build().unwrap()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NoHooks, "nothing here or there says what to call");
+    assert_eq!(error.reason(), "no_hooks", "nothing here or there says what to call");
 
     let config = config.hook("tool_pre_invoke").build().unwrap();
     let plugin = PluginHandle::connect(config).await.unwrap();
@@ -130,7 +132,7 @@ async fn a_hook_that_the_plugin_lacks_is_told_by_its_answer() {
 
     let error =
         plugin.invoke_hook_json("not_registered", &json!({}), &mut context()).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::UnregisteredHook, Sent::No));
+    assert_eq!((error.reason(), error.sent()), ("unregistered_hook", Sent::No));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,14 +182,14 @@ async fn odd_replies_are_understood() {
     let plugin = connect(server, "Odd").await;
 
     let result = call(&plugin, json!({"what": "nan"})).await.unwrap();
-    assert_eq!(result.metadata["number"], Value::Null, "JSON has no NaN");
+    assert_eq!(result.metadata()["number"], Value::Null, "JSON has no NaN");
 
     let result = call(&plugin, json!({"what": "deny_without_violation"})).await.unwrap();
-    assert!(!result.is_allowed() && result.violation.is_none());
+    assert!(!result.is_allowed() && result.violation().is_none());
 
     // Deeper than what the server itself would parse.
     let result = call(&plugin, json!({"what": "deep", "size": 49})).await.unwrap();
-    let mut value = &Value::Object(result.metadata);
+    let mut value = &Value::Object(result.metadata().clone());
     for _ in 0..49 {
         value = &value["k"];
     }
@@ -212,9 +214,9 @@ async fn a_reply_too_large_to_send_costs_its_call_and_no_other() {
     let plugin = connect(server, "Odd").await;
     // The server drops the connection instead of replying; the hook has run.
     let error = call(&plugin, json!({"what": "large", "size": 17 << 20})).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe));
     assert!(!error.is_retryable());
 
     let result = call(&plugin, json!({"what": "large", "size": 15 << 20})).await.unwrap();
-    assert_eq!(result.metadata["blob"].as_str().map(str::len), Some(15 << 20));
+    assert_eq!(result.metadata()["blob"].as_str().map(str::len), Some(15 << 20));
 }

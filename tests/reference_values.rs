@@ -6,6 +6,7 @@
 
 mod common;
 
+use common::modified;
 use common::reference::ReferenceServer;
 use common::reference::calls::{call, config, connect, context, tool};
 use hookwire::hooks::ToolPreInvoke;
@@ -20,7 +21,7 @@ const EXACT: i64 = 1 << 53;
 /// The arguments as they come back.
 async fn echoed(plugin: &PluginHandle, args: Value) -> Value {
     let result = call(plugin, args).await.unwrap();
-    Value::Object(result.modified_payload.unwrap().args.unwrap())
+    Value::Object(modified(result).unwrap().args.unwrap())
 }
 
 /// `value` in this many objects.
@@ -66,7 +67,7 @@ async fn typed_fields_take_the_doubles_of_the_server() {
     impl Hook for Typed {
         const NAME: &'static str = ToolPreInvoke::NAME;
         type Payload = Call;
-        type Result = Call;
+        type Modified = Call;
     }
 
     let Some(server) = ReferenceServer::shared() else { return };
@@ -74,7 +75,7 @@ async fn typed_fields_take_the_doubles_of_the_server() {
     let args = Args { count: 5, offset: -EXACT, ratio: 5.0, absent: None, flags: (true, None) };
     let sent = Call { name: "typed".into(), args };
     let result = plugin.invoke_hook::<Typed>(&sent, &mut context()).await.unwrap();
-    assert_eq!(result.modified_payload, Some(sent));
+    assert_eq!(modified(result), Some(sent));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,7 +84,7 @@ async fn integers_that_a_double_would_change_are_refused_or_rounded_as_configure
     let plugin = connect(server, "Echo").await;
     for integer in [EXACT + 1, -EXACT - 1, i64::MAX] {
         let error = call(&plugin, json!({"n": integer})).await.unwrap_err();
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::InvalidRequest, Sent::No));
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidRequest, Sent::No));
         assert!(error.to_string().contains("2^53"), "{error}");
     }
 
@@ -111,7 +112,7 @@ async fn null_empty_values_and_lists_come_back_as_they_went() {
     let result = plugin.invoke_hook_json("tool_pre_invoke", &none, &mut context()).await.unwrap();
     // The reference's default for what is absent; null stays null.
     let expected = json!({"name": "no arguments", "args": {}, "headers": null});
-    assert_eq!(result.modified_payload, Some(expected));
+    assert_eq!(modified(result), Some(expected));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,7 +137,7 @@ async fn text_of_any_script_and_size_comes_back_as_it_went() {
 async fn what_the_server_cannot_parse_is_refused_before_it_is_sent() {
     async fn refused(plugin: &PluginHandle, args: Value) -> PluginError {
         let error = call(plugin, args).await.unwrap_err();
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::InvalidRequest, Sent::No));
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidRequest, Sent::No));
         assert!(!error.is_retryable(), "it will not get flatter");
         error
     }
@@ -170,7 +171,13 @@ async fn a_context_may_nest_as_deep_as_the_server_parses_and_no_deeper() {
     let mut context = context();
     context.state.insert("k".into(), in_objects(32, json!(1)));
     let before = context.clone();
-    plugin.invoke_hook::<ToolPreInvoke>(&tool(json!({})), &mut context).await.unwrap();
+    assert!(
+        plugin
+            .invoke_hook::<ToolPreInvoke>(&tool(json!({})), &mut context)
+            .await
+            .unwrap()
+            .is_allowed()
+    );
     assert!(context == before, "the state came back as it went");
 
     context.state.insert("k".into(), in_objects(33, json!(1)));
@@ -183,7 +190,7 @@ async fn a_request_above_the_frame_limit_is_refused_before_it_is_sent() {
     let Some(server) = ReferenceServer::shared() else { return };
     let plugin = PluginHandle::connect(config(server, "Echo")).await.unwrap();
     let error = call(&plugin, json!({"blob": "x".repeat(16 << 20)})).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::RequestTooLarge, Sent::No));
+    assert_eq!((error.reason(), error.sent()), ("request_too_large", Sent::No));
 
     // The reply needs a few bytes more than the request.
     let fits = json!({"blob": "x".repeat((16 << 20) - 1024)});

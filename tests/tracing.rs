@@ -12,8 +12,8 @@ use hookwire::hooks::{
 };
 use hookwire::server::{HandlerError, Handlers, PluginServer};
 use hookwire::{
-    BreakerState, CallOptions, CallPolicy, ErrorKind, PluginConfig, PluginContext, PluginHandle,
-    PluginResult, PluginViolation, UnixSocketConfig,
+    BreakerState, CallOptions, CallPolicy, PluginConfig, PluginContext, PluginHandle, PluginResult,
+    PluginViolation, UnixSocketConfig,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -79,7 +79,7 @@ enum Picky {}
 impl hookwire::Hook for Picky {
     const NAME: &'static str = "tool_pre_invoke";
     type Payload = ToolPreInvokePayload;
-    type Result = Refused;
+    type Modified = Refused;
 }
 
 #[derive(Debug)]
@@ -144,15 +144,15 @@ fn no_payload_no_context_and_no_secret_is_ever_traced() {
         impl hookwire::Hook for Wrong {
             const NAME: &'static str = "tool_pre_invoke";
             type Payload = ToolPreInvokePayload;
-            type Result = Vec<u8>;
+            type Modified = Vec<u8>;
         }
         let payload = ToolPreInvokePayload::new(SECRET);
         let error = guard.invoke_hook::<Wrong>(&payload, &mut context).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Undecodable);
+        assert_eq!(error.reason(), "undecodable");
         debug += &format!("{error:?} {error}\n");
         // One whose own words quote what it refuses.
         let error = guard.invoke_hook::<Picky>(&payload, &mut context).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Undecodable);
+        assert_eq!(error.reason(), "wrong_type");
         assert!(error.to_string().contains(SECRET), "its words are its own: {error}");
         debug += &format!("{error:?}\n");
         server.kill().await;
@@ -235,7 +235,9 @@ fn a_plugin_that_goes_down_and_comes_back_is_a_few_lines_at_info_and_none_at_war
         let (server, guard) = connected(&socket).await;
         let payload = ToolPreInvokePayload::new("allow");
         let mut context = PluginContext::new("request-1");
-        guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
+        assert!(
+            guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap().is_allowed()
+        );
         server.kill().await;
         for _ in 0..50 {
             let _ = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
@@ -286,7 +288,7 @@ fn a_plugin_that_falls_silent_is_told_with_the_reason_its_trials_and_its_return(
             let payload = ToolPreInvokePayload::new(name);
             let mut context = PluginContext::new("request-1");
             let options = CallOptions::new().timeout(Duration::from_millis(timeout));
-            guard.invoke_hook_with::<ToolPreInvoke>(&payload, &mut context, options).await
+            guard.with(options).invoke_hook::<ToolPreInvoke>(&payload, &mut context).await
         };
         while guard.breaker() == BreakerState::Closed {
             call("ignored", 100).await.unwrap_err();

@@ -103,13 +103,13 @@ async fn trap_all_calls_queued_and_in_flight_are_answered_when_the_server_is_kil
         let mut sent = 0;
         for call in calls {
             let error = in_time("a call", call).await.unwrap().unwrap_err();
-            sent += usize::from(error.was_sent() != Sent::No);
+            sent += usize::from(error.sent() != Sent::No);
             let told = matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::Unavailable);
             assert!(told, "{error}");
         }
         assert_eq!(sent, places, "what was in flight was sent, nothing else");
         let after = in_time("a call after that", call(&handle, "after")).await.unwrap_err();
-        assert_eq!((after.kind(), after.was_sent()), (ErrorKind::Unavailable, Sent::No));
+        assert_eq!((after.kind(), after.sent()), (ErrorKind::Unavailable, Sent::No));
     }
 }
 
@@ -130,7 +130,7 @@ fn trap_all_calls_are_answered_when_the_tasks_runtime_is_gone() {
         of_the_task.shutdown_background();
         for call in calls {
             let error = in_time("a call", call).await.unwrap().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::TaskGone, "{error}");
+            assert_eq!(error.reason(), "task_gone", "{error}");
         }
         // The last thing that a task does, after its callers are answered.
         eventually("the end is told", || handle.state() == ConnectionState::Shutdown).await;
@@ -138,7 +138,7 @@ fn trap_all_calls_are_answered_when_the_tasks_runtime_is_gone() {
         let options = CallOptions::new().timeout(SOON);
         let after = call_with(&handle, "after", options);
         let after = in_time("a call after that", after).await.unwrap_err();
-        assert_eq!((after.kind(), after.was_sent()), (ErrorKind::Timeout, Sent::Maybe));
+        assert_eq!((after.kind(), after.sent()), (ErrorKind::Timeout, Sent::Maybe));
         assert_eq!(handle.state(), ConnectionState::Ready);
         in_time("shutdown", handle.shutdown(SOON)).await;
     });
@@ -249,7 +249,7 @@ async fn trap_a_timeout_while_connecting_leaves_no_call_behind_to_be_sent_later(
     let handle = lazy(socket(server.path()).reconnect_attempts(100_000));
     let options = CallOptions::new().timeout(SOON);
     let error = call_with(&handle, "late", options).await.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::No));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Sent::No));
     server.restart();
     assert_eq!(call(&handle, "next").await.unwrap(), "next");
     assert_eq!(server.record().seen().executions_of("late"), 0, "it was said not to be sent");

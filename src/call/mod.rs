@@ -16,7 +16,7 @@ use crate::breaker::{Breaker, Gate, HalfOpenPermit};
 use crate::config::{BigIntegers, PluginConfig, RetryPolicy, Transport};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
-use crate::model::{Object, PluginContext, PluginResult};
+use crate::model::{Object, PluginContext, PluginResult, PluginViolation, ReplyContext};
 use crate::options::{CallOptions, Overload};
 use crate::stats::{Counters, PluginStats};
 use crate::unix::connect::Connect;
@@ -27,7 +27,7 @@ use crate::unix::slot::Suspicion;
 use crate::wire::reply::{
     Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
 };
-use crate::wire::request::{self, Frame};
+use crate::wire::request::{self, EncodedFrame};
 use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
@@ -95,14 +95,15 @@ impl Caller {
         self.counters.snapshot(self.plugin.connections())
     }
 
-    /// Runs a hook and updates `context` from a reply that brings one.
+    /// Runs a hook: its result, and the context that the reply brought, if it did.
     pub(crate) async fn invoke<P, R>(
         &self,
         hook_type: &str,
         payload: &P,
-        context: &mut PluginContext,
+        context: &PluginContext,
         options: CallOptions,
-    ) -> Result<PluginResult<R>, PluginError>
+        refusal: fn(&R) -> Option<PluginViolation>,
+    ) -> Result<(PluginResult<R>, Option<ReplyContext>), PluginError>
     where
         P: Serialize + ?Sized,
         R: DeserializeOwned,
@@ -121,50 +122,49 @@ impl Caller {
             }
             Err(cause) => Err((Sent::No, cause)),
         };
-        let outcome = match outcome {
-            Ok(HookReply::Result(result, reply_context)) => {
-                if let Some(reply_context) = reply_context {
-                    context.apply_reply(reply_context);
-                }
-                Ok(result)
-            }
-            Ok(HookReply::Fault(fault)) => Err((Sent::Maybe, Cause::Plugin(Box::new(fault)))),
-            Err(failure) => Err(failure),
-        };
-        match outcome {
-            Ok(result) => {
+        let failure = match outcome {
+            Ok(HookReply::Result(mut result, reply_context)) => {
+                result.heed(refusal, &self.identity.plugin);
                 let allowed = result.is_allowed();
                 Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
-                Ok(result)
+                return Ok((result, reply_context));
             }
-            Err(failure) => {
-                let error = self.error(Errand::Hook, failure);
-                self.counters.count_failure(error.kind());
-                Err(error)
-            }
-        }
+            Ok(HookReply::Fault(fault)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
+            Err(failure) => failure,
+        };
+        let error = self.error(Errand::Hook, failure);
+        self.counters.count_failure(&error);
+        Err(error)
     }
 
     /// The plugin's configuration on the server; `None` if it knows no such plugin.
-    pub(crate) async fn plugin_config(&self, name: &str) -> Result<Option<Object>, PluginError> {
+    pub(crate) async fn plugin_config(
+        &self,
+        name: &str,
+        options: CallOptions,
+    ) -> Result<Option<Object>, PluginError> {
         let frame = request::get_plugin_config(name);
-        self.ask(frame.map_err(Cause::InvalidRequest), config_reply).await
+        self.ask(frame.map_err(Cause::InvalidRequest), options, config_reply).await
     }
 
     /// The configurations of all plugins on the server.
-    pub(crate) async fn plugin_configs(&self) -> Result<Vec<Object>, PluginError> {
+    pub(crate) async fn plugin_configs(
+        &self,
+        options: CallOptions,
+    ) -> Result<Vec<Object>, PluginError> {
         let frame = request::get_plugin_configs();
-        self.ask(frame.map_err(Cause::InvalidRequest), configs_reply).await
+        self.ask(frame.map_err(Cause::InvalidRequest), options, configs_reply).await
     }
 
     async fn ask<T>(
         &self,
-        frame: Result<Frame, Cause>,
+        frame: Result<EncodedFrame, Cause>,
+        options: CallOptions,
         read: impl Fn(&[u8]) -> Result<T, DecodeError>,
     ) -> Result<T, PluginError> {
         let read = |message: &[u8]| read(message).map_err(ReplyFault::from);
         // Asking twice does no harm, so a question may always be sent again.
-        let options = CallOptions::new().retry(RetryPolicy::Resend);
+        let options = options.retry(RetryPolicy::Resend);
         let answer = match frame {
             Ok(frame) => self.exchange(Method::GetConfig, frame, options, read).await,
             Err(cause) => Err((Sent::No, cause)),
@@ -173,8 +173,8 @@ impl Caller {
     }
 
     /// Waits until there is a connection.
-    pub(crate) async fn connect(&self) -> Result<(), PluginError> {
-        let outcome = self.call(Method::Connect, Frame::new(), CallOptions::new()).await;
+    pub(crate) async fn connect(&self, options: CallOptions) -> Result<(), PluginError> {
+        let outcome = self.call(Method::Connect, EncodedFrame::new(), options).await;
         outcome.map(|_| ()).map_err(|failure| self.error(Errand::Question, failure))
     }
 
@@ -194,7 +194,7 @@ impl Caller {
     pub(crate) fn refuse(&self, cause: Cause) -> PluginError {
         Counters::add(&self.counters.calls);
         let error = self.error(Errand::Hook, (Sent::No, cause));
-        self.counters.count_failure(error.kind());
+        self.counters.count_failure(&error);
         error
     }
 
@@ -209,7 +209,7 @@ impl Caller {
         payload: &P,
         context: &PluginContext,
         stamp: Option<&Stamp>,
-    ) -> Result<Frame, Cause> {
+    ) -> Result<EncodedFrame, Cause> {
         let capacity = self.last_size.load(Relaxed).next_multiple_of(64).max(256);
         let plugin = &self.identity.plugin;
         let big_integers = self.big_integers;
@@ -236,34 +236,33 @@ impl Caller {
     async fn exchange<T>(
         &self,
         method: Method,
-        frame: Frame,
+        frame: EncodedFrame,
         options: CallOptions,
         read: impl FnOnce(&[u8]) -> Result<T, ReplyFault>,
     ) -> Result<T, (Sent, Cause)> {
         let Reply { message, origin } = self.call(method, frame, options).await?;
-        match read(&message) {
+        let fault = match read(&message) {
             Ok(value) => {
                 self.plugin.confirm(origin);
-                Ok(value)
+                return Ok(value);
             }
-            Err(fault) => {
-                let (suspicion, cause) = match fault {
-                    ReplyFault::Mismatch { field } => {
-                        (Suspicion::Mismatch, Cause::Mismatch { field })
-                    }
-                    ReplyFault::Unproven => (Suspicion::Unproven, Cause::Unproven),
-                    ReplyFault::Empty => (Suspicion::Empty, Cause::EmptyReply),
-                    ReplyFault::Undecodable(DecodeError::Custom(message)) => {
-                        (Suspicion::Undecodable, Cause::RefusedByType(message))
-                    }
-                    ReplyFault::Undecodable(error) => {
-                        (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))
-                    }
-                };
-                self.plugin.suspect(origin, suspicion);
-                Err((Sent::Maybe, cause))
+            Err(fault) => fault,
+        };
+        let (suspicion, cause) = match fault {
+            ReplyFault::Mismatch { field } => {
+                (Some(Suspicion::Mismatch), Cause::Mismatch { field })
             }
+            ReplyFault::Unproven => (Some(Suspicion::Unproven), Cause::Unproven),
+            ReplyFault::Empty => (Some(Suspicion::Empty), Cause::EmptyReply),
+            ReplyFault::Undecodable(error) => (Some(Suspicion::Undecodable), undecodable(error)),
+            // The socket is in order: nobody else is concerned.
+            ReplyFault::Unfit(error) => (None, undecodable(error)),
+        };
+        match suspicion {
+            Some(suspicion) => self.plugin.suspect(origin, suspicion),
+            None => self.plugin.confirm(origin),
         }
+        Err((Sent::Maybe, cause))
     }
 
     /// One request, within one deadline.
@@ -273,7 +272,7 @@ impl Caller {
     async fn call(
         &self,
         method: Method,
-        mut frame: Frame,
+        mut frame: EncodedFrame,
         options: CallOptions,
     ) -> Result<Reply, (Sent, Cause)> {
         // Held until the call ends.
@@ -338,7 +337,7 @@ impl Caller {
 
     async fn attempt(
         &self,
-        frame: Frame,
+        frame: EncodedFrame,
         Terms { method, timeout, deadline, may_wait }: Terms,
     ) -> Result<Reply, Box<Failure>> {
         let request = Outbound { method, frame, deadline, timeout, may_wait };
@@ -357,4 +356,12 @@ struct Terms {
     timeout: Duration,
     deadline: Instant,
     may_wait: bool,
+}
+
+/// Why a reply could not be read.
+fn undecodable(error: DecodeError) -> Cause {
+    match error {
+        DecodeError::Custom(message) => Cause::RefusedByType(message),
+        error => Cause::Undecodable(error.to_string()),
+    }
 }

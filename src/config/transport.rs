@@ -54,6 +54,12 @@ impl Endpoint {
     }
 }
 
+impl From<Arc<Path>> for Endpoint {
+    fn from(path: Arc<Path>) -> Self {
+        Self(path)
+    }
+}
+
 impl From<&Transport> for Endpoint {
     fn from(Transport::Unix(socket): &Transport) -> Self {
         Self(socket.path().into())

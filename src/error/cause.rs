@@ -6,34 +6,17 @@ use super::{ErrorKind, PluginFault};
 use crate::trust::is_refusal;
 use crate::wire::{EncodeError, TypeMessage};
 
-/// What happened, without the plugin's name and socket.
+/// What happened, without the plugin's name and endpoint.
 ///
-/// `Display` says all of it, the text of an inner error included, because that is what
-/// logs print. So [`source`](std::error::Error::source) is `None`: whoever prints the
-/// chain would read the same twice. The inner errors are in the fields.
-///
-/// ```
-/// use hookwire::{Cause, PluginError, Stage};
-///
-/// fn hint(error: &PluginError) -> String {
-///     match error.cause() {
-///         Cause::Unavailable { error, .. } => format!("is the plugin running? {}", error.kind()),
-///         Cause::Timeout { stage: Stage::InFlight, timeout, .. } => {
-///             format!("the plugin takes longer than {timeout:?}")
-///         }
-///         Cause::Timeout { stage: Stage::Admission, .. } => "raise `max_connections`".to_owned(),
-///         other => other.to_string(),
-///     }
-/// }
-/// ```
+/// `Display` is complete, the text of an inner error included, because that is what logs
+/// print. So nothing here is a [`source`](std::error::Error::source): a log that prints
+/// the chain would repeat it.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum Cause {
+pub(crate) enum Cause {
     /// `GetPluginConfig` ignores case, `InvokeHook` does not: every call would fail.
     #[error(
         "the server knows this plugin as `{found}`, configured is `{configured}`; hooks are looked up with exact case, so correct the configured name"
     )]
-    #[non_exhaustive]
     NameMismatch {
         /// The configured name.
         configured: String,
@@ -48,14 +31,13 @@ pub enum Cause {
     /// The hook type is unknown to the registry.
     #[error("hook type `{0}` is not registered; register it in the HookRegistry to use it")]
     UnregisteredHook(String),
-    /// The request cannot be said on the wire.
+    /// The request cannot be encoded.
     #[error("the request cannot be encoded: {0}")]
     InvalidRequest(EncodeError),
     /// The request is larger than a frame may be.
     #[error(
         "the request is {size} bytes, the limit is {limit}; send less or raise `max_frame_len` on both sides"
     )]
-    #[non_exhaustive]
     RequestTooLarge {
         /// The size of the encoded request, in bytes.
         size: usize,
@@ -64,19 +46,17 @@ pub enum Cause {
     },
     /// All places for calls are taken, and this call could or would not wait for one.
     #[error("{}{}", taken(*places), no_wait(*waiting, .queue_capacity))]
-    #[non_exhaustive]
     Overloaded {
         /// How many calls may be under way: `max_connections * max_in_flight`.
         places: usize,
         /// How many calls waited for a place when this one was refused.
         waiting: usize,
         /// How many may wait, as configured; `None` if this call chose
-        /// [`Overload::Refuse`](crate::Overload::Refuse).
+        /// `Overload::Refuse`.
         queue_capacity: Option<usize>,
     },
     /// No connection could be made.
     #[error("cannot connect ({} failed): {error}; {}", in_a_row(*attempts), next("attempt", .retry_after))]
-    #[non_exhaustive]
     Unavailable {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
@@ -88,7 +68,6 @@ pub enum Cause {
     },
     /// There are connections, but the plugin does not answer: the call was not sent.
     #[error("the plugin does not answer (missing replies in a row: {missing}); {}", next("trial", .retry_after))]
-    #[non_exhaustive]
     Unresponsive {
         /// Replies that did not come, since the last one that came in time.
         missing: u32,
@@ -96,16 +75,15 @@ pub enum Cause {
         /// answer; `None` while one is under way.
         retry_after: Option<Duration>,
     },
-    /// Who listens there is refused by `peer_uids`, `peer_gids` or `trust_path`. No byte
-    /// was sent to it. It is tried again in the background, as a plugin that is down.
+    /// `peer_uids`, `peer_gids` or `trust_path` do not allow the server that listens there.
+    /// No byte was sent to it. It is tried again in the background, as a plugin that is down.
     #[error("the plugin's server is not trusted ({} failed): {error}; {}", in_a_row(*attempts), next("attempt", .retry_after))]
-    #[non_exhaustive]
     Untrusted {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
         /// What was found and what was expected, of the last attempt.
         error: Arc<io::Error>,
-        /// As of [`Unavailable`](Self::Unavailable).
+        /// As of [`Unavailable`](Self::Unavailable::retry_after).
         retry_after: Option<Duration>,
     },
     /// The connection ended while the call was on its way.
@@ -120,7 +98,6 @@ pub enum Cause {
     ClosedAfterFault(&'static str),
     /// The deadline passed.
     #[error("no reply within {timeout:?} ({stage}{})", not_connected(.last_error))]
-    #[non_exhaustive]
     Timeout {
         /// The timeout of this call.
         timeout: Duration,
@@ -140,7 +117,6 @@ pub enum Cause {
     #[error(
         "the reply is not for this request ({field} differs); it was discarded and the connection closed"
     )]
-    #[non_exhaustive]
     Mismatch {
         /// The field that gave it away.
         field: &'static str,
@@ -151,12 +127,13 @@ pub enum Cause {
         "the reply does not bring back the stamp of this request, so it was discarded and the connection closed; the plugin must leave `hookwire.stamp` in its context's metadata, or be called without `stamp`"
     )]
     Unproven,
-    /// The reply could not be understood, so the connection was closed.
+    /// The reply could not be understood. The connection was closed, unless the reply is the
+    /// answer to this call, with a verdict, and only not of the type that was asked for.
     #[error("the reply could not be decoded: {0}")]
     Undecodable(String),
-    /// The reply was not to the liking of the type that was asked for, in the words of
-    /// its `Deserialize`, so the connection was closed.
-    #[error("the reply could not be decoded: the `Deserialize` of its type says: {0}")]
+    /// The reply did not deserialise into the requested type, whose own `Deserialize` gives
+    /// the reason. The connection is kept, as for [`Undecodable`](Self::Undecodable).
+    #[error("the reply could not be decoded: its type's `Deserialize` failed: {0}")]
     RefusedByType(TypeMessage),
     /// The reply holds neither a result nor an error, so the connection was closed.
     #[error(
@@ -193,24 +170,95 @@ impl Cause {
 
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
-            Self::RetryBudgetSpent(cause) => cause.kind(),
-            Self::NameMismatch { .. } => ErrorKind::NameMismatch,
-            Self::NoHooks => ErrorKind::NoHooks,
-            Self::UnregisteredHook(_) => ErrorKind::UnregisteredHook,
-            Self::InvalidRequest(_) => ErrorKind::InvalidRequest,
-            Self::RequestTooLarge { .. } => ErrorKind::RequestTooLarge,
+            Self::NameMismatch { .. } | Self::NoHooks | Self::UnregisteredHook(_) => {
+                ErrorKind::Config
+            }
+            Self::InvalidRequest(_) | Self::RequestTooLarge { .. } => ErrorKind::InvalidRequest,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
-            Self::Unavailable { .. } | Self::Unresponsive { .. } => ErrorKind::Unavailable,
-            Self::Untrusted { .. } => ErrorKind::Untrusted,
+            Self::Unavailable { .. } | Self::Unresponsive { .. } | Self::Untrusted { .. } => {
+                ErrorKind::Unavailable
+            }
             Self::Disconnected(_) | Self::ClosedAfterFault(_) => ErrorKind::Disconnected,
+            Self::RetryBudgetSpent(cause) => cause.kind(),
             Self::Timeout { .. } => ErrorKind::Timeout,
-            Self::Shutdown => ErrorKind::Shutdown,
-            Self::Framing(_) => ErrorKind::Framing,
-            Self::Mismatch { .. } | Self::Unproven => ErrorKind::Mismatch,
-            Self::Undecodable(_) | Self::RefusedByType(_) => ErrorKind::Undecodable,
-            Self::EmptyReply => ErrorKind::EmptyReply,
+            Self::Framing(_)
+            | Self::Mismatch { .. }
+            | Self::Unproven
+            | Self::Undecodable(_)
+            | Self::RefusedByType(_)
+            | Self::EmptyReply => ErrorKind::BadReply,
             Self::Plugin(_) => ErrorKind::Plugin,
-            Self::TaskGone => ErrorKind::TaskGone,
+            Self::Shutdown | Self::TaskGone => ErrorKind::Closed,
+        }
+    }
+
+    /// One of its kind's [`reasons`](ErrorKind::reasons).
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::NameMismatch { .. } => "name_mismatch",
+            Self::NoHooks => "no_hooks",
+            Self::UnregisteredHook(_) => "unregistered_hook",
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::RequestTooLarge { .. } => "request_too_large",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Unresponsive { .. } => "unresponsive",
+            Self::Untrusted { .. } => "untrusted",
+            Self::Disconnected(_) => "disconnected",
+            Self::ClosedAfterFault(_) => "closed_after_fault",
+            Self::RetryBudgetSpent(_) => "retry_budget_spent",
+            Self::Timeout { .. } => "timeout",
+            Self::Framing(_) => "framing",
+            Self::Mismatch { .. } => "mismatch",
+            Self::Unproven => "unproven",
+            Self::Undecodable(_) => "undecodable",
+            Self::RefusedByType(_) => "wrong_type",
+            Self::EmptyReply => "empty_reply",
+            Self::Plugin(_) => "plugin_error",
+            Self::Shutdown => "shutdown",
+            Self::TaskGone => "task_gone",
+        }
+    }
+
+    pub(super) fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Unavailable { error, .. }
+            | Self::Untrusted { error, .. }
+            | Self::Disconnected(error)
+            | Self::Framing(error) => Some(error),
+            Self::Timeout { last_error, .. } => last_error.as_deref(),
+            Self::RetryBudgetSpent(cause) => cause.io_error(),
+            _ => None,
+        }
+    }
+
+    /// For a gateway's own client. Constant, so it cannot quote anything.
+    pub(super) fn public_message(&self) -> &'static str {
+        match self {
+            Self::NameMismatch { .. } | Self::NoHooks | Self::UnregisteredHook(_) => {
+                "a plugin of this gateway is not set up correctly"
+            }
+            Self::InvalidRequest(_) => {
+                "the request cannot be checked: it holds a value that plugins cannot be sent, such \
+                 as a number beyond 2^53 or objects that nest too deep"
+            }
+            Self::RequestTooLarge { .. } => "the request is too large to be checked",
+            Self::Overloaded { .. } => "too many requests at a time; try again later",
+            Self::Unavailable { .. } | Self::Unresponsive { .. } | Self::Untrusted { .. } => {
+                "a plugin that checks requests is not available; try again later"
+            }
+            Self::Disconnected(_) | Self::ClosedAfterFault(_) | Self::RetryBudgetSpent(_) => {
+                "the connection to a plugin that checks requests was lost"
+            }
+            Self::Timeout { .. } => "a plugin that checks requests did not answer in time",
+            Self::Framing(_)
+            | Self::Mismatch { .. }
+            | Self::Unproven
+            | Self::Undecodable(_)
+            | Self::RefusedByType(_)
+            | Self::EmptyReply => "a plugin that checks requests gave no valid answer",
+            Self::Plugin(_) => "a plugin that checks requests failed",
+            Self::Shutdown | Self::TaskGone => "the gateway is shutting down",
         }
     }
 }
@@ -268,7 +316,19 @@ fn next(what: &str, after: &Option<Duration>) -> String {
     }
 }
 
-/// Where a call was when its deadline passed. See [`Cause`] for an example.
+/// Where a call was when its deadline passed.
+///
+/// ```
+/// # fn look(error: hookwire::PluginError) {
+/// use hookwire::Stage;
+///
+/// match error.stage() {
+///     Some(Stage::Admission) => println!("raise `max_connections`"),
+///     Some(stage) => println!("too slow while {stage}"),
+///     None => println!("no timeout: {error}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {

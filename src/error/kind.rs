@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-/// The family of a failure, for metrics and `match`.
+/// The family of a failure: what a caller decides by.
+///
+/// [`PluginError::reason`](crate::PluginError::reason) is a finer word for the same
+/// failure; each reason belongs to one kind ([`reasons`](Self::reasons)).
 ///
 /// A gateway that answers over HTTP may map them so:
 ///
@@ -12,82 +15,94 @@ use std::fmt;
 /// fn status(kind: ErrorKind) -> u16 {
 ///     match kind {
 ///         // The gateway itself is set up wrongly.
-///         ErrorKind::NameMismatch | ErrorKind::NoHooks | ErrorKind::UnregisteredHook => 500,
-///         // The caller's request cannot be said, or is too large.
+///         ErrorKind::Config => 500,
+///         // The client's request does not fit into the protocol.
 ///         ErrorKind::InvalidRequest => 422,
-///         ErrorKind::RequestTooLarge => 413,
-///         // Later it may work; `PluginError::retry_after` may say when.
-///         ErrorKind::Overloaded | ErrorKind::Unavailable | ErrorKind::Shutdown => 503,
+///         // It may work later; `PluginError::retry_after` may tell when.
+///         ErrorKind::Overloaded | ErrorKind::Unavailable | ErrorKind::Closed => 503,
 ///         ErrorKind::Timeout => 504,
-///         // The plugin, or the way to it: `Untrusted`, `Disconnected`, `Mismatch`, ...
+///         // The plugin, or the way to it: `Disconnected`, `BadReply`, `Plugin`.
 ///         _ => 502,
 ///     }
 /// }
 /// assert_eq!(status(ErrorKind::Timeout), 504);
 /// assert_eq!(status(ErrorKind::Plugin), 502);
+///
+/// // Metrics that start at 0 for each reason:
+/// let reasons = ErrorKind::ALL.iter().flat_map(|kind| kind.reasons());
+/// assert!(reasons.clone().any(|reason| *reason == "retry_budget_spent"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The server knows the plugin under another spelling only.
-    NameMismatch,
-    /// Neither the local nor the remote configuration names a hook.
-    NoHooks,
-    /// The hook type is not in the registry.
-    UnregisteredHook,
-    /// The payload or the context cannot be said on the wire.
+    /// The plugin cannot be used as it is configured: its name differs on the server, no
+    /// hook is named, or the hook type is not registered.
+    Config,
+    /// The payload or the context cannot be encoded, or is larger than `max_frame_len`.
     InvalidRequest,
-    /// The encoded request is above `max_frame_len`.
-    RequestTooLarge,
-    /// All places for calls are taken, and too many calls wait for one already, or the
+    /// All slots for calls are taken, and too many calls wait for one already, or the
     /// caller chose not to wait.
     Overloaded,
-    /// The plugin is down: it cannot be reached, or does not answer.
+    /// The plugin is down: it cannot be reached, is not trusted, or does not answer.
     Unavailable,
-    /// The other side of the socket is not the one that the configuration trusts.
-    Untrusted,
     /// The connection was lost while the call was on its way.
     Disconnected,
     /// The deadline passed.
     Timeout,
-    /// The handle was shut down.
-    Shutdown,
-    /// The server broke the framing rules.
-    Framing,
-    /// The reply belongs to another request, or cannot be proven not to.
-    Mismatch,
-    /// The reply could not be understood.
-    Undecodable,
-    /// The reply holds neither a result nor an error.
-    EmptyReply,
+    /// The reply breaks the protocol, belongs to another request or cannot be proven not
+    /// to, or does not deserialise into the type that was asked for.
+    BadReply,
     /// The plugin answered with an error of its own.
     Plugin,
-    /// The task that owns the connection is gone (its runtime was dropped).
-    TaskGone,
+    /// The handle was shut down, or the runtime that drives its connections is gone.
+    Closed,
 }
 
 impl ErrorKind {
-    /// The stable snake_case name used in logs, metrics and the command line.
+    /// All kinds.
+    pub const ALL: &'static [Self] = &[
+        Self::Config,
+        Self::InvalidRequest,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::Disconnected,
+        Self::Timeout,
+        Self::BadReply,
+        Self::Plugin,
+        Self::Closed,
+    ];
+
+    /// The stable snake_case word of this kind, for logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::NameMismatch => "name_mismatch",
-            Self::NoHooks => "no_hooks",
-            Self::UnregisteredHook => "unregistered_hook",
+            Self::Config => "config",
             Self::InvalidRequest => "invalid_request",
-            Self::RequestTooLarge => "request_too_large",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
-            Self::Untrusted => "untrusted",
             Self::Disconnected => "disconnected",
             Self::Timeout => "timeout",
-            Self::Shutdown => "shutdown",
-            Self::Framing => "framing",
-            Self::Mismatch => "mismatch",
-            Self::Undecodable => "undecodable",
-            Self::EmptyReply => "empty_reply",
-            Self::Plugin => "plugin_error",
-            Self::TaskGone => "task_gone",
+            Self::BadReply => "bad_reply",
+            Self::Plugin => "plugin",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// All that [`PluginError::reason`](crate::PluginError::reason) may be for this kind.
+    #[must_use]
+    pub fn reasons(self) -> &'static [&'static str] {
+        match self {
+            Self::Config => &["name_mismatch", "no_hooks", "unregistered_hook"],
+            Self::InvalidRequest => &["invalid_request", "request_too_large"],
+            Self::Overloaded => &["overloaded"],
+            Self::Unavailable => &["unavailable", "unresponsive", "untrusted"],
+            Self::Disconnected => &["disconnected", "closed_after_fault", "retry_budget_spent"],
+            Self::Timeout => &["timeout"],
+            Self::BadReply => {
+                &["framing", "mismatch", "unproven", "undecodable", "wrong_type", "empty_reply"]
+            }
+            Self::Plugin => &["plugin_error"],
+            Self::Closed => &["shutdown", "task_gone"],
         }
     }
 }

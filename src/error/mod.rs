@@ -1,65 +1,40 @@
 //! Every way a call can fail, told to a person.
 //!
-//! A [`PluginError`] names the plugin and its socket, says what happened, and
-//! answers the one question that decides what the caller may do next: was the
-//! request sent? [`Sent::No`] is a promise (none of its bytes reached the
-//! kernel, the hook did not run); [`Sent::Maybe`] means the hook may have run.
+//! A [`PluginError`] names the plugin and its endpoint, tells what happened, and answers
+//! the one question that decides what the caller may do next: can the hook have run?
 //!
-//! Causes carry no payload and no secret, with two exceptions that are not ours to
-//! mend, because the words are others': a plugin's own message
-//! ([`PluginFault::message`], and so the `Display` of [`Cause::Plugin`]), for the
-//! reference server quotes parts of a payload that it refuses; and what the caller's
-//! types say when their `Serialize` or `Deserialize` gives up ([`TypeMessage`]).
-//! `Display` passes both on, `Debug` shows their size only.
+//! Errors carry no payload and no secret, with two exceptions whose words are not ours: a
+//! plugin's own message ([`PluginFault::message`]), for the reference server quotes parts
+//! of a payload that it refuses; and the words of the caller's types when their
+//! `Serialize` or `Deserialize` gives up. `Display` passes both on, `Debug` shows their
+//! size only, and [`PluginError::public_message`] has neither.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
+
+use crate::config::Endpoint;
 
 mod cause;
-mod fault;
 mod kind;
+mod sent;
 
-pub use cause::{Cause, Stage};
-pub use fault::PluginFault;
+pub use crate::model::PluginFault;
+pub(crate) use cause::Cause;
+pub use cause::Stage;
 pub use kind::ErrorKind;
+pub use sent::Sent;
 
-/// Whether the plugin can have seen a failed request.
-///
-/// Exhaustive on purpose: whether a hook may run again is decided by it, and a third
-/// answer would be one that no caller is prepared for.
-///
-/// ```
-/// use hookwire::{PluginError, Sent};
-///
-/// fn advice(error: &PluginError) -> &'static str {
-///     match error.was_sent() {
-///         Sent::No => "the hook did not run; calling again cannot run it twice",
-///         Sent::Unstarted => "a server that works in order did not run the hook",
-///         Sent::Maybe => "the hook may have run; look before you call again",
-///     }
-/// }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Sent {
-    /// No byte of the request was handed to the kernel: the hook did not run.
-    No,
-    /// It was written behind a call that the server had not answered when the connection
-    /// ended. A server that works in order, and gives up a connection that it cannot write
-    /// to, has not begun the hook and never will. The reference is such a server.
-    Unstarted,
-    /// At least a part was handed over: the hook may have run, or may still run.
-    Maybe,
-}
-
-/// A failed call: which plugin, which socket, what happened, and whether it was sent.
+/// A failed call: which plugin, where, what happened, and whether it was sent.
 ///
 /// ```
 /// # fn look(error: hookwire::PluginError) {
 /// use hookwire::{ErrorKind, Sent};
 ///
-/// if error.kind() == ErrorKind::Timeout && error.was_sent() == Sent::No {
+/// if error.kind() == ErrorKind::Timeout && error.sent() == Sent::No {
 ///     // The hook certainly did not run: calling again cannot run it twice.
 /// }
+/// // For the operator: all of it. For the gateway's client: nothing of the inside.
 /// eprintln!("{error}");
+/// println!("{}", error.public_message());
 /// # }
 /// ```
 #[derive(Clone)]
@@ -68,7 +43,7 @@ pub struct PluginError(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     plugin: Arc<str>,
-    socket: Arc<Path>,
+    endpoint: Endpoint,
     errand: Errand,
     sent: Sent,
     cause: Cause,
@@ -86,11 +61,11 @@ pub(crate) enum Errand {
 impl PluginError {
     pub(crate) fn new(
         plugin: Arc<str>,
-        socket: Arc<Path>,
+        endpoint: impl Into<Endpoint>,
         errand: Errand,
         (sent, cause): (Sent, Cause),
     ) -> Self {
-        Self(Box::new(Inner { plugin, socket, errand, sent, cause }))
+        Self(Box::new(Inner { plugin, endpoint: endpoint.into(), errand, sent, cause }))
     }
 
     /// The plugin that was called.
@@ -99,22 +74,64 @@ impl PluginError {
         &self.0.plugin
     }
 
-    /// The socket of that plugin.
+    /// Where that plugin is reached.
     #[must_use]
-    pub fn socket(&self) -> &Path {
-        &self.0.socket
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
     }
 
-    /// What happened.
-    #[must_use]
-    pub fn cause(&self) -> &Cause {
+    #[cfg(test)]
+    pub(crate) fn cause(&self) -> &Cause {
         &self.0.cause
     }
 
-    /// The family of the failure.
+    /// The family of the failure: what a caller decides by.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.cause.kind()
+    }
+
+    /// A finer, stable snake_case word for the failure, for metrics and logs, such as
+    /// `unresponsive`. [`ErrorKind::reasons`] lists all of a kind.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.0.cause.reason()
+    }
+
+    /// A sentence for the gateway's own client. It is one of a few constant texts: no
+    /// plugin's name, no path, no part of a payload, and no words of the plugin.
+    ///
+    /// `Display` has everything, for the operator.
+    #[must_use]
+    pub fn public_message(&self) -> &'static str {
+        self.0.cause.public_message()
+    }
+
+    /// Whether the hook can have run. Of a failed question (connecting, `plugin_config`,
+    /// `plugin_configs`) it matters little: no hook runs for one.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        self.0.sent
+    }
+
+    /// True if the deadline passed, wherever the call was.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.kind() == ErrorKind::Timeout
+    }
+
+    /// True if the same call may succeed later **and** cannot run the hook twice: it was
+    /// not sent, and its cause is not the request itself.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.0.sent == Sent::No
+            && matches!(
+                self.kind(),
+                ErrorKind::Overloaded
+                    | ErrorKind::Unavailable
+                    | ErrorKind::Disconnected
+                    | ErrorKind::Timeout
+            )
     }
 
     /// How long until a plugin that is down is tried again, as of when this error was
@@ -129,32 +146,41 @@ impl PluginError {
         }
     }
 
-    /// Whether the server can have seen the request. Of a failed question (connecting,
-    /// `plugin_config`, `plugin_configs`) it matters little: no hook runs for one.
+    /// How many attempts to connect have failed in a row, if that is why the plugin is
+    /// [unavailable](ErrorKind::Unavailable).
     #[must_use]
-    pub fn was_sent(&self) -> Sent {
-        self.0.sent
+    pub fn attempts(&self) -> Option<u32> {
+        match self.0.cause {
+            Cause::Unavailable { attempts, .. } | Cause::Untrusted { attempts, .. } => {
+                Some(attempts)
+            }
+            _ => None,
+        }
     }
 
-    /// True if the deadline passed, wherever the call was.
+    /// Where the call was when its deadline passed; `None` if it did not pass.
     #[must_use]
-    pub fn is_timeout(&self) -> bool {
-        self.kind() == ErrorKind::Timeout
+    pub fn stage(&self) -> Option<Stage> {
+        match self.0.cause {
+            Cause::Timeout { stage, .. } => Some(stage),
+            _ => None,
+        }
     }
 
-    /// True if the same call may succeed later **and** cannot run the hook twice:
-    /// it was not sent, and what stopped it is not the request itself.
+    /// The timeout that the call had; `None` if it did not run out.
     #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        self.0.sent == Sent::No
-            && matches!(
-                self.kind(),
-                ErrorKind::Overloaded
-                    | ErrorKind::Unavailable
-                    | ErrorKind::Untrusted
-                    | ErrorKind::Disconnected
-                    | ErrorKind::Timeout
-            )
+    pub fn timeout(&self) -> Option<Duration> {
+        match self.0.cause {
+            Cause::Timeout { timeout, .. } => Some(timeout),
+            _ => None,
+        }
+    }
+
+    /// The I/O error behind the failure, if there is one: of the last attempt to connect,
+    /// or of the connection that was lost. `Display` includes its text.
+    #[must_use]
+    pub fn io_error(&self) -> Option<&io::Error> {
+        self.0.cause.io_error()
     }
 
     /// The plugin's own error, if that is what came back.
@@ -169,16 +195,16 @@ impl PluginError {
 
 impl fmt::Display for PluginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { plugin, socket, errand, sent, cause } = &*self.0;
-        write!(f, "plugin `{plugin}` at {}: {cause}", socket.display())?;
+        let Inner { plugin, endpoint, errand, sent, cause } = &*self.0;
+        write!(f, "plugin `{plugin}` at {endpoint}: {cause}")?;
         match (errand, sent, cause) {
-            // There is no hook that anybody could wonder about.
+            // No hook was involved.
             (Errand::Question, ..) => Ok(()),
-            // The reply is there: everybody knows that the request was sent.
+            // With a reply, nobody wonders whether the request was sent.
             (Errand::Hook, _, Cause::Plugin(_)) => Ok(()),
             (Errand::Hook, Sent::No, _) => f.write_str(" [not sent: the hook did not run]"),
             (Errand::Hook, Sent::Unstarted, _) => f.write_str(
-                " [sent behind another call: a server that works in order did not begin the hook]",
+                " [sent behind an unanswered call: a server that works in order has not begun it]",
             ),
             (Errand::Hook, Sent::Maybe, _) => f.write_str(" [sent: the hook may have run]"),
         }
@@ -189,13 +215,15 @@ impl fmt::Debug for PluginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginError")
             .field("plugin", &self.0.plugin)
-            .field("socket", &self.0.socket)
+            .field("endpoint", &self.0.endpoint)
             .field("sent", &self.0.sent)
             .field("cause", &self.0.cause)
             .finish()
     }
 }
 
-/// Without a source: [`cause`](PluginError::cause) has what is behind it, and `Display`
-/// says it already.
+/// Without a source: `Display` is complete, so a log that prints the chain would repeat it.
 impl std::error::Error for PluginError {}
+
+#[cfg(test)]
+mod tests;

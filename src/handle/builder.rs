@@ -13,6 +13,7 @@ use crate::call::Caller;
 use crate::config::{PluginConfig, Transport};
 use crate::error::PluginError;
 use crate::hooks::HookRegistry;
+use crate::options::CallOptions;
 use crate::unix::connect::{Connect, FnConnector, UnixConnector};
 
 /// How a handle is made, where [`PluginHandle::connect`] is not enough.
@@ -143,7 +144,8 @@ impl PluginHandleBuilder {
     pub(crate) fn over(self, client: Caller) -> PluginHandle {
         let Self { config: local, registry, allow_no_hooks, .. } = self;
         let checked = OnceLock::new();
-        PluginHandle { inner: Arc::new(Inner { client, local, registry, allow_no_hooks, checked }) }
+        let inner = Inner { client, local, registry, allow_no_hooks, checked };
+        PluginHandle { inner: Arc::new(inner), options: CallOptions::new() }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What callers clone.
 
 mod builder;
+mod call;
+mod denial;
+mod enforce;
 mod verify;
 
 use std::fmt;
@@ -11,22 +14,18 @@ use std::time::Duration;
 
 use futures::Stream;
 use futures::future::{Either, select};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::time::Instant;
-use tracing::{Instrument, Span, field};
 
 pub use builder::PluginHandleBuilder;
+pub use denial::{Denial, Stopped};
 
 use crate::alarm::Alarm;
 use crate::breaker::BreakerState;
 use crate::call::Caller;
 use crate::config::PluginConfig;
 use crate::error::{Cause, Errand, PluginError, Sent, Stage};
-use crate::hooks::{Hook, HookRegistry};
-use crate::identity::Identity;
-use crate::model::{Object, PluginContext, PluginResult};
+use crate::hooks::HookRegistry;
+use crate::model::Object;
 use crate::options::CallOptions;
 use crate::stats::PluginStats;
 use crate::unix::reconnect::ConnectionState;
@@ -34,7 +33,11 @@ use crate::unix::reconnect::ConnectionState;
 /// How much later than its deadline a shutdown may return.
 const STOPPED: Duration = Duration::from_millis(100);
 
-/// A handle to one plugin. Clone it into every task: it is one `Arc`.
+/// A handle to one plugin. Clone it into every task: all clones share one [`Arc`].
+///
+/// [`enforce`](Self::enforce) is the way to ask it about a request; [`decide`](Self::decide) is
+/// for hooks that answer with a decision. Those who look at results themselves call
+/// [`invoke_hook`](Self::invoke_hook).
 ///
 /// ## Behavior
 /// - Calls run side by side over up to `max_connections` sockets. A server works
@@ -52,7 +55,8 @@ const STOPPED: Duration = Duration::from_millis(100);
 ///   `breaker_threshold` missing replies in a row, and closes with a reply, for which
 ///   one call at a time is let through. See [`BreakerState`].
 /// - A reply that is not the answer to its call (other plugin, other request,
-///   no verdict, not decodable) fails the call and closes the connection.
+///   no verdict, no protobuf) fails the call and closes the connection; one that only is not
+///   of the type that was asked for fails the call alone.
 /// - A hook that was sent goes on running on the server when its caller leaves:
 ///   the protocol has no way to cancel. Its reply is read and thrown away.
 /// - Dropping the last clone closes the connections.
@@ -70,14 +74,16 @@ const STOPPED: Duration = Duration::from_millis(100);
 ///
 /// let mut context = PluginContext::new("request-1");
 /// let payload = ToolPreInvokePayload::new("search");
-/// let result = guard.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await?;
-/// println!("may go on: {}", result.continue_processing);
+/// // A denial and a failed call both end here; what comes back is what may go on.
+/// let payload = guard.enforce::<ToolPreInvoke>(payload, &mut context).await?;
+/// println!("call {} with {:?}", payload.name, payload.args);
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct PluginHandle {
     inner: Arc<Inner>,
+    options: CallOptions,
 }
 
 struct Inner {
@@ -133,116 +139,24 @@ impl PluginHandle {
         PluginHandleBuilder::new(config)
     }
 
-    /// Runs a hook of the plugin. On success, what the plugin changed in the
-    /// context is in `context`.
+    /// The same plugin, called with these options: for one call or, kept, for many. It is
+    /// another clone, so all else is shared.
     ///
-    /// A result that does not let the request go on is a success of the call:
-    /// look at [`PluginResult::continue_processing`].
+    /// ```no_run
+    /// use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+    /// use hookwire::{CallOptions, PluginContext, PluginHandle, Stopped};
+    /// use std::time::Duration;
     ///
-    /// # Errors
-    /// See [`ErrorKind`](crate::ErrorKind). [`PluginError::was_sent`] says
-    /// whether the hook can have run. `context` stays as it was.
-    ///
-    /// # Cancel safety
-    /// A dropped call leaves `context` as it was. If it was not sent yet, the
-    /// hook does not run; if it was, the hook runs on and its reply is thrown
-    /// away. No other call is affected.
-    pub async fn invoke_hook<H: Hook>(
-        &self,
-        payload: &H::Payload,
-        context: &mut PluginContext,
-    ) -> Result<PluginResult<H::Result>, PluginError> {
-        self.invoke(H::NAME, payload, context, CallOptions::new()).await
-    }
-
-    /// [`invoke_hook`](Self::invoke_hook) with options of its own.
-    ///
-    /// # Errors
-    /// As [`invoke_hook`](Self::invoke_hook).
-    ///
-    /// # Cancel safety
-    /// As [`invoke_hook`](Self::invoke_hook).
-    pub async fn invoke_hook_with<H: Hook>(
-        &self,
-        payload: &H::Payload,
-        context: &mut PluginContext,
-        options: CallOptions,
-    ) -> Result<PluginResult<H::Result>, PluginError> {
-        self.invoke(H::NAME, payload, context, options).await
-    }
-
-    /// Runs a hook that is known by name only. The payload is a JSON object.
-    ///
-    /// # Errors
-    /// As [`invoke_hook`](Self::invoke_hook); and a hook type that is not in the
-    /// handle's [`HookRegistry`] is refused before anything is sent.
-    ///
-    /// # Cancel safety
-    /// As [`invoke_hook`](Self::invoke_hook).
-    pub async fn invoke_hook_json(
-        &self,
-        hook_type: &str,
-        payload: &Value,
-        context: &mut PluginContext,
-    ) -> Result<PluginResult<Value>, PluginError> {
-        self.invoke_hook_json_with(hook_type, payload, context, CallOptions::new()).await
-    }
-
-    /// [`invoke_hook_json`](Self::invoke_hook_json) with options of its own.
-    ///
-    /// # Errors
-    /// As [`invoke_hook_json`](Self::invoke_hook_json).
-    ///
-    /// # Cancel safety
-    /// As [`invoke_hook`](Self::invoke_hook).
-    pub async fn invoke_hook_json_with(
-        &self,
-        hook_type: &str,
-        payload: &Value,
-        context: &mut PluginContext,
-        options: CallOptions,
-    ) -> Result<PluginResult<Value>, PluginError> {
-        if !self.inner.registry.contains(hook_type) {
-            return Err(self.refused(Cause::UnregisteredHook(hook_type.to_owned())));
-        }
-        self.invoke(hook_type, payload, context, options).await
-    }
-
-    /// One span for each call. It holds no payload, no context and no words of
-    /// the plugin, which may quote either.
-    async fn invoke<P, R>(
-        &self,
-        hook_type: &str,
-        payload: &P,
-        context: &mut PluginContext,
-        options: CallOptions,
-    ) -> Result<PluginResult<R>, PluginError>
-    where
-        P: Serialize + ?Sized,
-        R: DeserializeOwned,
-    {
-        if let Some(Err(cause)) = self.inner.checked.get() {
-            return Err(self.refused(cause.clone()));
-        }
-        let client = &self.inner.client;
-        let span = tracing::debug_span!(
-            "invoke_hook",
-            plugin = %client.identity.plugin,
-            socket = %client.identity.socket.display(),
-            hook = hook_type,
-            request_id = %context.global_context.request_id,
-            attempt = 1_u64,
-            outcome = field::Empty,
-            duration_us = field::Empty,
-        );
-        if span.is_disabled() {
-            return client.invoke(hook_type, payload, context, options).await;
-        }
-        let started = Instant::now();
-        let outcome =
-            client.invoke(hook_type, payload, context, options).instrument(span.clone()).await;
-        record(&client.identity, &span, started, &outcome);
-        outcome
+    /// # async fn check(guard: PluginHandle, payload: ToolPreInvokePayload) -> Result<(), Stopped> {
+    /// let hasty = guard.with(CallOptions::new().timeout(Duration::from_millis(250)));
+    /// let mut context = PluginContext::new("request-1");
+    /// let payload = hasty.enforce::<ToolPreInvoke>(payload, &mut context).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with(&self, options: CallOptions) -> Self {
+        Self { inner: Arc::clone(&self.inner), options }
     }
 
     /// The plugin's configuration on the server, as JSON; `None` if the server
@@ -254,7 +168,7 @@ impl PluginHandle {
     /// # Cancel safety
     /// A dropped call affects no other.
     pub async fn plugin_config(&self) -> Result<Option<Object>, PluginError> {
-        self.inner.client.plugin_config(self.name()).await
+        self.inner.client.plugin_config(self.name(), self.options).await
     }
 
     /// The configurations of all plugins on the server, as JSON.
@@ -265,7 +179,7 @@ impl PluginHandle {
     /// # Cancel safety
     /// A dropped call affects no other.
     pub async fn plugin_configs(&self) -> Result<Vec<Object>, PluginError> {
-        self.inner.client.plugin_configs().await
+        self.inner.client.plugin_configs(self.options).await
     }
 
     /// The plugin's name, as configured here.
@@ -359,7 +273,7 @@ impl PluginHandle {
     /// runtime that should close them is at its end itself.
     ///
     /// Any clone may call it, any number of times; the earliest deadline counts.
-    /// Calls that do not finish fail with [`ErrorKind::Shutdown`](crate::ErrorKind::Shutdown).
+    /// Calls that do not finish fail with [`ErrorKind::Closed`](crate::ErrorKind::Closed).
     ///
     /// # Cancel safety
     /// Dropping the future does not take the shutdown back.
@@ -398,25 +312,8 @@ pub(crate) struct WeakHandle(Weak<Inner>);
 
 impl WeakHandle {
     pub(crate) fn upgrade(&self) -> Option<PluginHandle> {
-        self.0.upgrade().map(|inner| PluginHandle { inner })
+        self.0.upgrade().map(|inner| PluginHandle { inner, options: CallOptions::new() })
     }
-}
-
-fn record<R>(
-    identity: &Identity,
-    span: &Span,
-    started: Instant,
-    outcome: &Result<PluginResult<R>, PluginError>,
-) {
-    let outcome = match outcome {
-        Ok(result) if result.is_allowed() => "allowed",
-        Ok(_) => "denied",
-        Err(error) => error.kind().as_str(),
-    };
-    let duration = started.elapsed().as_micros();
-    span.record("outcome", outcome);
-    span.record("duration_us", u64::try_from(duration).unwrap_or(u64::MAX));
-    identity.log(|_| tracing::debug!(parent: span, outcome, "call finished"));
 }
 
 impl fmt::Debug for PluginHandle {

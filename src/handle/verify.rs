@@ -10,7 +10,7 @@ use crate::model::Object;
 impl PluginHandle {
     /// Connects and asks the server about the plugin, unless `verify` is off.
     pub(crate) async fn check(&self) -> Result<(), PluginError> {
-        self.inner.client.connect().await?;
+        self.inner.client.connect(self.options).await?;
         let local = &self.inner.local;
         if !local.policy().verify() {
             return self.conclude(self.usable(local.clone()));
@@ -22,7 +22,7 @@ impl PluginHandle {
             Err(error) if local.hooks().is_empty() && !self.inner.allow_no_hooks => Err(error),
             Err(error) => {
                 let (plugin, socket) = (local.name(), local.endpoint());
-                tracing::warn!(plugin, %socket, kind = error.kind().as_str(), "the plugin's configuration could not be read from the server");
+                tracing::warn!(plugin, %socket, reason = error.reason(), "the plugin's configuration could not be read from the server");
                 Ok(())
             }
         }

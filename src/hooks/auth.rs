@@ -1,19 +1,33 @@
 //! Who makes an HTTP request, and may they?
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::hook;
-use crate::model::{Headers, Object, null_as_default, redacted_debug, setters};
+use crate::model::{Headers, Object, PluginViolation, null_as_default, redacted_debug, setters};
 
 hook! {
-    /// `http_auth_resolve_user`: who makes this request? The result is the user.
+    /// `http_auth_resolve_user`: who makes this request? The answer is the user.
     HttpAuthResolveUser = "http_auth_resolve_user", HttpAuthResolveUserPayload => Object
 }
 
 hook! {
     /// `http_auth_check_permission`: may this user do that?
+    ///
+    /// A decision that does not grant it is a denial, whatever `continue_processing` says.
+    /// A plugin that allows without a decision has no opinion, which grants nothing.
     HttpAuthCheckPermission = "http_auth_check_permission",
-    HttpAuthCheckPermissionPayload => PermissionDecision
+    HttpAuthCheckPermissionPayload => PermissionDecision;
+    refusal: |decision| (!decision.granted).then(|| not_granted(decision.reason.as_deref())),
+    refusal_json: |decision| {
+        let granted = decision.get("granted") == Some(&Value::Bool(true));
+        (!granted).then(|| not_granted(decision.get("reason").and_then(Value::as_str)))
+    }
+}
+
+fn not_granted(reason: Option<&str>) -> PluginViolation {
+    PluginViolation::new(reason.unwrap_or("the permission is not granted"), "", "NOT_GRANTED")
+        .with_http_status_code(403)
 }
 
 /// The payload of [`HttpAuthResolveUser`].
@@ -140,9 +154,10 @@ setters!(HttpAuthCheckPermissionPayload {
     with_user_agent(agent: impl Into<String>) => user_agent = Some(agent.into());
 });
 
-/// The result of [`HttpAuthCheckPermission`].
+/// The answer to [`HttpAuthCheckPermission`].
 ///
-/// Reading one without `granted` is an error: silence grants nothing.
+/// One that is not granted is a denial. Reading one without `granted` is an error: silence
+/// grants nothing.
 ///
 /// ```
 /// use hookwire::hooks::PermissionDecision;

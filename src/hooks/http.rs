@@ -2,17 +2,44 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::hook;
+use super::{Applies, hook};
 use crate::model::{Headers, null_as_default, redacted_debug, setters};
 
 hook! {
-    /// `http_pre_request`: which headers does this request go on with?
+    /// `http_pre_request`: which headers of this request change?
+    ///
+    /// The answer has only those: [`enforce`](crate::PluginHandle::enforce) merges them over
+    /// the request's without regard to case. A gateway should restore the headers that a
+    /// plugin may not change, such as `authorization` and `cookie`.
     HttpPreRequest = "http_pre_request", HttpPreRequestPayload => Headers
 }
 
 hook! {
-    /// `http_post_request`: which headers does this response go back with?
+    /// `http_post_request`: which headers of this response change?
+    ///
+    /// The answer has only those: [`enforce`](crate::PluginHandle::enforce) merges them over
+    /// the response's without regard to case.
     HttpPostRequest = "http_post_request", HttpPostRequestPayload => Headers
+}
+
+impl Applies for HttpPreRequest {
+    fn apply(payload: &mut HttpPreRequestPayload, modified: Headers) {
+        merge(&mut payload.headers, modified);
+    }
+}
+
+impl Applies for HttpPostRequest {
+    fn apply(payload: &mut HttpPostRequestPayload, modified: Headers) {
+        merge(payload.response_headers.get_or_insert_default(), modified);
+    }
+}
+
+/// Names of headers are the same in any case.
+fn merge(headers: &mut Headers, modified: Headers) {
+    for (name, value) in modified {
+        headers.retain(|known, _| !known.eq_ignore_ascii_case(&name));
+        headers.insert(name, value);
+    }
 }
 
 /// The payload of [`HttpPreRequest`].

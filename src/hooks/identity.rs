@@ -4,13 +4,34 @@
 //! when it serialises. Here a [`Secret`] is blank in `Debug` only.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::hook;
-use crate::model::{Headers, Object, Secret, null_as_default, redacted_debug, setters};
+use crate::model::{
+    Headers, Object, PluginViolation, Secret, null_as_default, redacted_debug, setters,
+};
 
 hook! {
     /// `identity_resolve`: who does this credential stand for?
-    IdentityResolve = "identity_resolve", IdentityResolvePayload => ResolvedIdentity
+    ///
+    /// An identity that is rejected is a denial, whatever `continue_processing` says.
+    IdentityResolve = "identity_resolve", IdentityResolvePayload => ResolvedIdentity;
+    refusal: |identity| {
+        let ResolvedIdentity { reject_reason, reject_status, .. } = identity;
+        identity.rejected.then(|| rejected(reject_reason, *reject_status))
+    },
+    refusal_json: |identity| {
+        // Where it is not plainly absent or false, it is no acceptance.
+        let accepted = matches!(identity.get("rejected"), None | Some(Value::Bool(false)));
+        let reason = identity.get("reject_reason").and_then(Value::as_str);
+        let status = identity.get("reject_status").and_then(Value::as_i64);
+        (!accepted).then(|| rejected(reason.unwrap_or_default(), status.unwrap_or(unauthorized())))
+    }
+}
+
+fn rejected(reason: &str, status: i64) -> PluginViolation {
+    let reason = if reason.is_empty() { "the credential is rejected" } else { reason };
+    PluginViolation::new(reason, "", "IDENTITY_REJECTED").with_http_status_code(status)
 }
 
 /// The payload of [`IdentityResolve`].
@@ -75,7 +96,8 @@ setters!(IdentityResolvePayload {
     with_client_port(port: u16) => client_port = Some(port);
 });
 
-/// The result of [`IdentityResolve`] (`IdentityResult` in the reference).
+/// The answer to [`IdentityResolve`] (`IdentityResult` in the reference). One that is
+/// rejected is a denial.
 ///
 /// ```
 /// use hookwire::hooks::ResolvedIdentity;

@@ -1,6 +1,8 @@
 //! Which hook types may be called.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use serde_json::Value;
 
 use super::{
     AgentPostInvoke, AgentPreInvoke, CmfLlmInput, CmfLlmOutput, CmfPromptPostFetch,
@@ -9,6 +11,7 @@ use super::{
     HttpPostRequest, HttpPreRequest, IdentityResolve, PromptPostFetch, PromptPreFetch,
     ResourcePostFetch, ResourcePreFetch, TokenDelegate, ToolPostInvoke, ToolPreInvoke,
 };
+use crate::model::PluginViolation;
 
 /// The hook types that may be called, by name.
 ///
@@ -25,10 +28,13 @@ use super::{
 /// assert!(registry.contains("invoice_check"));
 /// assert!(!registry.contains("Invoice_Check"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct HookRegistry {
-    names: BTreeSet<Cow<'static, str>>,
+    hooks: BTreeMap<Cow<'static, str>, Refusal>,
 }
+
+/// [`Hook::refusal_json`] of a hook.
+pub(crate) type Refusal = fn(&Value) -> Option<PluginViolation>;
 
 impl HookRegistry {
     /// All built-in hooks: tools, prompts, resources, agents, HTTP, identity and messages.
@@ -65,35 +71,60 @@ impl HookRegistry {
     /// No hook at all.
     #[must_use]
     pub fn empty() -> Self {
-        Self { names: BTreeSet::new() }
+        Self { hooks: BTreeMap::new() }
     }
 
-    /// Adds a hook type by name; adding one twice changes nothing.
+    /// Adds a hook type by name; adding one that is there changes nothing. Use
+    /// [`register_hook`](Self::register_hook) for one whose answers may
+    /// [refuse](Hook::refusal).
     ///
     /// An empty name is ignored: the protocol reads a request without a hook
     /// type as another kind of request.
     pub fn register(&mut self, name: impl Into<Cow<'static, str>>) -> &mut Self {
         let name = name.into();
         if !name.is_empty() {
-            self.names.insert(name);
+            self.hooks.entry(name).or_insert(|_| None);
         }
         self
     }
 
-    /// Adds a hook type.
+    /// Adds a hook type, in place of one of the same name.
     pub fn register_hook<H: Hook>(&mut self) -> &mut Self {
-        self.register(H::NAME)
+        if !H::NAME.is_empty() {
+            self.hooks.insert(H::NAME.into(), H::refusal_json);
+        }
+        self
+    }
+
+    /// What tells refusals of this hook; `None` if it is not registered.
+    pub(crate) fn refusal(&self, name: &str) -> Option<Refusal> {
+        self.hooks.get(name).copied()
     }
 
     /// Whether the hook type of this name may be called.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.names.contains(name)
+        self.hooks.contains_key(name)
     }
 
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(AsRef::as_ref)
+        self.hooks.keys().map(AsRef::as_ref)
+    }
+}
+
+/// By name: a name stands for one hook.
+impl PartialEq for HookRegistry {
+    fn eq(&self, other: &Self) -> bool {
+        self.hooks.keys().eq(other.hooks.keys())
+    }
+}
+
+impl Eq for HookRegistry {}
+
+impl fmt::Debug for HookRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.hooks.keys()).finish()
     }
 }
 

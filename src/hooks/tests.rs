@@ -90,9 +90,9 @@ fn a_null_rejection_is_an_error() {
 
 #[test]
 fn some_hooks_answer_with_another_type_than_they_ask_with() {
-    fn modified<H: Hook>(payload: Value) -> H::Result {
+    fn modified<H: Hook>(payload: Value) -> H::Modified {
         let json = json!({"continue_processing": true, "modified_payload": payload});
-        let result: PluginResult<H::Result> = serde_json::from_value(json).unwrap();
+        let result: PluginResult<H::Modified> = serde_json::from_value(json).unwrap();
         result.modified_payload.unwrap()
     }
     assert_eq!(modified::<HttpPreRequest>(json!({"X": "y"}))["X"], "y");
@@ -158,4 +158,30 @@ fn debug_output_shows_names_and_sizes() {
         format!("{payload:?}"),
         r#"ToolPreInvokePayload { name: "search", args: 3 keys, headers: 1 key }"#
     );
+}
+
+/// By name an answer may have any shape; only one that plainly grants does.
+#[test]
+fn a_decision_in_json_that_does_not_plainly_grant_is_a_refusal() {
+    let check = HttpAuthCheckPermission::refusal_json;
+    assert!(check(&json!({"granted": true})).is_none());
+    for other in [json!({}), json!({"granted": null}), json!({"granted": "true"}), json!([])] {
+        assert!(check(&other).is_some(), "{other}");
+    }
+    assert_eq!(check(&json!({"granted": false, "reason": "no"})).unwrap().reason, "no");
+}
+
+#[test]
+fn an_identity_in_json_that_is_not_plainly_accepted_is_a_refusal() {
+    let check = IdentityResolve::refusal_json;
+    for accepted in [json!({}), json!({"rejected": false, "subject": {"id": "ada"}})] {
+        assert!(check(&accepted).is_none(), "{accepted}");
+    }
+    for other in [json!({"rejected": true}), json!({"rejected": null}), json!({"rejected": 0})] {
+        let violation = check(&other).unwrap();
+        assert_eq!(violation.http_status_code, Some(401), "{other}");
+    }
+    let refused = json!({"rejected": true, "reject_status": 403, "reject_reason": "old"});
+    let violation = check(&refused).unwrap();
+    assert_eq!((violation.reason.as_str(), violation.http_status_code), ("old", Some(403)));
 }

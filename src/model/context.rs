@@ -89,15 +89,6 @@ impl PluginContext {
         self.global_context.user = Some(user.into());
         self
     }
-
-    /// Takes over what a reply brought back; see [Behavior](Self#behavior).
-    pub(crate) fn apply_reply(&mut self, reply: ReplyContext) {
-        self.state = reply.state;
-        self.metadata = reply.metadata;
-        if let Some(state) = reply.global_state.filter(|state| !state.is_empty()) {
-            self.global_context.state = state;
-        }
-    }
 }
 
 setters!(PluginContext {
@@ -233,9 +224,10 @@ impl From<Object> for User {
     }
 }
 
-/// The part of a reply's context that may change the caller's.
+/// What a reply brought back for the caller's context. See
+/// [`invoke_hook_shared`](crate::PluginHandle::invoke_hook_shared).
 #[derive(Clone, PartialEq)]
-pub(crate) struct ReplyContext {
+pub struct ReplyContext {
     /// `None` where the reply has no global state at all.
     pub(crate) global_state: Option<Object>,
     pub(crate) state: Object,
@@ -243,6 +235,36 @@ pub(crate) struct ReplyContext {
 }
 
 redacted_debug!(ReplyContext { show: ; size: global_state, state, metadata });
+
+impl ReplyContext {
+    /// What the plugin keeps over this request, in place of what it kept before.
+    #[must_use]
+    pub fn state(&self) -> &Object {
+        &self.state
+    }
+
+    /// What the plugin tells about this request, in place of what it told before.
+    #[must_use]
+    pub fn metadata(&self) -> &Object {
+        &self.metadata
+    }
+
+    /// What the plugins of this request share from now on; `None` leaves it as it was.
+    #[must_use]
+    pub fn global_state(&self) -> Option<&Object> {
+        // The protocol cannot tell an emptied one from an unchanged one.
+        self.global_state.as_ref().filter(|state| !state.is_empty())
+    }
+
+    /// Changes a context as [`PluginContext`] tells under "Behavior".
+    pub fn apply_to(self, context: &mut PluginContext) {
+        context.state = self.state;
+        context.metadata = self.metadata;
+        if let Some(state) = self.global_state.filter(|state| !state.is_empty()) {
+            context.global_context.state = state;
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

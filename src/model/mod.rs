@@ -10,6 +10,7 @@
 
 mod context;
 mod denial;
+mod fault;
 mod redact;
 mod result;
 mod secret;
@@ -20,13 +21,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-pub(crate) use context::ReplyContext;
 pub(crate) use redact::{Redacted, Size, redacted_debug};
 pub(crate) use setters::setters;
 
-pub use context::{GlobalContext, PluginContext, STAMP_KEY, User};
+pub use context::{GlobalContext, PluginContext, ReplyContext, STAMP_KEY, User};
 pub use denial::{DenialMetadata, DenialMetric};
-pub use result::PluginResult;
+pub use fault::PluginFault;
+pub use result::{PluginResult, Verdict};
 pub use secret::Secret;
 pub use violation::PluginViolation;
 

@@ -57,11 +57,11 @@ impl Handlers {
 
     /// Answers the hook `H`.
     #[must_use]
-    pub fn on<H>(mut self, handler: impl Handler<H::Payload, H::Result>) -> Self
+    pub fn on<H>(mut self, handler: impl Handler<H::Payload, H::Modified>) -> Self
     where
         H: Hook,
         H::Payload: DeserializeOwned + 'static,
-        H::Result: Serialize + 'static,
+        H::Modified: Serialize + 'static,
     {
         self.by_hook.insert(H::NAME.into(), Box::new(Typed(handler, PhantomData)));
         self

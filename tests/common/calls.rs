@@ -6,8 +6,8 @@ use std::path::Path;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use hookwire::{CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle};
-use serde_json::json;
+use hookwire::{CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, Verdict};
+use serde_json::{Value, json};
 
 use super::knobs::Knobs;
 
@@ -63,9 +63,12 @@ pub(crate) async fn call_of_size(
 ) -> Result<String, PluginError> {
     let payload = json!({"name": "t", "args": {"marker": marker, "filler": "x".repeat(size)}});
     let mut context = PluginContext::new(format!("request-{marker}"));
-    let result =
-        handle.invoke_hook_json_with("tool_pre_invoke", &payload, &mut context, options).await?;
-    let payload = result.modified_payload.unwrap_or_default();
+    let handle = handle.with(options);
+    let result = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await?;
+    let payload = match result.into_verdict() {
+        Verdict::Allowed(payload) => payload.unwrap_or_default(),
+        Verdict::Denied(_) => Value::Null,
+    };
     Ok(payload["args"]["marker"].as_str().unwrap_or("nothing").to_owned())
 }
 

@@ -11,3 +11,12 @@ pub(crate) mod reference;
 
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
 use hookwire::{BigIntegers, CallPolicy, RetryPolicy, UnixSocketConfig};
+use hookwire::{PluginResult, Verdict};
+
+/// What the plugin put in place of the payload; a denial has nothing, and fails the test.
+pub(crate) fn modified<P>(result: PluginResult<P>) -> Option<P> {
+    match result.into_verdict() {
+        Verdict::Allowed(modified) => modified,
+        Verdict::Denied(violation) => panic!("a denial: {violation:?}"),
+    }
+}

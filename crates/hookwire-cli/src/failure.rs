@@ -18,6 +18,7 @@ const USAGE: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: &'static str,
+    reason: &'static str,
     message: String,
     sent: Sent,
     code: u8,
@@ -26,18 +27,31 @@ pub(crate) struct Failure {
 impl Failure {
     /// The command was not used as it is meant to be.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { kind: "usage", message: message.into(), sent: Sent::No, code: USAGE }
+        Self {
+            kind: "usage",
+            reason: "usage",
+            message: message.into(),
+            sent: Sent::No,
+            code: USAGE,
+        }
     }
 
     /// The server does not have what was asked for.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
-        Self { kind: "not_found", message: message.into(), sent: Sent::Maybe, code: FAILED }
+        Self {
+            kind: "not_found",
+            reason: "not_found",
+            message: message.into(),
+            sent: Sent::Maybe,
+            code: FAILED,
+        }
     }
 
     /// This machine did not let us do `what`.
     pub(crate) fn io(what: &str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self {
             kind: "io",
+            reason: "io",
             message: format!("cannot {what}: {error}"),
             sent: Sent::No,
             code: FAILED,
@@ -46,20 +60,18 @@ impl Failure {
 
     /// The demo server cannot serve, in its own words.
     pub(crate) fn server(error: io::Error) -> Self {
-        Self { kind: "io", message: error.to_string(), sent: Sent::No, code: FAILED }
+        Self { kind: "io", reason: "io", message: error.to_string(), sent: Sent::No, code: FAILED }
     }
 
     /// Tells it on stderr.
     pub(crate) fn print(&self, json: bool) -> ExitCode {
         let message = text::one_line(&self.message);
         let line = if json {
-            let was_sent = match self.sent {
-                Sent::No => "no",
-                Sent::Unstarted => "unstarted",
-                Sent::Maybe => "maybe",
-            };
-            serde_json::json!({"kind": self.kind, "message": message, "was_sent": was_sent})
-                .to_string()
+            let Self { kind, reason, sent, .. } = self;
+            serde_json::json!({
+                "kind": kind, "reason": reason, "message": message, "sent": sent.as_str(),
+            })
+            .to_string()
         } else {
             format!("hookwire: {message}")
         };
@@ -72,8 +84,9 @@ impl From<PluginError> for Failure {
     fn from(error: PluginError) -> Self {
         Self {
             kind: error.kind().as_str(),
+            reason: error.reason(),
             message: error.to_string(),
-            sent: error.was_sent(),
+            sent: error.sent(),
             code: FAILED,
         }
     }
@@ -81,7 +94,13 @@ impl From<PluginError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self { kind: "config", message: error.to_string(), sent: Sent::No, code: USAGE }
+        Self {
+            kind: "config",
+            reason: "config",
+            message: error.to_string(),
+            sent: Sent::No,
+            code: USAGE,
+        }
     }
 }
 

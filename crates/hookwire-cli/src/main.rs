@@ -33,9 +33,9 @@ Results go to stdout, everything else to stderr.";
 #[derive(Debug, Parser)]
 #[command(name = "hookwire", version, after_help = EXIT_CODES)]
 struct Cli {
-    /// Print errors as a JSON object {kind, message, was_sent} on stderr, and the
+    /// Print errors as a JSON object {kind, reason, message, sent} on stderr, and the
     /// result of `bench` as one on stdout; `invoke` and `configs` print JSON anyway.
-    /// `was_sent` is "no" (the hook did not run) or "maybe".
+    /// `sent` is "no" (the hook did not run), "unstarted" or "maybe".
     #[arg(long, global = true)]
     json: bool,
     /// Log to stderr what the connections do; twice for more.

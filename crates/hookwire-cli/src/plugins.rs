@@ -153,6 +153,7 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use hookwire::Verdict;
     use serde_json::json;
 
     use super::*;
@@ -163,23 +164,24 @@ mod tests {
             json!({"name": "crap", "args": {"a": ["Crap, scrap & DAMN", 1], "b": {"c": "ok"}}});
         let result = replace(payload);
         assert_eq!(
-            result.modified_payload,
-            Some(
-                json!({"name": "crap", "args": {"a": ["yikes, scrap & darn", 1], "b": {"c": "ok"}}})
-            )
+            result.verdict(),
+            Verdict::Allowed(Some(
+                &json!({"name": "crap", "args": {"a": ["yikes, scrap & darn", 1], "b": {"c": "ok"}}})
+            ))
         );
     }
 
     #[test]
     fn replace_leaves_a_payload_without_its_words_as_it_is() {
-        assert_eq!(replace(json!({"args": {"text": "fine"}})).modified_payload, None);
+        let result = replace(json!({"args": {"text": "fine"}}));
+        assert_eq!(result.verdict(), Verdict::Allowed(None));
     }
 
     #[test]
     fn deny_refuses_a_forbidden_word_and_names_it() {
         let result = deny(&json!({"name": "t", "result": [{"text": "my PASSWORD!"}]}));
         assert!(!result.is_allowed());
-        let violation = result.violation.unwrap();
+        let violation = result.violation().unwrap();
         assert_eq!(violation.code, "FORBIDDEN_WORD");
         assert_eq!(violation.details["word"], "password");
     }

@@ -27,7 +27,7 @@ pub(crate) struct Tally {
     pub(crate) sent: u64,
     /// Results that belong to another call.
     pub(crate) mismatched: u64,
-    /// Failed calls by kind, with the words of the first of each.
+    /// Failed calls by reason, with the words of the first of each.
     pub(crate) errors: BTreeMap<&'static str, (u64, String)>,
     /// In nanoseconds, to three digits.
     pub(crate) latencies: Histogram<u64>,
@@ -75,12 +75,12 @@ impl Tally {
                 let _ = self.latencies.record(nanoseconds);
             }
             Err(error) => {
-                match error.was_sent() {
+                match error.sent() {
                     Sent::No => self.unsent += 1,
                     Sent::Unstarted | Sent::Maybe => self.sent += 1,
                 }
-                let kind = error.kind().as_str();
-                self.errors.entry(kind).or_insert_with(|| (0, error.to_string())).0 += 1;
+                let reason = error.reason();
+                self.errors.entry(reason).or_insert_with(|| (0, error.to_string())).0 += 1;
             }
         }
     }
@@ -91,8 +91,8 @@ impl Tally {
         self.unsent += other.unsent;
         self.sent += other.sent;
         self.mismatched += other.mismatched;
-        for (kind, (count, words)) in &other.errors {
-            self.errors.entry(kind).or_insert_with(|| (0, words.clone())).0 += count;
+        for (reason, (count, words)) in &other.errors {
+            self.errors.entry(reason).or_insert_with(|| (0, words.clone())).0 += count;
         }
         let _ = self.latencies.add(&other.latencies);
     }

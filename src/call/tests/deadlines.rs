@@ -31,7 +31,7 @@ async fn a_timed_out_call_does_not_shift_the_next_reply() {
     let mut peer = server.accept().await;
     assert_eq!(peer.request().await.unwrap(), "late");
     let error = failure(late).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::Maybe));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Sent::Maybe));
     assert_eq!(peer.request().await.unwrap(), "other");
     peer.reply("late").await;
     peer.reply("other").await;
@@ -97,7 +97,7 @@ async fn every_caller_ends_by_its_deadline_when_the_server_never_reads() {
     for call in calls {
         let error = failure(call).await;
         assert!(started.elapsed() <= SECOND + Duration::from_millis(5), "{error}");
-        kinds.push((error.kind(), error.was_sent()));
+        kinds.push((error.kind(), error.sent()));
     }
     let count = |wanted| kinds.iter().filter(|kind| **kind == wanted).count();
     assert_eq!(count((ErrorKind::Timeout, Sent::Maybe)), 4, "{kinds:?}");
@@ -113,7 +113,7 @@ async fn the_deadline_covers_a_server_that_does_not_let_us_in() {
         server.set(door);
         let started = Instant::now();
         let error = failure(call(&client, "a")).await;
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::No), "{door:?}");
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Sent::No), "{door:?}");
         assert!(started.elapsed() <= SECOND + Duration::from_millis(5), "{door:?}");
     }
 }
@@ -126,7 +126,7 @@ async fn a_caller_that_does_not_want_to_wait_is_refused_at_once() {
     assert_eq!(peer.request().await.unwrap(), "first");
     let options = CallOptions::new().overload(Overload::Refuse);
     let error = failure(call_with(&client, "second", 0, options)).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Overloaded, Sent::No));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Overloaded, Sent::No));
     peer.reply("first").await;
     assert_eq!(answer(first).await, "first");
 }
@@ -146,7 +146,7 @@ async fn nothing_is_sent_behind_an_overdue_reply_and_its_connection_is_closed_at
     assert_eq!(peer.request().await, None);
     assert!(started.elapsed() >= 2 * SECOND - Duration::from_millis(5));
     let error = failure(behind).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Unstarted));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Unstarted));
     let mut peer = server.accept().await;
     assert_eq!(peer.request().await.unwrap(), "waits");
     peer.reply("waits").await;
@@ -216,7 +216,7 @@ async fn a_call_whose_time_is_over_is_not_sent_and_its_error_says_so() {
     answer(first).await;
     let over = call_with(&client, "over", 0, CallOptions::new().timeout(Duration::ZERO));
     let error = failure(over).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::No), "{error}");
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Sent::No), "{error}");
     let next = call(&client, "next");
     assert_eq!(peer.request().await.unwrap(), "next");
     peer.reply("next").await;

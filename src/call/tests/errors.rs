@@ -17,14 +17,14 @@ async fn only_the_error_of_a_hook_call_says_whether_the_hook_ran() {
     let (client, mut server) = pair(&config(|c| c.reconnect_attempts(1)), 4096);
     let asking = tokio::spawn({
         let client = std::sync::Arc::clone(&client);
-        async move { client.plugin_config("Guard").await }
+        async move { client.plugin_config("Guard", CallOptions::new()).await }
     });
     let mut peer = server.accept().await;
     peer.probe().await;
     server.set(Door::Refused);
     peer.send_raw(&[0, 0, 0, 2, 0xff, 0xff]).await;
     let error = asking.await.unwrap().unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Undecodable, Sent::Maybe));
+    assert_eq!((error.reason(), error.sent()), ("undecodable", Sent::Maybe));
     assert!(!error.to_string().contains("hook"), "{error}");
 
     let lost = call(&client, "lost");
@@ -32,15 +32,15 @@ async fn only_the_error_of_a_hook_call_says_whether_the_hook_ran() {
     let error = failure(lost).await.to_string();
     assert!(error.ends_with("[not sent: the hook did not run]"), "{error}");
     for error in [
-        client.connect().await.unwrap_err(),
-        client.plugin_config("Guard").await.unwrap_err(),
-        client.plugin_configs().await.unwrap_err(),
+        client.connect(CallOptions::new()).await.unwrap_err(),
+        client.plugin_config("Guard", CallOptions::new()).await.unwrap_err(),
+        client.plugin_configs(CallOptions::new()).await.unwrap_err(),
     ] {
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Unavailable, Sent::No));
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No));
         assert!(!error.to_string().contains("hook"), "{error}");
     }
     client.stop(Instant::now() + SECOND);
-    let error = client.connect().await.unwrap_err();
+    let error = client.connect(CallOptions::new()).await.unwrap_err();
     assert!(error.to_string().ends_with("the handle was shut down"), "{error}");
 }
 
@@ -77,7 +77,7 @@ async fn a_call_without_a_place_is_told_why_it_does_not_wait() {
         settle().await;
         let options = CallOptions::new().overload(overload);
         let error = failure(call_with(&client, "m", 0, options)).await;
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Overloaded, Sent::No));
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Overloaded, Sent::No));
         assert_eq!(error.cause().to_string(), expected);
     }
 }
@@ -93,7 +93,7 @@ async fn a_call_that_expires_without_a_connection_says_why_there_is_none() {
         let (client, server) = pair(&config, 4096);
         server.set(door);
         let error = failure(call(&client, "m")).await;
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::No));
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Sent::No));
         let expected = format!("no reply within 1s (waiting to be sent; not connected: {reason})");
         assert_eq!(error.cause().to_string(), expected);
     }

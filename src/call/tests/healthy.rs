@@ -166,9 +166,9 @@ async fn what_was_not_written_by_the_end_of_a_shutdown_was_not_sent() {
     settle().await;
     client.stop(Instant::now() + Duration::from_secs(1));
     let [half, behind] = calls;
-    assert_eq!(failure(half).await.was_sent(), Sent::Maybe);
+    assert_eq!(failure(half).await.sent(), Sent::Maybe);
     let error = failure(behind).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Shutdown, Sent::No));
+    assert_eq!((error.reason(), error.sent()), ("shutdown", Sent::No));
 }
 
 /// The timer of a connection's task belonged to the runtime of the first caller.
@@ -180,11 +180,11 @@ fn a_handle_may_be_called_from_outside_its_runtime() {
         pair(&config(|c| c), 4096)
     };
     runtime.spawn(serve_all(server));
-    let mut context = PluginContext::new("request-1");
+    let context = PluginContext::new("request-1");
     let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new();
-    let call = client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options);
-    assert!(futures::executor::block_on(call).unwrap().continue_processing);
+    let call = client.invoke::<_, serde_json::Value>("hook", &payload, &context, options, |_| None);
+    assert!(futures::executor::block_on(call).unwrap().0.is_allowed());
 }
 
 /// The wait took the runtime's timer from where the caller was, and panicked.
@@ -201,12 +201,13 @@ fn a_call_from_outside_its_runtime_may_wait_for_a_place() {
         assert_eq!(peer.request().await.unwrap(), "stuck");
         (stuck, peer)
     });
-    let mut context = PluginContext::new("request-1");
+    let context = PluginContext::new("request-1");
     let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new().timeout(Duration::from_millis(20));
-    let waits = client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options);
+    let waits =
+        client.invoke::<_, serde_json::Value>("hook", &payload, &context, options, |_| None);
     let error = futures::executor::block_on(waits).unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Timeout, Sent::No));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Sent::No));
     stuck.abort();
 }
 
@@ -236,7 +237,7 @@ fn calls_that_wait_for_a_place_learn_that_the_runtime_is_gone() {
     drop(own);
     for call in calls {
         let error = other.block_on(failure(call));
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::TaskGone, Sent::No), "{error}");
+        assert_eq!((error.reason(), error.sent()), ("task_gone", Sent::No), "{error}");
     }
 }
 
@@ -257,13 +258,13 @@ fn a_handle_outlives_the_runtime_of_its_first_caller() {
 #[test]
 fn a_first_call_without_any_runtime_fails_and_spoils_nothing() {
     let (client, server) = pair(&config(|c| c), 4096);
-    let mut context = PluginContext::new("request-1");
+    let context = PluginContext::new("request-1");
     let payload = serde_json::json!({"marker": "x"});
     let options = CallOptions::new();
     let call_outside =
-        client.invoke::<_, serde_json::Value>("hook", &payload, &mut context, options);
+        client.invoke::<_, serde_json::Value>("hook", &payload, &context, options, |_| None);
     let error = futures::executor::block_on(call_outside).unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::TaskGone, Sent::No));
+    assert_eq!((error.reason(), error.sent()), ("task_gone", Sent::No));
 
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -22,7 +22,7 @@ use crate::error::PluginError;
 use crate::model::{PluginContext, PluginResult};
 use crate::options::CallOptions;
 use crate::unix::connect::{Connect, Connecting, Transport};
-use crate::wire::{frame, proto};
+use crate::wire::{codec as frame, proto};
 
 pub(super) const PLUGIN: &str = "Guard";
 
@@ -236,8 +236,11 @@ pub(super) async fn call_here(
     options: CallOptions,
 ) -> Result<PluginResult<Value>, PluginError> {
     let payload = json!({"marker": marker, "pad": "x".repeat(size)});
-    let mut context = PluginContext::new(format!("request-{marker}"));
-    client.invoke("test_hook", &payload, &mut context, options).await
+    let context = PluginContext::new(format!("request-{marker}"));
+    client
+        .invoke("test_hook", &payload, &context, options, |_| None)
+        .await
+        .map(|(result, _)| result)
 }
 
 /// What the call with this reply must have returned.

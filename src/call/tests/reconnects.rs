@@ -16,7 +16,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// tarpc #415, zbus #1803: queued calls hung when the connection's task ended.
 #[tokio::test(start_paused = true)]
-async fn when_the_server_dies_everybody_is_answered_and_told_whether_it_was_sent() {
+async fn when_the_server_dies_everybody_is_answered_and_told_whether_it_sent() {
     let (client, mut server) = pair(&config(|c| c.max_in_flight(4)), 1 << 20);
     let calls: Vec<_> = (0..4).map(|i| call(&client, &i.to_string())).collect();
     let queued: Vec<_> = (0..3).map(|i| call(&client, &format!("queued {i}"))).collect();
@@ -30,11 +30,11 @@ async fn when_the_server_dies_everybody_is_answered_and_told_whether_it_was_sent
         let error = failure(call).await;
         // It can have been at the first of them only.
         let sent = if i == 0 { Sent::Maybe } else { Sent::Unstarted };
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, sent));
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, sent));
     }
     for call in queued {
         let error = failure(call).await;
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Unavailable, Sent::No));
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No));
     }
     let started = Instant::now();
     assert_eq!(failure(call(&client, "after")).await.kind(), ErrorKind::Unavailable);
@@ -51,7 +51,7 @@ async fn half_a_request_is_never_finished_on_another_socket() {
     settle().await;
     drop(peer);
     let error = failure(half).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe));
     // Nothing of the second had left, so it waits for the next socket.
     let mut peer = server.accept().await;
     assert_eq!(peer.request().await.unwrap(), "behind");
@@ -68,7 +68,7 @@ async fn a_call_that_may_have_run_is_sent_again_only_where_that_is_allowed() {
     assert_eq!(peer.request().await.unwrap(), "once");
     assert_eq!(peer.request().await.unwrap(), "again");
     drop(peer);
-    assert_eq!(failure(once).await.was_sent(), Sent::Maybe);
+    assert_eq!(failure(once).await.sent(), Sent::Maybe);
     let mut peer = server.accept().await;
     assert_eq!(peer.request().await.unwrap(), "again");
     peer.reply("again").await;
@@ -77,7 +77,7 @@ async fn a_call_that_may_have_run_is_sent_again_only_where_that_is_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn resending_ends_and_the_error_remembers_that_it_was_sent() {
+async fn resending_ends_and_the_error_remembers_that_it_sent() {
     let (client, mut server) = pair(&config(|c| c.reconnect_attempts(3)), 4096);
     let again = call_with(&client, "again", 0, CallOptions::new().retry(RetryPolicy::Resend));
     let mut sent = 0;
@@ -87,7 +87,7 @@ async fn resending_ends_and_the_error_remembers_that_it_was_sent() {
             () = settle() => advance(SECOND).await,
         }
     }
-    assert_eq!(failure(again).await.was_sent(), Sent::Maybe);
+    assert_eq!(failure(again).await.sent(), Sent::Maybe);
     assert!((1..=4).contains(&sent), "{sent}");
 }
 
@@ -189,14 +189,14 @@ async fn shutdown_lets_calls_finish_until_its_deadline_and_takes_no_new_ones() {
     assert_eq!(peer.request().await.unwrap(), "quick");
     client.stop(Instant::now() + 3 * SECOND);
     let refused = failure(call(&client, "late")).await;
-    assert_eq!((refused.kind(), refused.was_sent()), (ErrorKind::Shutdown, Sent::No));
+    assert_eq!((refused.reason(), refused.sent()), ("shutdown", Sent::No));
     peer.reply("quick").await;
     assert_eq!(answer(quick).await, "quick");
     let started = Instant::now();
     client.stopped().await;
     assert!(started.elapsed() >= 2 * SECOND);
     let error = failure(slow).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Shutdown, Sent::Maybe));
+    assert_eq!((error.reason(), error.sent()), ("shutdown", Sent::Maybe));
     assert_eq!(client.plugin.state(), ConnectionState::Shutdown);
 }
 

@@ -31,7 +31,7 @@ async fn lose(client: &Arc<Caller>, server: &mut Server, count: usize) -> (usize
                 let Cause::RetryBudgetSpent(cause) = error.cause() else { panic!("{error}") };
                 assert!(matches!(**cause, Cause::Disconnected(_)), "{error}");
                 assert_eq!(error.kind(), ErrorKind::Disconnected);
-                assert_ne!(error.was_sent(), Sent::No);
+                assert_ne!(error.sent(), Sent::No);
                 assert!(error.to_string().contains("the retry budget is spent"), "{error}");
                 lost += 1;
             }
@@ -71,7 +71,7 @@ async fn while_the_breaker_is_open_nothing_is_sent_again() {
     // It never answered, and one failure is enough: the plugin is down.
     drop(peer);
     let error = failure(lost).await;
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe));
     assert_eq!(client.stats().retries, 0);
     let trial = call_with(&client, "trial", 0, again);
     tokio::spawn(server.accept().await.serve());

@@ -33,7 +33,11 @@ fn call(client: &Arc<Caller>, marker: &str, mut context: PluginContext) -> Stamp
     let (client, payload) = (Arc::clone(client), json!({"marker": marker}));
     tokio::spawn(async move {
         let options = CallOptions::new();
-        let result = client.invoke("test_hook", &payload, &mut context, options).await;
+        let answer = client.invoke("test_hook", &payload, &context, options, |_| None).await;
+        let result = answer.map(|(result, reply)| {
+            reply.into_iter().for_each(|reply| reply.apply_to(&mut context));
+            result
+        });
         (result, context)
     })
 }
@@ -80,7 +84,7 @@ async fn changed(change: impl FnOnce(&mut Fields)) -> Cause {
     assert!(peer.is_closed().await, "the connection is still there");
     assert_eq!(after, context(json!({"note": 1})), "the context was changed");
     let error = result.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Mismatch, Sent::Maybe));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::BadReply, Sent::Maybe));
     assert_eq!(client.stats().mismatches, 1);
     error.cause().clone()
 }
@@ -146,7 +150,7 @@ async fn a_caller_that_uses_the_key_itself_is_refused_before_sending() {
     let (client, mut server) = stamped();
     let (result, _) = call(&client, "", context(json!({STAMP_KEY: "mine"}))).await.unwrap();
     let error = result.unwrap_err();
-    assert_eq!((error.kind(), error.was_sent()), (ErrorKind::InvalidRequest, Sent::No));
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidRequest, Sent::No));
     assert!(error.to_string().contains("`hookwire.stamp`"), "{error}");
     assert!(server.nobody_came());
 }
@@ -223,14 +227,15 @@ async fn an_error_of_the_plugin_needs_no_stamp_and_keeps_the_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_that_brings_a_context_must_bring_the_stamp_too() {
-    for foreign in [Fields::new(), Fields::from([(STAMP_KEY.to_owned(), text("foreign"))])] {
+    let foreign = Fields::from([(STAMP_KEY.to_owned(), text("foreign"))]);
+    for (foreign, reason) in [(Fields::new(), "unproven"), (foreign, "mismatch")] {
         let (client, mut server) = stamped();
         let call = call(&client, "", context(json!({})));
         let mut peer = server.accept().await;
         let request = request(&mut peer).await;
         let context = reply(&request, foreign).context;
         send(&mut peer, &proto::InvokeHookResponse { context, ..error("no") }).await;
-        assert_eq!(call.await.unwrap().0.unwrap_err().kind(), ErrorKind::Mismatch);
+        assert_eq!(call.await.unwrap().0.unwrap_err().reason(), reason);
         assert!(peer.is_closed().await);
     }
 }
@@ -250,7 +255,8 @@ async fn a_call_that_is_sent_again_keeps_its_stamp() {
 /// It may well have run: what came is no sign that it was lost.
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_result_proves_nothing_is_not_sent_again_even_where_that_is_allowed() {
-    for foreign in [Some("00000000000000000000000000000000"), None] {
+    let stamped = Some("00000000000000000000000000000000");
+    for (foreign, reason) in [(stamped, "mismatch"), (None, "unproven")] {
         let resends = config(|c| c.stamp(true).retry(RetryPolicy::Resend));
         let (client, mut server) = pair(&resends, 1 << 16);
         let call = call(&client, "", context(json!({})));
@@ -259,7 +265,7 @@ async fn a_call_whose_result_proves_nothing_is_not_sent_again_even_where_that_is
         let stamp = foreign.map(|stamp| (STAMP_KEY.to_owned(), text(stamp)));
         send(&mut peer, &reply(&request, stamp.into_iter().collect())).await;
         let error = call.await.unwrap().0.unwrap_err();
-        assert_eq!((error.kind(), error.was_sent()), (ErrorKind::Mismatch, Sent::Maybe), "{error}");
+        assert_eq!((error.reason(), error.sent()), (reason, Sent::Maybe), "{error}");
         assert!(peer.0.next().await.is_none(), "on the same connection");
         assert!(server.nobody_came(), "on another connection");
         assert_eq!(client.stats().retries, 0);
@@ -271,7 +277,7 @@ async fn a_question_about_the_configuration_carries_no_stamp() {
     let (client, mut server) = stamped();
     let asking = {
         let client = Arc::clone(&client);
-        tokio::spawn(async move { client.plugin_config(PLUGIN).await })
+        tokio::spawn(async move { client.plugin_config(PLUGIN, CallOptions::new()).await })
     };
     let mut peer = server.accept().await;
     let message = peer.0.next().await.unwrap().unwrap();

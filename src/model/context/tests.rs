@@ -29,7 +29,7 @@ fn reply(global_state: Option<Value>) -> ReplyContext {
 #[test]
 fn a_reply_replaces_state_and_metadata_even_by_empty_ones() {
     let mut updated = context();
-    updated.apply_reply(reply(None));
+    reply(None).apply_to(&mut updated);
     assert_eq!(updated.state, object(json!({"mine": 2})));
     assert_eq!(updated.metadata, Object::new());
 }
@@ -37,7 +37,7 @@ fn a_reply_replaces_state_and_metadata_even_by_empty_ones() {
 #[test]
 fn a_reply_replaces_a_global_state_as_a_whole() {
     let mut updated = context();
-    updated.apply_reply(reply(Some(json!({"other": 2}))));
+    reply(Some(json!({"other": 2}))).apply_to(&mut updated);
     assert_eq!(updated.global_context.state, object(json!({"other": 2})));
 }
 
@@ -45,7 +45,7 @@ fn a_reply_replaces_a_global_state_as_a_whole() {
 fn an_empty_global_state_in_a_reply_changes_nothing() {
     for global_state in [None, Some(json!({}))] {
         let mut updated = context();
-        updated.apply_reply(reply(global_state));
+        reply(global_state).apply_to(&mut updated);
         assert_eq!(updated.global_context, context().global_context);
     }
 }
@@ -53,7 +53,7 @@ fn an_empty_global_state_in_a_reply_changes_nothing() {
 #[test]
 fn a_reply_changes_nothing_else_in_the_global_context() {
     let mut updated = context();
-    updated.apply_reply(reply(Some(json!({"other": 2}))));
+    reply(Some(json!({"other": 2}))).apply_to(&mut updated);
     updated.global_context.state = context().global_context.state;
     assert_eq!(updated.global_context, context().global_context);
 }

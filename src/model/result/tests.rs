@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -64,7 +66,7 @@ fn a_full_result_survives_json() {
         .with_denial_metadata([("hits", 3_i64)].into_iter().collect())
         .with_http_headers([("X".to_owned(), "y".to_owned())].into())
         .with_modified_extensions(json!({"labels": ["pii"]}))
-        .with_retry_delay_ms(250);
+        .with_retry_delay(Duration::from_millis(250));
     result.modified_payload = Some(json!({"name": "search"}));
     result.executions = vec![json!({"status": "ok"})];
     assert_eq!(read(serde_json::to_value(&result).unwrap()).unwrap(), result);

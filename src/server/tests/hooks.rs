@@ -72,7 +72,7 @@ async fn a_payload_that_does_not_fit_is_an_error_that_does_not_quote_it() {
 
 /// Six bytes for an object in a list, which costs more than six hundred in JSON.
 #[tokio::test]
-async fn a_payload_that_costs_too_much_as_json_is_refused_before_it_is_read() {
+async fn a_payload_that_costs_too_much_as_json_is_refused() {
     let field = |tag: u8, content: &[u8]| {
         let mut field = vec![tag];
         prost::encoding::encode_varint(content.len() as u64, &mut field);
@@ -244,7 +244,7 @@ async fn a_denial_is_sent_with_all_that_the_plugin_returned() {
             ..PluginResult::deny(PluginViolation::new("r", "d", "C").with_http_status_code(429))
                 .with_metadata(Map::from_iter([("m".to_owned(), json!(1))]))
                 .with_http_headers([("Retry-After".to_owned(), "1".to_owned())].into())
-                .with_retry_delay_ms(250)
+                .with_retry_delay(std::time::Duration::from_millis(250))
         })
     }));
     assert_eq!(

@@ -190,8 +190,8 @@ fn never_ended(tally: &mut Tally, outcome: &'static str, what: String) {
 }
 
 fn is_away(told: &Told) -> bool {
-    use hookwire::ErrorKind::{Overloaded, Unavailable};
-    told.as_ref().is_err_and(|error| matches!(error.kind(), Unavailable | Overloaded))
+    let away = |reason| matches!(reason, "unavailable" | "unresponsive" | "overloaded");
+    told.as_ref().is_err_and(|error| away(error.reason()))
 }
 
 /// Polls a future this many times, letting others run in between, and drops it.

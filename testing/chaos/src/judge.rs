@@ -60,7 +60,7 @@ pub(crate) fn judge(
                     && fault.message == asked.marker.to_string()
                     && fault.code == number,
             ),
-            None => (error.kind().as_str(), true),
+            None => (error.reason(), true),
         },
     };
     if !fits && outcome == "plugin_error" && asked.contexts == Contexts::Stamped {
@@ -75,7 +75,7 @@ pub(crate) fn judge(
     }
     match told {
         Err(error) if error.plugin_fault().is_none() => {
-            if error.was_sent() == Sent::No {
+            if error.sent() == Sent::No {
                 ledger.unsent(asked.marker);
             }
             (outcome, None)
@@ -98,16 +98,15 @@ fn expected_state(asked: &Asked, answered: bool, number: &str) -> serde_json::Ma
 
 fn allows(asked: &Asked, result: &PluginResult<Answer>, verdict: Verdict, number: &str) -> bool {
     let Verdict::Allow { echo } = verdict else { return false };
-    result.modified_payload.as_ref().is_some_and(|answer| {
-        answer.marker == asked.marker.to_string()
-            && answer.number == number
-            && answer.filler.as_deref() == echo.then_some(asked.filler)
-    })
+    let hookwire::Verdict::Allowed(Some(answer)) = result.verdict() else { return false };
+    answer.marker == asked.marker.to_string()
+        && answer.number == number
+        && answer.filler.as_deref() == echo.then_some(asked.filler)
 }
 
 fn denies(asked: &Asked, result: &PluginResult<Answer>, verdict: Verdict, number: &str) -> bool {
     verdict == Verdict::Deny
-        && result.violation.as_ref().is_some_and(|violation| {
+        && result.violation().is_some_and(|violation| {
             violation.reason == asked.marker.to_string() && violation.code == number
         })
 }

@@ -81,7 +81,7 @@ pub(crate) fn accounts(stats: &PluginStats, tally: &Tally) -> Vec<String> {
         ("violations", stats.violations, tally.of("denied")),
         ("plugin_errors", stats.plugin_errors, errors),
         ("timeouts", stats.timeouts, tally.of("timeout")),
-        ("mismatches", stats.mismatches, tally.of("mismatch")),
+        ("mismatches", stats.mismatches, tally.of("mismatch") + tally.of("unproven")),
         ("calls that ended", ended, calls - left),
     ];
     let wrong = pairs.into_iter().filter(|(_, counted, expected)| counted != expected);
@@ -105,7 +105,7 @@ async fn use_every_place(plugin: &Plugin, bench: &Bench, first: Marker) -> Vec<S
         calls.spawn(async move {
             let mut context = PluginContext::new(format!("request-{marker}"));
             let question = Question::new(marker, "");
-            match handle.invoke_hook_with::<Work>(&question, &mut context, options).await {
+            match handle.with(options).invoke_hook::<Work>(&question, &mut context).await {
                 Err(error) if error.plugin_fault().is_none() => Some(error.to_string()),
                 _ => None,
             }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookwire::{
-    CallOptions, ErrorKind, Hook, Overload, PluginContext, PluginHandle, PluginResult, RetryPolicy,
+    CallOptions, ErrorKind, Hook, Overload, PluginContext, PluginHandle, PluginResult,
+    PluginViolation, RetryPolicy, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -85,15 +86,15 @@ impl Target for Plugin {
             options = options.retry(RetryPolicy::Resend);
         }
         // Callers share a plugin by clones of its handle.
-        let handle = self.handle.clone();
+        let handle = self.handle.with(options);
         if plan.dynamic {
             let args = json!({"marker": asked.marker.to_string(), "filler": asked.filler});
             let payload = json!({"name": "chaos", "args": args});
-            let result = handle.invoke_hook_json_with(Work::NAME, &payload, context, options).await;
+            let result = handle.invoke_hook_json(Work::NAME, &payload, context).await;
             return result.map(typed);
         }
         let question = Question::new(asked.marker, asked.filler);
-        handle.invoke_hook_with::<Work>(&question, context, options).await
+        handle.invoke_hook::<Work>(&question, context).await
     }
 
     async fn ask_for_config(&self) -> (&'static str, Option<Wrong>) {
@@ -131,9 +132,14 @@ fn typed(result: PluginResult<Value>) -> PluginResult<Answer> {
         let unreadable = Answer { marker: text, number: String::new(), filler: None };
         serde_json::from_value(answer).unwrap_or(unreadable)
     };
-    let mut typed = PluginResult::allow();
-    typed.continue_processing = result.continue_processing;
-    typed.violation = result.violation;
-    typed.modified_payload = result.modified_payload.map(read);
-    typed
+    match result.into_verdict() {
+        Verdict::Allowed(None) => PluginResult::allow(),
+        Verdict::Allowed(Some(answer)) => PluginResult::modify(read(answer)),
+        Verdict::Denied(violation) => PluginResult::deny(*violation.unwrap_or_else(unexplained)),
+    }
+}
+
+/// No plugin of ours denies without a violation: the judge takes it for another's.
+fn unexplained() -> Box<PluginViolation> {
+    Box::new(PluginViolation::new("", "", ""))
 }

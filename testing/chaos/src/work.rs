@@ -93,7 +93,7 @@ pub(crate) enum Work {}
 impl Hook for Work {
     const NAME: &'static str = "tool_pre_invoke";
     type Payload = Question;
-    type Result = Answer;
+    type Modified = Answer;
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -51,5 +51,5 @@ pub(crate) async fn call_for(
     timeout: Duration,
 ) -> Result<PluginResult<ToolPreInvokePayload>, PluginError> {
     let options = CallOptions::new().timeout(timeout);
-    plugin.invoke_hook_with::<ToolPreInvoke>(&tool(args), &mut context(), options).await
+    plugin.with(options).invoke_hook::<ToolPreInvoke>(&tool(args), &mut context()).await
 }

@@ -152,7 +152,7 @@ fn annotate() -> Handlers {
         Ok(PluginResult::allow()
             .with_metadata(object(metadata))
             .with_http_headers([("X-Fixture".to_owned(), "annotated".to_owned())].into())
-            .with_retry_delay_ms(250))
+            .with_retry_delay(Duration::from_millis(250)))
     })
 }
 
@@ -197,7 +197,7 @@ fn fail() -> Handlers {
         let how = payload.args.unwrap_or_default();
         assert!(how.get("how") != Some(&json!("panic")), "this fixture panics when told to");
         if how.get("how") == Some(&json!("unsayable")) {
-            let result = PluginResult::allow().with_retry_delay_ms(i64::MAX);
+            let result = PluginResult::allow().with_retry_delay(Duration::MAX);
             return Ok(result);
         }
         Err(HandlerError::new("the fixture says no")

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use hookwire::model::Object;
-use hookwire::{PluginContext, PluginResult};
+use hookwire::{PluginContext, PluginResult, Verdict};
 use serde_json::Value;
 
 /// Where plugins put what they were called with, beside the payload.
@@ -72,13 +72,15 @@ impl Stamp<'_> {
         context: &PluginContext,
     ) -> bool {
         let global = &context.global_context;
-        let marker =
-            result.modified_payload.as_ref().and_then(|payload| payload.pointer("/args/marker"));
+        let marker = match result.verdict() {
+            Verdict::Allowed(payload) => payload.and_then(|it| it.pointer("/args/marker")),
+            Verdict::Denied(_) => None,
+        };
         marker.is_some_and(|marker| !marker.is_null() && marker != self.as_str())
             || global.request_id != self.text
-            || [&result.metadata, &context.state, &context.metadata, &global.state]
+            || [result.metadata(), &context.state, &context.metadata, &global.state]
                 .into_iter()
-                .chain(result.violation.as_ref().map(|violation| &violation.details))
+                .chain(result.violation().map(|violation| &violation.details))
                 .any(|object| self.is_another_in(object))
     }
 

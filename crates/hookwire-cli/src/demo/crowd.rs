@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
-use hookwire::{PluginContext, PluginError, PluginHandle, PluginResult};
+use hookwire::{PluginContext, PluginError, PluginHandle, PluginResult, Verdict};
 use tokio::task::JoinSet;
 
 use super::heading;
@@ -72,7 +72,8 @@ pub(super) async fn marked_call(handle: &PluginHandle, marker: &str, delay_ms: u
     let outcome = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await;
     let took = started.elapsed();
     let foreign = outcome.as_ref().is_ok_and(|result| {
-        let args = result.modified_payload.as_ref().and_then(|payload| payload.args.as_ref());
+        let Verdict::Allowed(payload) = result.verdict() else { return true };
+        let args = payload.and_then(|payload| payload.args.as_ref());
         args.and_then(|args| args.get("marker")?.as_str()) != Some(marker)
     });
     Ended { outcome, took, foreign }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::model::Object;
-use hookwire::{PluginContext, PluginResult};
+use hookwire::{PluginContext, PluginResult, Verdict};
 use serde_json::Value;
 
 use super::heading;
@@ -48,12 +48,13 @@ pub(super) async fn show(scene: &Scene) -> Result<Part, Failure> {
 }
 
 fn verdict(result: PluginResult<ToolPreInvokePayload>) -> String {
-    match (result.violation, result.modified_payload) {
-        (Some(violation), _) => {
+    match result.into_verdict() {
+        Verdict::Denied(Some(violation)) => {
             format!("DENIED: {} [{}]", violation.description, violation.code)
         }
-        (None, Some(payload)) => shown(payload.args),
-        (None, None) => "allowed as it is".to_owned(),
+        Verdict::Denied(None) => "DENIED".to_owned(),
+        Verdict::Allowed(Some(payload)) => shown(payload.args),
+        Verdict::Allowed(None) => "allowed as it is".to_owned(),
     }
 }
 

@@ -94,12 +94,12 @@ impl Run {
         self.stderr.trim()
     }
 
-    /// The same as JSON: its kind and `was_sent`.
+    /// The same as JSON: its reason and `sent`.
     pub(crate) fn json_failure(&self, code: i32) -> [String; 2] {
         let failure: Value = serde_json::from_str(self.failure(code)).unwrap();
         let keys: Vec<_> = failure.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["kind", "message", "was_sent"]);
-        ["kind", "was_sent"].map(|key| failure[key].as_str().unwrap().to_owned())
+        assert_eq!(keys, ["kind", "message", "reason", "sent"]);
+        ["reason", "sent"].map(|key| failure[key].as_str().unwrap().to_owned())
     }
 }
 

@@ -56,7 +56,8 @@ async fn nobody(attempts: u32, timeout: Duration, context: &mut PluginContext) -
     let config = PluginConfig::builder("Nobody").unix_socket(socket).build().unwrap();
     let question = Question::new(marker_with(0, Verdict::Deny), "");
     let options = CallOptions::new().timeout(timeout);
-    PluginHandle::connect_lazy(config).invoke_hook_with::<Work>(&question, context, options).await
+    let nobody = PluginHandle::connect_lazy(config).with(options);
+    nobody.invoke_hook::<Work>(&question, context).await
 }
 
 fn answer(marker: Marker, filler: &str) -> (PluginResult<Answer>, String) {
@@ -111,8 +112,8 @@ impl Target for Double {
         }
         let filler = if self.lie == Lie::AnotherPayload { "x" } else { asked.filler };
         let (mut result, number) = answer(marker, filler);
-        if self.lie == Lie::AllowsAll {
-            result.continue_processing = true;
+        if self.lie == Lie::AllowsAll && !result.is_allowed() {
+            result = PluginResult::allow();
         }
         context.state = match self.lie {
             Lie::LosesTheState => serde_json::Map::new(),
