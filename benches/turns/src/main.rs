@@ -29,7 +29,6 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use tokio::runtime::Runtime;
 
 use crate::contenders::{after, before};
 use crate::load::{Call, Contender, Rounds, median, throughput};
@@ -91,14 +90,15 @@ fn main() {
 }
 
 fn measure(point: &Point, rounds: Rounds) {
-    let runtime = load::runtime(point.workers);
     let server = point.server();
     let (before, now) = (Side::default(), Side::default());
-    let before_call = before::Typed::new(server.path(), point);
-    let now_call = after::Typed::new(server.path(), point);
     let series = rounds.run(vec![
-        Contender::new("before", |time| before.turn(&runtime, &before_call, point, time)),
-        Contender::new("now", |time| now.turn(&runtime, &now_call, point, time)),
+        Contender::new("before", |time| {
+            before.turn(before::Typed::new(server.path(), point), point, time)
+        }),
+        Contender::new("now", |time| {
+            now.turn(after::Typed::new(server.path(), point), point, time)
+        }),
     ]);
     let [before_calls, now_calls] = &series[..] else { return };
     println!(
@@ -116,10 +116,13 @@ fn measure(point: &Point, rounds: Rounds) {
 struct Side(RefCell<Vec<f64>>);
 
 impl Side {
-    /// Calls per second.
-    fn turn<C: Call>(&self, runtime: &Runtime, call: &C, point: &Point, time: Duration) -> f64 {
+    /// Calls per second, over a handle and by threads of its own: batches and the kernel's
+    /// choice of cores settle into one of several ways, which each turn is to find anew.
+    fn turn<C: Call>(&self, call: C, point: &Point, time: Duration) -> f64 {
+        let runtime = load::runtime(point.workers);
+        throughput(&runtime, &call, point.callers, time / 10);
         let (started, cpu) = (Instant::now(), cpu_time());
-        let per_second = throughput(runtime, call, point.callers, time);
+        let per_second = throughput(&runtime, &call, point.callers, time);
         let calls = per_second * started.elapsed().as_secs_f64();
         self.0.borrow_mut().push((cpu_time() - cpu).as_secs_f64() / calls);
         per_second
