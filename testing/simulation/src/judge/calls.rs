@@ -144,6 +144,10 @@ impl Calls {
             return broken(5, format!("call {call} was told that it was not sent, and is"));
         }
         state.written = Some(conn);
+        // Again, if it is sent again.
+        if state.kind == Kind::Hook {
+            self.owed.insert(call);
+        }
         Ok(())
     }
 
