@@ -43,7 +43,7 @@ const STOPPED: Duration = Duration::from_millis(100);
 /// - Calls run side by side over up to `max_connections` sockets. A server works
 ///   on one call of a connection at a time; further ones are written ahead. No
 ///   order is promised between calls.
-/// - Every call ends by its deadline, which covers waiting for a place,
+/// - Every call ends by its deadline, which covers waiting for a slot,
 ///   connecting, writing and waiting for the reply.
 /// - A connection that breaks is replaced in the background. A call of which
 ///   nothing was sent waits for the next one; a call that may have been sent
@@ -52,7 +52,7 @@ const STOPPED: Duration = Duration::from_millis(100);
 /// - While the plugin is down its breaker is open and calls fail at once. It opens
 ///   after `reconnect_attempts` failures in a row to reach the plugin, which go on in
 ///   the background, and closes with the next connection; or after
-///   `breaker_threshold` missing replies in a row, and closes with a reply, for which
+///   `breaker_threshold` unanswered calls in a row, and closes with a reply, for which
 ///   one call at a time is let through. See [`BreakerState`].
 /// - A reply that is not the answer to its call (other plugin, other request,
 ///   no verdict, not decodable) fails the call and closes the connection.

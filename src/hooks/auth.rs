@@ -26,7 +26,8 @@ hook! {
 }
 
 fn not_granted(reason: Option<&str>) -> PluginViolation {
-    PluginViolation::new(reason.unwrap_or("the permission is not granted"), "", "NOT_GRANTED")
+    PluginViolation::new("NOT_GRANTED")
+        .with_reason(reason.unwrap_or("the permission is not granted"))
         .with_http_status_code(403)
 }
 

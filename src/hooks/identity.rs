@@ -31,7 +31,7 @@ hook! {
 
 fn rejected(reason: &str, status: i64) -> PluginViolation {
     let reason = if reason.is_empty() { "the credential is rejected" } else { reason };
-    PluginViolation::new(reason, "", "IDENTITY_REJECTED").with_http_status_code(status)
+    PluginViolation::new("IDENTITY_REJECTED").with_reason(reason).with_http_status_code(status)
 }
 
 /// The payload of [`IdentityResolve`].

@@ -42,7 +42,7 @@ pub type HookFuture<'a> =
 ///         Box::pin(async move {
 ///             let payload: ToolPreInvokePayload = call.payload()?;
 ///             let result: PluginResult<ToolPreInvokePayload> = if self.tools.contains(&payload.name) {
-///                 PluginResult::deny(PluginViolation::new("denied", "on the list", "DENYLIST"))
+///                 PluginResult::deny(PluginViolation::new("DENYLIST").with_reason("denied").with_description("on the list"))
 ///             } else {
 ///                 PluginResult::allow()
 ///             };

@@ -88,7 +88,8 @@ impl From<Violation> for PluginViolation {
     fn from(violation: Violation) -> Self {
         let text = |text: Readable<String>| text.0.unwrap_or_default();
         let Violation { reason, description, code, .. } = violation;
-        let mut told = Self::new(text(reason), text(description), text(code));
+        let mut told = Self::new(text(code));
+        (told.reason, told.description) = (text(reason), text(description));
         told.details = violation.details.0.unwrap_or_default();
         told.mcp_error_code = violation.mcp_error_code.0;
         told.http_status_code = violation.http_status_code.0;
@@ -154,7 +155,9 @@ mod tests {
             metadata: json!({"k": 1}).as_object().unwrap().clone(),
             executions: vec![json!("x")],
             ..PluginResult::deny(
-                PluginViolation::new("r", "d", "C")
+                PluginViolation::new("C")
+                    .with_reason("r")
+                    .with_description("d")
                     .with_http_status_code(429)
                     .with_mcp_error_code(-32_000)
                     .with_plugin_name("Guard"),
