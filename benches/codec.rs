@@ -1,19 +1,23 @@
 //! serde onto the wire and back, beside serde_json's text of the same value.
 //!
-//! `cargo bench --features internals --bench codec`. The yardstick runs in the
+//! `cargo bench --bench codec`. The yardstick runs in the
 //! same process; read the ratios, not the nanoseconds.
 
 #![allow(missing_docs, clippy::unwrap_used)]
+
+#[path = "common/structpb.rs"]
+mod structpb;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use hookwire::PluginResult;
 use hookwire::hooks::{PromptPreFetchPayload, ToolPreInvokePayload};
-use hookwire::internals::{decode_reply, decode_struct, encode_request, encode_struct};
-use hookwire::{PluginContext, PluginResult};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+use structpb::{decode_struct, encode_struct};
 
 fn compare<T: Serialize + DeserializeOwned>(c: &mut Criterion, name: &str, value: &T) {
     let wire = encode_struct(value).unwrap()[4..].to_vec();
@@ -54,33 +58,5 @@ fn codec(c: &mut Criterion) {
     compare::<Value>(c, "text_1m_value", &serde_json::to_value(text).unwrap());
 }
 
-fn call(c: &mut Criterion) {
-    let context = PluginContext::new("0f8fad5b-d9cb-469f-a165-70867728950e");
-    let reply = {
-        // field 1: plugin name, field 2: the result
-        let result = encode_struct(&PluginResult::modify(prompt())).unwrap();
-        let mut message = vec![0x0a, 5];
-        message.extend(b"Guard");
-        message.extend([0x12, (result.len() - 4) as u8 | 0x80, ((result.len() - 4) >> 7) as u8]);
-        message.extend(&result[4..]);
-        message
-    };
-    let mut group = c.benchmark_group("call");
-    group.bench_function("request", |b| {
-        b.iter(|| {
-            encode_request("prompt_pre_fetch", "Guard", black_box(&prompt_ref()), &context).unwrap()
-        });
-    });
-    group.bench_function("reply", |b| {
-        b.iter(|| decode_reply::<PromptPreFetchPayload>(black_box(&reply), "Guard", "x").unwrap());
-    });
-    group.finish();
-}
-
-fn prompt_ref() -> &'static PromptPreFetchPayload {
-    static PROMPT: std::sync::LazyLock<PromptPreFetchPayload> = std::sync::LazyLock::new(prompt);
-    &PROMPT
-}
-
-criterion_group!(benches, codec, call);
+criterion_group!(benches, codec);
 criterion_main!(benches);

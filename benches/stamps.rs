@@ -1,7 +1,7 @@
 //! What a stamp costs: the same call with and without one, against the embedded
 //! server, which brings contexts back as the reference server does.
 //!
-//! `cargo bench --features internals,server --bench stamps`. Both sides are in the
+//! `cargo bench --features server --bench stamps`. Both sides are in the
 //! numbers, so they are an upper bound of the client's own price. The rounds of the
 //! two are interleaved; read the ratio.
 

@@ -98,9 +98,8 @@ mod trust;
 mod unix;
 mod wire;
 
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod internals;
+#[cfg(fuzzing)]
+pub mod fuzz_bridge;
 
 pub use breaker::BreakerState;
 pub use config::{

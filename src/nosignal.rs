@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 #[cfg(feature = "server")]
 use bytes::BytesMut;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixStream;
 
@@ -67,6 +67,12 @@ impl NoSignal {
             }
         }
         Ok(())
+    }
+
+    /// Ends what the peer may write: its next write fails, what it has written before can
+    /// still be read, and the end comes behind it.
+    pub(crate) fn stop_reading(&self) -> io::Result<()> {
+        Ok(shutdown(&self.0, Shutdown::Read)?)
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -167,6 +173,18 @@ mod tests {
         let (mut near, _far) = pair();
         let buffers = [IoSlice::new(b"x"); MOST_BUFFERS + 1];
         assert_eq!(near.write_vectored(&buffers).await.unwrap(), MOST_BUFFERS);
+    }
+
+    #[tokio::test]
+    async fn what_came_before_reading_was_stopped_can_be_read_and_nothing_comes_after_it() {
+        let (near, mut far) = pair();
+        far.write_all(b"in time").await.unwrap();
+        near.stop_reading().unwrap();
+        let late = far.write(b"late").await.unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::BrokenPipe);
+        let mut buffer = [0; 64];
+        assert_eq!(near.read_now(&mut buffer).unwrap(), 7);
+        assert_eq!(near.read_now(&mut buffer).unwrap(), 0);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@
 pub mod knobs;
 pub mod null_server;
 pub mod sample;
+pub(crate) mod structpb;
 
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
 use hookwire::{BigIntegers, CallPolicy, RetryPolicy, UnixSocketConfig};

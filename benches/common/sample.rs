@@ -5,10 +5,11 @@
 use std::path::Path;
 
 use hookwire::hooks::PromptPreFetchPayload;
-use hookwire::internals::{encode_request, encode_struct};
 use hookwire::{PluginConfig, PluginContext, PluginHandle, PluginResult};
+use serde::Serialize;
 
 use super::knobs::Knobs;
+use super::structpb::encode_struct;
 
 pub const PLUGIN: &str = "Null";
 pub const HOOK: &str = "prompt_pre_fetch";
@@ -28,18 +29,35 @@ pub fn context() -> PluginContext {
 
 /// The request in its frame.
 pub fn request_frame(payload: &PromptPreFetchPayload) -> Vec<u8> {
-    encode_request(HOOK, PLUGIN, payload, &context()).expect("the sample can be encoded")
+    let request_id = field(0x0a, context().global_context.request_id.as_bytes());
+    frame(&[
+        field(0x0a, HOOK.as_bytes()),
+        field(0x12, PLUGIN.as_bytes()),
+        field(0x1a, &structure(payload)),
+        field(0x22, &field(0x0a, &request_id)),
+    ])
 }
 
 /// The reply in its frame: the payload as it came.
 pub fn reply_frame(payload: &PromptPreFetchPayload) -> Vec<u8> {
     let result = PluginResult::modify(payload.clone());
-    let result = &encode_struct(&result).expect("the sample can be encoded")[4..];
-    let mut message = vec![0x0a, PLUGIN.len() as u8];
-    message.extend(PLUGIN.as_bytes());
-    message.push(0x12);
-    prost::encode_length_delimiter(result.len(), &mut message).expect("a Vec grows");
-    message.extend(result);
+    frame(&[field(0x0a, PLUGIN.as_bytes()), field(0x12, &structure(&result))])
+}
+
+fn structure<T: Serialize>(object: &T) -> Vec<u8> {
+    encode_struct(object).expect("the sample can be encoded").split_off(4)
+}
+
+/// A field of protobuf with this tag and content.
+fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut field = vec![tag];
+    prost::encode_length_delimiter(content.len(), &mut field).expect("a Vec grows");
+    field.extend(content);
+    field
+}
+
+fn frame(fields: &[Vec<u8>]) -> Vec<u8> {
+    let message = fields.concat();
     let length = u32::try_from(message.len()).expect("the sample fits a frame");
     [&length.to_be_bytes(), &message[..]].concat()
 }

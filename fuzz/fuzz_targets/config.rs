@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use hookwire::internals::merge_remote;
+use hookwire::fuzz_bridge::merge_remote;
 use hookwire::{CallPolicy, PluginConfig, Transport, UnixSocketConfig};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 //! and the socket ends where a plain reading of all bytes says.
 #![no_main]
 
-use hookwire::internals::socket::{Ended, Played, Script, play};
+use hookwire::fuzz_bridge::socket::{Ended, Played, Script, play};
 use libfuzzer_sys::fuzz_target;
 
 /// The same over all bytes at once, `taken` by the reads that were made: no buffer

@@ -2,7 +2,7 @@
 //! a hook call is the one that prost sees.
 #![no_main]
 
-use hookwire::internals::{ReadCall, read_call};
+use hookwire::fuzz_bridge::{ReadCall, read_call};
 use hookwire_fuzz::json::to_json;
 use hookwire_fuzz::messages::Request;
 use libfuzzer_sys::fuzz_target;

@@ -46,15 +46,15 @@ fn value(u: &mut Unstructured<'_>, depth: u8) -> Result<Value> {
 }
 
 fuzz_target!(|object: Object| {
-    let Some(frame) = hookwire::internals::encode_struct(&object.0) else {
+    let Some(frame) = hookwire::fuzz_bridge::encode_struct(&object.0) else {
         panic!("refused: {:?}", object.0);
     };
     let message = &frame[4..];
     assert_eq!(frame[..4], (message.len() as u32).to_be_bytes());
     let theirs = prost_types::Struct::decode(message).expect("prost refuses what ours wrote");
-    let ours: Value = hookwire::internals::decode_struct(message).expect("ours refuses its own");
+    let ours: Value = hookwire::fuzz_bridge::decode_struct(message).expect("ours refuses its own");
     assert_eq!(ours, hookwire_fuzz::json::to_json(theirs.clone()));
     let again: Value =
-        hookwire::internals::decode_struct(&theirs.encode_to_vec()).expect("prost's");
+        hookwire::fuzz_bridge::decode_struct(&theirs.encode_to_vec()).expect("prost's");
     assert_eq!(again, ours);
 });

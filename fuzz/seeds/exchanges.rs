@@ -1,7 +1,7 @@
 //! Requests and replies: those of every built-in hook, and the odd ones.
 
 use hookwire::PluginContext;
-use hookwire::internals::{encode_request, encode_struct};
+use hookwire::fuzz_bridge::{encode_request, encode_struct};
 use hookwire::model::STAMP_KEY;
 use hookwire_fuzz::messages::{Context, Error, GlobalContext, Reply, Request};
 use prost::Message;

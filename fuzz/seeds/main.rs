@@ -1,5 +1,5 @@
 //! Writes the seeds of every fuzz target into `corpus/`, each named by its content:
-//! `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//! `RUSTFLAGS="--cfg fuzzing" cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
 
 mod entries;
 mod exchanges;

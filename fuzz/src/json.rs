@@ -24,6 +24,23 @@ fn value_to_json(value: Wire) -> Value {
     }
 }
 
+/// Whether JSON has the same numbers: no NaN, and no zero or large integer that it would
+/// have as a float.
+pub fn has_plain_numbers(object: &Struct) -> bool {
+    object.fields.values().all(is_plain)
+}
+
+fn is_plain(value: &Wire) -> bool {
+    match &value.kind {
+        Some(Kind::NumberValue(float)) => {
+            float.is_finite() && (float.fract() != 0.0 || number(*float).is_i64())
+        }
+        Some(Kind::ListValue(list)) => list.values.iter().all(is_plain),
+        Some(Kind::StructValue(object)) => has_plain_numbers(object),
+        _ => true,
+    }
+}
+
 /// Integral doubles are integers; NaN is null, as everywhere in JSON.
 pub fn number(value: f64) -> Value {
     let integral = value.trunc() == value && value.abs() <= EXACT;

@@ -1,6 +1,7 @@
 //! What the fuzz targets and the seeds share.
 
 pub mod json;
+pub mod memory;
 pub mod messages;
 pub mod queue;
 pub mod script;

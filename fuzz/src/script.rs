@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 
-use hookwire::internals::socket::Script;
+use hookwire::fuzz_bridge::socket::Script;
 
 /// A request of the script.
 const REQUEST: usize = 8;

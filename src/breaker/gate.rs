@@ -98,6 +98,12 @@ impl Gate {
         self.level.load(Relaxed) < OPEN
     }
 
+    /// True if calls are refused until there is a new connection.
+    pub(crate) fn is_reconnecting(&self) -> bool {
+        let locked = || self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.is_closed() && locked().breaker.is_reconnecting()
+    }
+
     /// True if a reply is worth a signal.
     pub(crate) fn is_troubled(&self) -> bool {
         self.level.load(Relaxed) != UNTROUBLED

@@ -27,7 +27,7 @@ use crate::unix::slot::Suspicion;
 use crate::wire::reply::{
     Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
 };
-use crate::wire::request::{self, Frame};
+use crate::wire::request::{self, EncodedFrame};
 use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
@@ -158,7 +158,7 @@ impl Caller {
 
     async fn ask<T>(
         &self,
-        frame: Result<Frame, Cause>,
+        frame: Result<EncodedFrame, Cause>,
         options: CallOptions,
         read: impl Fn(&[u8]) -> Result<T, DecodeError>,
     ) -> Result<T, PluginError> {
@@ -174,7 +174,7 @@ impl Caller {
 
     /// Waits until there is a connection.
     pub(crate) async fn connect(&self, options: CallOptions) -> Result<(), PluginError> {
-        let outcome = self.call(Method::Connect, Frame::new(), options).await;
+        let outcome = self.call(Method::Connect, EncodedFrame::new(), options).await;
         outcome.map(|_| ()).map_err(|failure| self.error(Errand::Question, failure))
     }
 
@@ -209,7 +209,7 @@ impl Caller {
         payload: &P,
         context: &PluginContext,
         stamp: Option<&Stamp>,
-    ) -> Result<Frame, Cause> {
+    ) -> Result<EncodedFrame, Cause> {
         let capacity = self.last_size.load(Relaxed).next_multiple_of(64).max(256);
         let plugin = &self.identity.plugin;
         let big_integers = self.big_integers;
@@ -236,34 +236,33 @@ impl Caller {
     async fn exchange<T>(
         &self,
         method: Method,
-        frame: Frame,
+        frame: EncodedFrame,
         options: CallOptions,
         read: impl FnOnce(&[u8]) -> Result<T, ReplyFault>,
     ) -> Result<T, (Sent, Cause)> {
         let Reply { message, origin } = self.call(method, frame, options).await?;
-        match read(&message) {
+        let fault = match read(&message) {
             Ok(value) => {
                 self.plugin.confirm(origin);
-                Ok(value)
+                return Ok(value);
             }
-            Err(fault) => {
-                let (suspicion, cause) = match fault {
-                    ReplyFault::Mismatch { field } => {
-                        (Suspicion::Mismatch, Cause::Mismatch { field })
-                    }
-                    ReplyFault::Unproven => (Suspicion::Unproven, Cause::Unproven),
-                    ReplyFault::Empty => (Suspicion::Empty, Cause::EmptyReply),
-                    ReplyFault::Undecodable(DecodeError::Custom(message)) => {
-                        (Suspicion::Undecodable, Cause::RefusedByType(message))
-                    }
-                    ReplyFault::Undecodable(error) => {
-                        (Suspicion::Undecodable, Cause::Undecodable(error.to_string()))
-                    }
-                };
-                self.plugin.suspect(origin, suspicion);
-                Err((Sent::Maybe, cause))
+            Err(fault) => fault,
+        };
+        let (suspicion, cause) = match fault {
+            ReplyFault::Mismatch { field } => {
+                (Some(Suspicion::Mismatch), Cause::Mismatch { field })
             }
+            ReplyFault::Unproven => (Some(Suspicion::Unproven), Cause::Unproven),
+            ReplyFault::Empty => (Some(Suspicion::Empty), Cause::EmptyReply),
+            ReplyFault::Undecodable(error) => (Some(Suspicion::Undecodable), undecodable(error)),
+            // The socket is in order: nobody else is concerned.
+            ReplyFault::Unfit(error) => (None, undecodable(error)),
+        };
+        match suspicion {
+            Some(suspicion) => self.plugin.suspect(origin, suspicion),
+            None => self.plugin.confirm(origin),
         }
+        Err((Sent::Maybe, cause))
     }
 
     /// One request, within one deadline.
@@ -273,7 +272,7 @@ impl Caller {
     async fn call(
         &self,
         method: Method,
-        mut frame: Frame,
+        mut frame: EncodedFrame,
         options: CallOptions,
     ) -> Result<Reply, (Sent, Cause)> {
         // Held until the call ends.
@@ -338,7 +337,7 @@ impl Caller {
 
     async fn attempt(
         &self,
-        frame: Frame,
+        frame: EncodedFrame,
         Terms { method, timeout, deadline, may_wait }: Terms,
     ) -> Result<Reply, Box<Failure>> {
         let request = Outbound { method, frame, deadline, timeout, may_wait };
@@ -357,4 +356,12 @@ struct Terms {
     timeout: Duration,
     deadline: Instant,
     may_wait: bool,
+}
+
+/// Why a reply could not be read.
+fn undecodable(error: DecodeError) -> Cause {
+    match error {
+        DecodeError::Custom(message) => Cause::RefusedByType(message),
+        error => Cause::Undecodable(error.to_string()),
+    }
 }

@@ -12,7 +12,7 @@ use super::rule::{Rule, YEAR, seconds};
 use super::section::{self, Table};
 use super::setters::setters;
 use crate::model::Object;
-use crate::wire::frame::DEFAULT_MAX_FRAME_LEN;
+use crate::wire::codec::DEFAULT_MAX_FRAME_LEN;
 
 /// What `sun_path` holds, without the NUL at its end.
 const MAX_PATH: usize = if cfg!(any(

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::wire::BigIntegers;
+
 /// Declares an enum together with its words in the configuration, so that reading,
 /// writing and the list of words in a refusal cannot disagree.
 macro_rules! words {
@@ -100,18 +102,5 @@ words! {
         Unstarted = "unstarted",
         /// Also calls that were sent: their hook may run more than once.
         Resend = "resend",
-    }
-
-    /// What happens to integers beyond ±2^53, which the wire (a double) cannot carry.
-    ///
-    /// ```
-    /// assert_eq!(hookwire::BigIntegers::default(), hookwire::BigIntegers::Refuse);
-    /// ```
-    pub enum BigIntegers {
-        /// The call is refused before anything is sent. The default.
-        #[default]
-        Refuse = "refuse",
-        /// They become the nearest double.
-        Round = "round",
     }
 }

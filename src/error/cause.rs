@@ -130,12 +130,13 @@ pub(crate) enum Cause {
         "the reply does not bring back the stamp of this request, so it was discarded and the connection closed; the plugin must leave `hookwire.stamp` in its context's metadata, or be called without `stamp`"
     )]
     Unproven,
-    /// The reply could not be understood, so the connection was closed.
+    /// The reply could not be understood. The connection was closed, unless the reply is the
+    /// answer to this call, with a verdict, and only not of the type that was asked for.
     #[error("the reply could not be decoded: {0}")]
     Undecodable(String),
-    /// The reply did not deserialise into the requested type, in the words of its
-    /// `Deserialize`.
-    #[error("the reply could not be decoded: the `Deserialize` of its type says: {0}")]
+    /// The reply did not deserialise into the requested type, whose own `Deserialize` gives
+    /// the reason. The connection is kept, as for [`Undecodable`](Self::Undecodable).
+    #[error("the reply could not be decoded: its type's `Deserialize` failed: {0}")]
     RefusedByType(TypeMessage),
     /// The reply holds neither a result nor an error, so the connection was closed.
     #[error(

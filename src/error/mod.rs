@@ -14,13 +14,12 @@ use std::{fmt, io, sync::Arc, time::Duration};
 use crate::config::Endpoint;
 
 mod cause;
-mod fault;
 mod kind;
 mod sent;
 
+pub use crate::model::PluginFault;
 pub(crate) use cause::Cause;
 pub use cause::Stage;
-pub use fault::PluginFault;
 pub use kind::ErrorKind;
 pub use sent::Sent;
 

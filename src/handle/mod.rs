@@ -55,7 +55,8 @@ const STOPPED: Duration = Duration::from_millis(100);
 ///   `breaker_threshold` unanswered calls in a row, and closes with a reply, for which
 ///   one call at a time is let through. See [`BreakerState`].
 /// - A reply that is not the answer to its call (other plugin, other request,
-///   no verdict, not decodable) fails the call and closes the connection.
+///   no verdict, no protobuf) fails the call and closes the connection; one that only is not
+///   of the type that was asked for fails the call alone.
 /// - A hook that was sent goes on running on the server when its caller leaves:
 ///   the protocol has no way to cancel. Its reply is read and thrown away.
 /// - Dropping the last clone closes the connections.

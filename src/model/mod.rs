@@ -10,6 +10,7 @@
 
 mod context;
 mod denial;
+mod fault;
 mod redact;
 mod result;
 mod secret;
@@ -25,6 +26,7 @@ pub(crate) use setters::setters;
 
 pub use context::{GlobalContext, PluginContext, ReplyContext, STAMP_KEY, User};
 pub use denial::{DenialMetadata, DenialMetric};
+pub use fault::PluginFault;
 pub use result::{PluginResult, Verdict};
 pub use secret::Secret;
 pub use violation::PluginViolation;

@@ -11,7 +11,7 @@ use super::listener::{self, Guarded, Run};
 use super::{Plugin, PluginInfo, PluginServer, PluginService, socket_file};
 use crate::config::BigIntegers;
 use crate::trust::Peers;
-use crate::wire::frame::DEFAULT_MAX_FRAME_LEN;
+use crate::wire::codec::DEFAULT_MAX_FRAME_LEN;
 
 /// Describes a [`PluginServer`]: its plugins and its limits.
 ///

@@ -1,15 +1,13 @@
 //! One connection: requests in, replies out, one at a time and in order.
 //!
-//! Requests that came with one read are answered with one write, so a client that
-//! writes ahead costs few system calls. But no reply waits for a handler: before a
-//! handler that is not done at once is waited for, what is ready is on its way.
+//! A reply is with the kernel before the next request is begun: a client that has left is
+//! noticed then, and what it had written behind is not run. It counts on that where it
+//! sends such requests again ([`RetryPolicy::Unstarted`](crate::RetryPolicy::Unstarted)).
 //! A client that takes no replies is waited for no longer than one that asks nothing.
 //! When the server stops, what was received until then is answered first.
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::pin::pin;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -18,8 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::PluginService;
 use super::listener::Run;
-use crate::unix::write_queue::WriteQueue;
-use crate::wire::frame::Frames;
+use crate::wire::codec::FrameDecoder;
 
 /// How much is read at once, at least.
 const READ: usize = 16 * 1024;
@@ -33,9 +30,8 @@ pub(super) type Received<S> = fn(&S, &mut BytesMut) -> io::Result<()>;
 pub(super) struct Connection<'s, S> {
     service: &'s PluginService,
     stream: S,
-    frames: Frames,
+    frames: FrameDecoder,
     input: BytesMut,
-    outbox: WriteQueue,
     run: watch::Receiver<Run>,
     received: Received<S>,
 }
@@ -47,9 +43,8 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
         run: watch::Receiver<Run>,
         received: Received<S>,
     ) -> Self {
-        let frames = Frames::new(service.max_frame_len());
-        let (input, outbox) = (BytesMut::new(), WriteQueue::default());
-        Self { service, stream, frames, input, outbox, run, received }
+        let frames = FrameDecoder::new(service.max_frame_len());
+        Self { service, stream, frames, input: BytesMut::new(), run, received }
     }
 
     /// Serves until the client leaves, is idle for too long, or breaks the
@@ -91,7 +86,6 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
             any = true;
             self.answer(&message).await?;
         }
-        self.flush().await?;
         Ok(any)
     }
 
@@ -106,39 +100,19 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Connection<'s, S> {
         *self.run.borrow() != Run::Serve
     }
 
+    /// Answers one request, in no more than the idle timeout for the reply to be taken: a
+    /// client that takes a byte now and then would hold it for ever otherwise.
     async fn answer(&mut self, message: &[u8]) -> io::Result<()> {
-        let mut answer = pin!(self.service.answer(message));
-        let at_once = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
-        let reply = match at_once {
-            Poll::Ready(reply) => reply,
-            Poll::Pending => {
-                let (flushed, reply) = futures::future::join(self.flush(), answer).await;
-                flushed?;
-                reply
-            }
-        };
         let too_large = || io::Error::other("a reply did not fit into a frame");
-        self.outbox.push(reply.ok_or_else(too_large)?);
-        if self.outbox.is_full() { self.flush().await } else { Ok(()) }
-    }
-
-    /// Writes all that is ready, in no more than the idle timeout for all of it: a client
-    /// that takes a byte now and then would hold its replies for ever otherwise.
-    async fn flush(&mut self) -> io::Result<()> {
-        if self.outbox.is_empty() {
-            return Ok(());
-        }
-        let too_slow = "the client did not take its replies within the idle timeout";
-        timeout(self.service.idle_timeout(), self.write())
+        let reply = self.service.answer(message).await.ok_or_else(too_large)?;
+        let write = async {
+            self.stream.write_all(&reply).await?;
+            self.stream.flush().await
+        };
+        let too_slow = "the client did not take its reply within the idle timeout";
+        timeout(self.service.idle_timeout(), write)
             .await
             .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, too_slow)))
-    }
-
-    async fn write(&mut self) -> io::Result<()> {
-        while !self.outbox.is_empty() {
-            poll_fn(|cx| self.outbox.poll_write(Pin::new(&mut self.stream), cx)).await?;
-        }
-        self.stream.flush().await
     }
 
     fn make_room(&mut self) {

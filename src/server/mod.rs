@@ -24,8 +24,8 @@
 //! ## Behavior
 //! Towards clients it is the reference server, with the deviations named here.
 //! - The requests of a connection are answered one at a time and in order,
-//!   connections beside each other. Replies to requests that came together
-//!   leave together, but no reply waits for a handler that is not done.
+//!   connections beside each other. A reply is written before the next request is
+//!   begun; where it cannot be written, the client has left and nothing more is run.
 //! - Each hook reply names the plugin that was called, errors included; it brings
 //!   the context back if state, metadata or global state is not empty afterwards.
 //! - Names are compared exactly in hook calls and without regard to case in
@@ -51,6 +51,8 @@ mod handlers;
 mod info;
 mod listener;
 mod plugin;
+mod reply;
+pub(crate) mod request;
 mod service;
 mod socket_file;
 

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::HandlerError;
+use super::reply::{self, Returned};
+use super::request::HookRequest;
 use crate::config::BigIntegers;
 use crate::model::{PluginContext, PluginResult};
 use crate::wire::EncodeError;
-use crate::wire::incoming::HookRequest;
-use crate::wire::outgoing::{self, Returned};
-use crate::wire::request::Frame;
+use crate::wire::request::EncodedFrame;
 
 /// What a hook call comes to, some time.
 pub type HookFuture<'a> =
@@ -156,7 +156,7 @@ impl<'a> HookCall<'a> {
         context: Returned<'_>,
     ) -> Result<HookReply, HandlerError> {
         let request = self.request;
-        outgoing::result(request.plugin, result, context, self.big_integers, request.payload.len())
+        reply::result(request.plugin, result, context, self.big_integers, request.payload.len())
             .map(HookReply)
             .map_err(unsayable)
     }
@@ -189,7 +189,7 @@ impl fmt::Debug for HookCall<'_> {
 }
 
 /// An encoded reply, made by [`HookCall::reply`] or [`HookCall::reply_with_context`].
-pub struct HookReply(pub(super) Frame);
+pub struct HookReply(pub(super) EncodedFrame);
 
 impl fmt::Debug for HookReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,13 +17,13 @@ use super::error::INTERNAL_ERROR_CODE;
 use super::info::Listing;
 use super::listener::Run;
 use super::plugin::unknown_hook;
+use super::reply::{self, Fault};
+use super::request::{HookRequest, Incoming};
 use super::{HandlerError, HookCall, Plugin, PluginServerBuilder};
 use crate::config::{BigIntegers, PluginMode};
 use crate::wire::EncodeError;
-use crate::wire::incoming::{HookRequest, Incoming};
-use crate::wire::outgoing::{self, Fault};
-use crate::wire::request::Frame;
-use crate::wire::writer::FRAME_HEADER;
+use crate::wire::FRAME_HEADER;
+use crate::wire::request::EncodedFrame;
 
 /// Plugins that are ready to serve any number of streams. Cloning shares them.
 ///
@@ -43,10 +43,10 @@ pub struct PluginService(Arc<Inner>);
 struct Inner {
     plugins: HashMap<String, Box<dyn Plugin>>,
     /// Names in lower case, and the reply with the configuration.
-    configs: Vec<(String, Frame)>,
-    all_configs: Frame,
-    no_config: Frame,
-    unknown_message: Frame,
+    configs: Vec<(String, EncodedFrame)>,
+    all_configs: EncodedFrame,
+    no_config: EncodedFrame,
+    unknown_message: EncodedFrame,
     max_frame_len: usize,
     idle_timeout: Duration,
     big_integers: BigIntegers,
@@ -98,15 +98,15 @@ impl PluginService {
         let unsayable = |error: EncodeError| invalid(&format!("a plugin's info: {error}"));
         let listings: Vec<Listing<'_>> = infos.iter().map(Listing::from).collect();
         let configs = infos.iter().zip(&listings).map(|(info, listing)| {
-            let reply = outgoing::config(listing).map_err(unsayable)?;
+            let reply = reply::config(listing).map_err(unsayable)?;
             Ok((info.name.to_lowercase(), reply))
         });
         Ok(Self(Arc::new(Inner {
             plugins,
             configs: configs.collect::<io::Result<_>>()?,
-            all_configs: outgoing::configs(&listings).map_err(unsayable)?,
-            no_config: outgoing::no_config().map_err(unsayable)?,
-            unknown_message: outgoing::unknown_message().map_err(unsayable)?,
+            all_configs: reply::configs(&listings).map_err(unsayable)?,
+            no_config: reply::no_config().map_err(unsayable)?,
+            unknown_message: reply::unknown_message().map_err(unsayable)?,
             max_frame_len: builder.max_frame_len,
             idle_timeout: builder.idle_timeout,
             big_integers: builder.big_integers,
@@ -167,7 +167,7 @@ impl PluginService {
 
     /// Answers one request. `None` if not even an error fits into a frame: the
     /// connection must be closed then, as the reference does for every such reply.
-    pub(super) async fn answer(&self, message: &[u8]) -> Option<Frame> {
+    pub(super) async fn answer(&self, message: &[u8]) -> Option<EncodedFrame> {
         let inner = &*self.0;
         let reply = match Incoming::read(message) {
             Incoming::Hook(request) => self.answer_hook(&request).await,
@@ -186,7 +186,7 @@ impl PluginService {
         reply
     }
 
-    async fn answer_hook(&self, request: &HookRequest<'_>) -> Option<Frame> {
+    async fn answer_hook(&self, request: &HookRequest<'_>) -> Option<EncodedFrame> {
         let limit = self.0.max_frame_len;
         let error = match self.run_hook(request).await {
             Ok(reply) if reply.len() - FRAME_HEADER <= limit => return Some(reply),
@@ -196,14 +196,14 @@ impl PluginService {
             )),
             Err(error) => error,
         };
-        let fits = |frame: &Frame| frame.len() - FRAME_HEADER <= limit;
+        let fits = |frame: &EncodedFrame| frame.len() - FRAME_HEADER <= limit;
         self.fault(request.plugin, &error).ok().filter(fits).or_else(|| {
             let error = HandlerError::internal("the plugin's error cannot be sent".to_owned());
             self.fault(request.plugin, &error).ok().filter(fits)
         })
     }
 
-    async fn run_hook(&self, request: &HookRequest<'_>) -> Result<Frame, HandlerError> {
+    async fn run_hook(&self, request: &HookRequest<'_>) -> Result<EncodedFrame, HandlerError> {
         if let Some(what) = request.not_finite {
             return Err(HandlerError::internal(format!(
                 "Fail to serialize {what} for Value.number_value, which would parse as string_value"
@@ -224,7 +224,7 @@ impl PluginService {
         Ok(reply?.0)
     }
 
-    fn fault(&self, called: &str, error: &HandlerError) -> Result<Frame, EncodeError> {
+    fn fault(&self, called: &str, error: &HandlerError) -> Result<EncodedFrame, EncodeError> {
         // An error with an empty message would be none.
         let message = if error.message.is_empty() { "Unknown error" } else { &error.message };
         let fault = Fault {
@@ -234,7 +234,7 @@ impl PluginService {
             details: Some(&error.details),
             mcp_error_code: error.mcp_error_code,
         };
-        outgoing::fault(called, fault, self.0.big_integers)
+        reply::fault(called, fault, self.0.big_integers)
     }
 }
 

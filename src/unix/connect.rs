@@ -26,9 +26,18 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     ) -> Poll<io::Result<()>> {
         self.poll_read(cx, buffer)
     }
+
+    /// Ends what the server may write, where that can be done: what it has written before
+    /// can still be read, and it cannot mistake a later reply for one that was taken.
+    fn stop_reading(&self) {}
 }
 
 impl Transport for NoSignal {
+    fn stop_reading(&self) {
+        // Fails only where the socket has ended already.
+        let _ = Self::stop_reading(self);
+    }
+
     fn poll_read_now(
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -53,6 +62,10 @@ impl<T: Transport + ?Sized> Transport for Box<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         Pin::new(&mut **self).poll_read_now(cx, buffer)
+    }
+
+    fn stop_reading(&self) {
+        (**self).stop_reading();
     }
 }
 

@@ -36,7 +36,7 @@ impl SocketTask {
         if self.deadlines_from.is_some_and(|from| from <= now) {
             self.expire(now);
         }
-        self.look_at_head(now)?;
+        self.look_at_head(cx, now)?;
         self.tidy(now)?;
         let due = self.next_due();
         self.timer.as_mut().reset(due.min(now + NEVER));
@@ -118,7 +118,7 @@ impl SocketTask {
 
     /// Nothing new is sent behind a reply that is overdue, and what was bound to this
     /// socket and not begun may take another.
-    fn look_at_head(&mut self, now: Instant) -> Result<(), Closed> {
+    fn look_at_head(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Closed> {
         let Some(head) = self.socket.in_flight.head() else { return Ok(()) };
         let (deadline, probe) = (head.deadline, head.kind == Kind::Probe);
         if deadline > now {
@@ -131,9 +131,19 @@ impl SocketTask {
         }
         if deadline + self.connections.config.stall_limit() <= now {
             self.miss();
+            self.give_up(cx);
             return Err(Closed::Overdue { probe });
         }
         Ok(())
+    }
+
+    /// From here on the server cannot write, so a server that works in order begins no
+    /// other request. Between a last look and the closing it might: a reply that it gets
+    /// rid of in that moment is delivered, and the request behind it is the oldest.
+    fn give_up(&mut self, cx: &mut Context<'_>) {
+        self.socket.stop_reading();
+        // It comes to its end, which is meant.
+        let _ = self.read_all(cx);
     }
 
     /// Gives what was not begun back to the plugin's queue.

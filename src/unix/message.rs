@@ -10,7 +10,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{dispatch::Queued, in_flight::Kind};
 use crate::error::{Cause, Sent, Stage};
-use crate::wire::request::Frame;
+use crate::wire::request::EncodedFrame;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Method {
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// Frame header and message; empty for [`Method::Connect`].
-    pub(crate) frame: Frame,
+    pub(crate) frame: EncodedFrame,
     /// When the caller's time is over.
     pub(crate) deadline: Instant,
     pub(crate) responder: Responder,

@@ -18,14 +18,14 @@ use crate::breaker::Gate;
 use crate::config::{CallPolicy, UnixSocketConfig};
 use crate::error::{Cause, Sent};
 use crate::identity::Identity;
-use crate::wire::request::Frame;
+use crate::wire::request::EncodedFrame;
 
 /// A request, and how long it may take.
 #[derive(Debug)]
 pub(crate) struct Outbound {
     pub(crate) method: Method,
     /// Empty for [`Method::Connect`].
-    pub(crate) frame: Frame,
+    pub(crate) frame: EncodedFrame,
     pub(crate) deadline: Instant,
     /// How long that was in all.
     pub(crate) timeout: Duration,

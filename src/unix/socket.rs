@@ -21,7 +21,7 @@ use super::in_flight::{Entry, InFlight, Kind};
 use super::message::{Method, Request, Responder};
 use super::slot::Traffic;
 use super::write_queue::WriteQueue;
-use crate::wire::{frame::Frames, request::Frame};
+use crate::wire::{codec::FrameDecoder, request::EncodedFrame};
 
 /// Room for a read: so much for each reply on its way. It is doubled while reads
 /// fill it, up to [`MOST_ROOM`].
@@ -61,7 +61,7 @@ pub(crate) struct Socket<T> {
     pub(crate) write_queue: WriteQueue,
     /// Between two reads: the beginning of a frame that is not whole.
     inbox: BytesMut,
-    frames: Frames,
+    frames: FrameDecoder,
     /// A reply came that was asked for.
     pub(crate) answered: bool,
     /// Replies and bytes since nothing was left to be read.
@@ -83,7 +83,7 @@ impl<T: Transport> Socket<T> {
             in_flight: InFlight::new(),
             write_queue: WriteQueue::default(),
             inbox: BytesMut::new(),
-            frames: Frames::new(max_frame_len),
+            frames: FrameDecoder::new(max_frame_len),
             answered: false,
             since_empty: (0, 0),
             in_doubt: false,
@@ -106,7 +106,7 @@ impl<T: Transport> Socket<T> {
     }
 
     /// Queues a probe: nobody waits for it, and it is overdue from `now` on.
-    pub(crate) fn send_probe(&mut self, frame: Frame, now: Instant) {
+    pub(crate) fn send_probe(&mut self, frame: EncodedFrame, now: Instant) {
         self.in_flight.push(None, Kind::Probe, now, frame.len());
         self.write_queue.push(frame);
     }
@@ -237,6 +237,11 @@ impl<T: Transport> Socket<T> {
         }
         let reason = "the connection ended within a frame";
         Closed::Framing(Arc::new(io::Error::new(io::ErrorKind::UnexpectedEof, reason)))
+    }
+
+    /// Takes nothing more from the server than what it has written until now.
+    pub(crate) fn stop_reading(&self) {
+        self.transport.stop_reading();
     }
 
     /// Writes what is queued, as far as the kernel takes it; `Pending` if it takes nothing.

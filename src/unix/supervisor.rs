@@ -194,9 +194,11 @@ impl Supervisor {
         let (open, opening) = (shared.dispatch.is_open(), shared.dispatch.is_opening());
         let mut wanted = shared.dispatch.wanted();
         let down = self.reconnect.is_failing_fast() || !connections.gate.is_closed();
-        if !open && !opening && (down || self.wanted_back) {
-            // While the plugin is down a socket is kept without calls too: that it ends, or
-            // comes about, tells of a restart.
+        // While the plugin is down a socket is kept without calls too: that it ends, or
+        // comes about, tells of a restart. Where only a new socket ends the calls' refusal,
+        // one that is open and was overdue is none.
+        let unreached = connections.gate.is_reconnecting();
+        if !opening && (unreached || !open && (down || self.wanted_back)) {
             wanted = wanted.max(1);
         }
         let slots: Vec<_> = (0..wanted).map_while(|_| shared.dispatch.begin_opening()).collect();

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use crate::wire::request::Frame;
+use crate::wire::request::EncodedFrame;
 
 /// Frames in one vectored write. Linux takes 1024; beyond a few dozen small
 /// frames another call costs less than the longer list.
@@ -23,7 +23,7 @@ const ENOUGH: usize = 256 * 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct WriteQueue {
-    frames: VecDeque<Frame>,
+    frames: VecDeque<EncodedFrame>,
     /// How much of the first frame was taken.
     taken: usize,
     bytes: usize,
@@ -39,13 +39,13 @@ impl WriteQueue {
         self.frames.len() >= BATCH || self.bytes >= ENOUGH
     }
 
-    pub(crate) fn push(&mut self, frame: Frame) {
+    pub(crate) fn push(&mut self, frame: EncodedFrame) {
         self.bytes += frame.len();
         self.frames.push_back(frame);
     }
 
     /// Takes the last frame back; only for one that was not begun.
-    pub(crate) fn pop_back(&mut self) -> Option<Frame> {
+    pub(crate) fn pop_back(&mut self) -> Option<EncodedFrame> {
         let frame = self.frames.pop_back()?;
         self.bytes -= frame.len();
         Some(frame)
@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn frames_leave_in_order_through_a_pipe_that_takes_a_few_bytes_at_a_time() {
         let (mut near, mut far) = tokio::io::duplex(7);
-        let frames: Vec<Frame> = (0..200_u8).map(|i| vec![i; usize::from(i) + 1]).collect();
+        let frames: Vec<EncodedFrame> = (0..200_u8).map(|i| vec![i; usize::from(i) + 1]).collect();
         let expected = frames.concat();
         let mut write_queue = WriteQueue::default();
         frames.into_iter().for_each(|frame| write_queue.push(frame));

@@ -5,11 +5,11 @@
 //! (state, metadata, global state) is of interest.
 
 use super::DecodeError;
-use super::error::Refused;
-use super::reader::{Field, Reader};
-use super::ser::write_struct;
 use super::stamp::Stamp;
-use super::writer::Writer;
+use super::structpb::error::EncodeFailure;
+use super::structpb::reader::{Field, Reader};
+use super::structpb::ser::write_struct;
+use super::structpb::writer::Writer;
 use crate::model::{Object, PluginContext, User};
 
 /// Writes `context` as a PluginContext under `tag`, with the stamp of the call if it has one.
@@ -18,7 +18,7 @@ pub(crate) fn write_context(
     tag: u8,
     context: &PluginContext,
     stamp: Option<&Stamp>,
-) -> Result<(), Refused> {
+) -> Result<(), EncodeFailure> {
     let global = &context.global_context;
     let object = |writer: &mut Writer, tag, object: &Object| {
         if object.is_empty() { Ok(()) } else { write_object(writer, tag, object) }
@@ -30,7 +30,7 @@ pub(crate) fn write_context(
     write_text(writer, 0x1a, global.tenant_id.as_deref().unwrap_or_default());
     match &global.user {
         None => {}
-        // Members of a oneof are written even when empty: they say which is set.
+        // Members of a oneof are written even when empty: they show which is set.
         Some(User::Name(name)) => writer.string(0x22, name.as_bytes()),
         Some(User::Details(details)) => write_object(writer, 0x2a, details)?,
     }
@@ -51,18 +51,18 @@ pub(crate) fn write_context(
     Ok(())
 }
 
-pub(super) fn write_text(writer: &mut Writer, tag: u8, text: &str) {
+pub(crate) fn write_text(writer: &mut Writer, tag: u8, text: &str) {
     if !text.is_empty() {
         writer.string(tag, text.as_bytes());
     }
 }
 
 /// A Struct under `tag`.
-pub(super) fn write_object<T: serde::Serialize + ?Sized>(
+pub(crate) fn write_object<T: serde::Serialize + ?Sized>(
     writer: &mut Writer,
     tag: u8,
     object: &T,
-) -> Result<(), Refused> {
+) -> Result<(), EncodeFailure> {
     writer.begin(tag)?;
     write_struct(writer, object)?;
     writer.end(1);

@@ -3,20 +3,21 @@
 //! Nothing on the wire ties a reply to its request but the order. So every reply
 //! is held against what was asked: the plugin's name, the request's id where a
 //! context comes back, the stamp where there is one, and the verdict that each
-//! result must have. Whatever does not fit makes the whole connection suspect.
+//! result must have. A reply that fails one of these, or is no protobuf, puts its
+//! whole connection in doubt; one that passes them all and only does not
+//! deserialise into the caller's type ([`ReplyFault::Unfit`]) is that caller's
+//! error and nobody else's.
 
 use prost::Message as _;
 use serde::de::DeserializeOwned;
 
 use super::context::{ContextParts, set_once};
-use super::de::read_struct;
-use super::reader::Reader;
-use super::refusal::salvage;
+use super::lenient_denial::salvage;
 use super::stamp::{Stamp, StampedObject};
-use super::weight::Part;
-use super::{DecodeError, proto, read_any_layout};
-use crate::error::PluginFault;
-use crate::model::{DenialMetadata, DenialMetric, Object, PluginResult, ReplyContext};
+use super::structpb::de::read_struct;
+use super::structpb::reader::Reader;
+use super::{Budget, DecodeError, MAX_UNUSUAL, laid_out_anew, proto, read_any_layout};
+use crate::model::{DenialMetadata, DenialMetric, Object, PluginFault, PluginResult, ReplyContext};
 
 /// JSON-RPC's "internal error", which an error without a code stands for.
 const INTERNAL_ERROR: i32 = -32603;
@@ -53,6 +54,9 @@ pub(crate) enum ReplyFault {
     /// Neither a result nor an error.
     Empty,
     Undecodable(DecodeError),
+    /// The answer to this request, with a verdict, but not of the type that was asked
+    /// for. The connection is in order.
+    Unfit(DecodeError),
 }
 
 impl From<DecodeError> for ReplyFault {
@@ -66,33 +70,32 @@ pub(crate) fn hook_reply<P: DeserializeOwned>(
     message: &[u8],
     expected: Expected<'_>,
 ) -> Result<HookReply<P>, ReplyFault> {
-    read_any_layout::<proto::InvokeHookResponse, _, _>(message, Part::HookReply, |message| {
-        read_hook_reply(message, expected)
-    })
+    if message.len() > MAX_UNUSUAL {
+        return read_hook_reply(message, expected, salvage);
+    }
+    let give_up = |_: &[u8], why: DecodeError, _: &Budget| Err(why.into());
+    match read_hook_reply(message, expected, give_up) {
+        // It may show its meaning once it is laid out anew, or a part of it.
+        Err(ReplyFault::Undecodable(_)) => {
+            let anew = laid_out_anew::<proto::InvokeHookResponse>(message);
+            read_hook_reply(anew.as_deref().unwrap_or(message), expected, salvage)
+        }
+        read => read,
+    }
 }
 
+/// Where a result cannot be read, `or_else` has the last word: its bytes and the reason in.
 fn read_hook_reply<P: DeserializeOwned>(
     message: &[u8],
     expected: Expected<'_>,
+    or_else: impl Fn(&[u8], DecodeError, &Budget) -> Result<PluginResult<P>, ReplyFault>,
 ) -> Result<HookReply<P>, ReplyFault> {
-    let mut plugin = "";
-    let (mut result, mut context, mut error, mut base) = (None, None, None, None);
-    let mut reader = Reader::new(message);
-    while let Some((number, field)) = reader.next()? {
-        match number {
-            1 => plugin = field.str()?,
-            2 => set_once(&mut result, field)?,
-            3 => set_once(&mut context, field)?,
-            4 => set_once(&mut error, field)?,
-            5 => set_once(&mut base, field)?,
-            _ => {}
-        }
-    }
-    let fault = error.map(|error| read_fault(error, expected.plugin)).transpose()?.flatten();
-    if fault.is_none() && result.is_none() {
+    let budget = &Budget::of(message.len());
+    let Parts { plugin, result, context, error, base } = Parts::read(message)?;
+    if error.is_none() && result.is_none() {
         return Err(ReplyFault::Empty);
     }
-    let nameless = plugin.is_empty() && fault.as_ref().is_some_and(|f| f.code == UNKNOWN_MESSAGE);
+    let nameless = plugin.is_empty() && error.as_ref().is_some_and(|e| e.code == UNKNOWN_MESSAGE);
     if plugin != expected.plugin && !nameless {
         return Err(ReplyFault::Mismatch { field: "plugin_name" });
     }
@@ -103,51 +106,143 @@ fn read_hook_reply<P: DeserializeOwned>(
     // An error wins over a result, and leaves the caller's context as it was. It
     // comes without a context, so no stamp proves it; but it allows nothing, and a
     // result that it changed places with is found out by its stamp.
-    let context = match (context, expected.stamp) {
-        (None, Some(_)) if fault.is_none() => return Err(ReplyFault::Unproven),
-        (None, _) => None,
-        (Some(_), None) if fault.is_some() => None,
-        (Some(context), stamp) => Some(read_reply_context(context, stamp)?),
-    };
-    if let Some(fault) = fault {
-        return Ok(HookReply::Fault(fault));
+    if let Some(error) = error {
+        if let (Some(context), Some(stamp)) = (&context, expected.stamp) {
+            read_stamped(context, stamp, budget)?;
+        }
+        return error.into_fault(expected.plugin, budget).map(HookReply::Fault);
     }
     let result = result.unwrap_or_default();
-    let mut result: PluginResult<P> = match read_struct(result) {
-        Err(error) if error != DecodeError::Unusual => salvage(result, error)?,
-        read => read?,
+    let metrics = base.map(|base| read_denial_metadata(base, budget)).transpose()?.flatten();
+    let (context, misfit) = match read_reply_context(context, expected.stamp, budget) {
+        Ok(context) => (context, None),
+        // A stamp may be in what was not read, and then nothing proves the reply.
+        Err(ReplyFault::Undecodable(why)) if expected.stamp.is_none() && why.is_misfit() => {
+            (None, Some(why))
+        }
+        Err(fault) => return Err(fault),
     };
-    if let Some(denial) = base.map(read_denial_metadata).transpose()?.flatten() {
-        result.denial_metadata = Some(denial);
+    let read = match misfit {
+        None => budget.attempt(|| read_struct(result, budget)),
+        Some(why) => Err(why),
+    };
+    let mut result = read.or_else(|why| or_else(result, why, budget))?;
+    if metrics.is_some() {
+        result.denial_metadata = metrics;
     }
-    // The server leaves out who refused; it can only be the called plugin.
+    // The server leaves out the plugin that denied; it can only be the called one.
     if let Some(violation) = &mut result.violation {
         violation.plugin_name.get_or_insert_with(|| expected.plugin.to_owned());
     }
     Ok(HookReply::Result(result, context))
 }
 
-fn read_object(message: Option<&[u8]>) -> Result<Object, DecodeError> {
-    message.map_or_else(|| Ok(Object::new()), read_struct)
+/// The fields of an `InvokeHookResponse`, still encoded.
+#[derive(Default)]
+struct Parts<'a> {
+    plugin: &'a str,
+    result: Option<&'a [u8]>,
+    context: Option<&'a [u8]>,
+    error: Option<ErrorParts<'a>>,
+    base: Option<&'a [u8]>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
+        let (mut parts, mut error) = (Self::default(), None);
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next()? {
+            match number {
+                1 => parts.plugin = field.str()?,
+                2 => set_once(&mut parts.result, field)?,
+                3 => set_once(&mut parts.context, field)?,
+                4 => set_once(&mut error, field)?,
+                5 => set_once(&mut parts.base, field)?,
+                _ => {}
+            }
+        }
+        parts.error = error.map(ErrorParts::read).transpose()?;
+        Ok(parts)
+    }
+}
+
+/// A PluginError. It is one by being there, even where its message is empty: the
+/// reference server passes on what a plugin raised.
+#[derive(Default)]
+struct ErrorParts<'a> {
+    message: &'a str,
+    plugin: &'a str,
+    code: &'a str,
+    details: Option<&'a [u8]>,
+    mcp_code: i32,
+}
+
+impl<'a> ErrorParts<'a> {
+    fn read(message: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut parts = Self::default();
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next()? {
+            match number {
+                1 => parts.message = field.str()?,
+                2 => parts.plugin = field.str()?,
+                3 => parts.code = field.str()?,
+                4 => set_once(&mut parts.details, field)?,
+                // An int32 travels as the 64-bit varint of its value.
+                5 => parts.mcp_code = field.varint()? as i32,
+                _ => {}
+            }
+        }
+        Ok(parts)
+    }
+
+    fn read_details(&self, budget: &Budget) -> Result<Object, ReplyFault> {
+        read_object(self.details, budget).map_err(|why| match why.is_misfit() {
+            true => ReplyFault::Unfit(why),
+            false => why.into(),
+        })
+    }
+
+    fn into_fault(self, called: &str, budget: &Budget) -> Result<PluginFault, ReplyFault> {
+        Ok(PluginFault {
+            details: self.read_details(budget)?,
+            message: self.message.to_owned(),
+            plugin_name: if self.plugin.is_empty() { called } else { self.plugin }.to_owned(),
+            code: self.code.to_owned(),
+            mcp_error_code: if self.mcp_code == 0 { INTERNAL_ERROR } else { self.mcp_code },
+        })
+    }
+}
+
+fn read_object(message: Option<&[u8]>, budget: &Budget) -> Result<Object, DecodeError> {
+    message.map_or_else(|| Ok(Object::new()), |message| read_struct(message, budget))
 }
 
 fn read_reply_context(
-    parts: ContextParts<'_>,
+    parts: Option<ContextParts<'_>>,
     stamp: Option<&Stamp>,
-) -> Result<ReplyContext, ReplyFault> {
-    let metadata = match stamp {
-        None => read_object(parts.metadata)?,
-        Some(stamp) => read_stamped(parts.metadata.unwrap_or_default(), stamp)?,
+    budget: &Budget,
+) -> Result<Option<ReplyContext>, ReplyFault> {
+    let Some(parts) = parts else {
+        return if stamp.is_some() { Err(ReplyFault::Unproven) } else { Ok(None) };
     };
-    Ok(ReplyContext {
-        global_state: parts.global_state.map(read_struct).transpose()?,
-        state: read_object(parts.state)?,
-        metadata,
-    })
+    Ok(Some(ReplyContext {
+        metadata: match stamp {
+            None => read_object(parts.metadata, budget)?,
+            Some(stamp) => read_stamped(&parts, stamp, budget)?,
+        },
+        global_state: parts.global_state.map(|state| read_struct(state, budget)).transpose()?,
+        state: read_object(parts.state, budget)?,
+    }))
 }
 
-fn read_stamped(metadata: &[u8], expected: &Stamp) -> Result<Object, ReplyFault> {
-    let StampedObject { object, stamp } = read_struct(metadata)?;
+/// The metadata without the stamp, which must be the one that is expected.
+fn read_stamped(
+    parts: &ContextParts<'_>,
+    expected: &Stamp,
+    budget: &Budget,
+) -> Result<Object, ReplyFault> {
+    let metadata = parts.metadata.unwrap_or_default();
+    let StampedObject { object, stamp } = read_struct(metadata, budget)?;
     match stamp {
         Some(stamp) if expected.is(stamp) => Ok(object),
         Some(_) => Err(ReplyFault::Mismatch { field: "stamp" }),
@@ -155,35 +250,12 @@ fn read_stamped(metadata: &[u8], expected: &Stamp) -> Result<Object, ReplyFault>
     }
 }
 
-/// A PluginError; one with an empty message is no error.
-fn read_fault(message: &[u8], called: &str) -> Result<Option<PluginFault>, DecodeError> {
-    let (mut text, mut plugin, mut code, mut details, mut mcp_code) = ("", "", "", None, 0);
-    let mut reader = Reader::new(message);
-    while let Some((number, field)) = reader.next()? {
-        match number {
-            1 => text = field.str()?,
-            2 => plugin = field.str()?,
-            3 => code = field.str()?,
-            4 => set_once(&mut details, field)?,
-            // An int32 travels as the 64-bit varint of its value.
-            5 => mcp_code = field.varint()? as i32,
-            _ => {}
-        }
-    }
-    if text.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(PluginFault {
-        message: text.to_owned(),
-        plugin_name: if plugin.is_empty() { called } else { plugin }.to_owned(),
-        code: code.to_owned(),
-        details: read_object(details)?,
-        mcp_error_code: if mcp_code == 0 { INTERNAL_ERROR } else { mcp_code },
-    }))
-}
-
-/// The exact metrics beside the result's doubles. Rare, so prost reads them.
-fn read_denial_metadata(message: &[u8]) -> Result<Option<DenialMetadata>, DecodeError> {
+/// The exact metrics beside the result's doubles. Rare, so prost reads them; of more
+/// than there may be, all are dropped unread.
+fn read_denial_metadata(
+    message: &[u8],
+    budget: &Budget,
+) -> Result<Option<DenialMetadata>, DecodeError> {
     use proto::denial_metric::Value;
 
     // Nothing else in it is looked at.
@@ -194,23 +266,32 @@ fn read_denial_metadata(message: &[u8]) -> Result<Option<DenialMetadata>, Decode
             set_once(&mut metrics, field)?;
         }
     }
-    let metrics = metrics.map(proto::DenialMetadata::decode).transpose();
-    Ok(metrics.map_err(|_| DecodeError::Malformed("denial_metadata"))?.map(|metadata| {
-        let metric = |metric: proto::DenialMetric| {
-            Some(match metric.value? {
-                Value::Boolean(value) => DenialMetric::Boolean(value),
-                Value::Integer(value) => DenialMetric::Integer(value),
-                Value::Floating(value) => DenialMetric::Floating(value),
-            })
-        };
-        let fields = metadata.fields.into_iter();
-        DenialMetadata::sanitize(fields.map(|(key, value)| (key, metric(value))).collect())
-    }))
+    let Some(metrics) = metrics else { return Ok(None) };
+    let (mut reader, mut count) = (Reader::new(metrics), 0);
+    while reader.next()?.is_some() {
+        count += 1;
+    }
+    if count > DenialMetadata::MAX_ENTRIES {
+        return Ok(Some(DenialMetadata::default()));
+    }
+    budget.charge(metrics.len())?;
+    let metadata = proto::DenialMetadata::decode(metrics)
+        .map_err(|_| DecodeError::Malformed("denial_metadata"))?;
+    let metric = |metric: proto::DenialMetric| {
+        Some(match metric.value? {
+            Value::Boolean(value) => DenialMetric::Boolean(value),
+            Value::Integer(value) => DenialMetric::Integer(value),
+            Value::Floating(value) => DenialMetric::Floating(value),
+        })
+    };
+    let fields = metadata.fields.into_iter();
+    let metrics = fields.map(|(key, value)| (key, metric(value))).collect();
+    Ok(Some(DenialMetadata::sanitize(metrics)))
 }
 
 /// Reads the reply to a `GetPluginConfigRequest`; `None` is "not found".
 pub(crate) fn config_reply(message: &[u8]) -> Result<Option<Object>, DecodeError> {
-    read_any_layout::<proto::GetPluginConfigResponse, _, _>(message, Part::ConfigReply, |message| {
+    read_any_layout::<proto::GetPluginConfigResponse, _>(message, |message, budget| {
         let (mut found, mut config) = (false, None);
         let mut reader = Reader::new(message);
         while let Some((number, field)) = reader.next()? {
@@ -220,24 +301,24 @@ pub(crate) fn config_reply(message: &[u8]) -> Result<Option<Object>, DecodeError
                 _ => {}
             }
         }
-        if found { read_object(config).map(Some) } else { Ok(None) }
+        if found { read_object(config, budget).map(Some) } else { Ok(None) }
     })
 }
 
 /// Reads the reply to a `GetPluginConfigsRequest`.
 pub(crate) fn configs_reply(message: &[u8]) -> Result<Vec<Object>, DecodeError> {
-    read_any_layout::<proto::GetPluginConfigsResponse, _, _>(
-        message,
-        Part::ConfigsReply,
-        |message| {
-            let mut configs = Vec::new();
-            let mut reader = Reader::new(message);
-            while let Some((number, field)) = reader.next()? {
-                if number == 1 {
-                    configs.push(read_struct(field.bytes()?)?);
-                }
+    read_any_layout::<proto::GetPluginConfigsResponse, _>(message, |message, budget| {
+        let mut configs = Vec::new();
+        let mut reader = Reader::new(message);
+        while let Some((number, field)) = reader.next()? {
+            if number == 1 {
+                budget.charge_item::<Object>(configs.len() + 1)?;
+                configs.push(read_struct(field.bytes()?, budget)?);
             }
-            Ok(configs)
-        },
-    )
+        }
+        Ok(configs)
+    })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
+use super::BigIntegers;
 use super::EncodeError;
 use super::context::{write_context, write_object};
 use super::stamp::Stamp;
-use super::writer::Writer;
-use crate::config::BigIntegers;
+use super::structpb::writer::Writer;
 use crate::model::PluginContext;
 
 /// An encoded request: frame header and message.
-pub(crate) type Frame = Vec<u8>;
+pub(crate) type EncodedFrame = Vec<u8>;
 
 /// Runs `hook_type` of `plugin` on `payload`.
 pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
@@ -21,7 +21,7 @@ pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
     stamp: Option<&Stamp>,
     big_integers: BigIntegers,
     capacity: usize,
-) -> Result<Frame, EncodeError> {
+) -> Result<EncodedFrame, EncodeError> {
     let mut writer = Writer::with_capacity(capacity);
     writer.big_integers(big_integers);
     writer.string(0x0a, hook_type.as_bytes());
@@ -32,13 +32,13 @@ pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
 }
 
 /// Asks for the configuration of `plugin`.
-pub(crate) fn get_plugin_config(plugin: &str) -> Result<Frame, EncodeError> {
+pub(crate) fn get_plugin_config(plugin: &str) -> Result<EncodedFrame, EncodeError> {
     let mut writer = Writer::with_capacity(plugin.len() + 16);
     writer.string(0x0a, plugin.as_bytes());
     writer.take_frame()
 }
 
 /// Asks for all configurations: an empty message.
-pub(crate) fn get_plugin_configs() -> Result<Frame, EncodeError> {
+pub(crate) fn get_plugin_configs() -> Result<EncodedFrame, EncodeError> {
     Writer::with_capacity(0).take_frame()
 }

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::EncodeError;
-use super::error::Refused;
-use super::writer::Writer;
+use super::structpb::error::EncodeFailure;
+use super::structpb::writer::Writer;
 use crate::model::{Object, STAMP_KEY};
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -37,7 +37,11 @@ impl Stamp {
     }
 
     /// Writes the entry into the Struct that is open: `metadata`, written already.
-    pub(super) fn write(&self, writer: &mut Writer, metadata: &Object) -> Result<(), Refused> {
+    pub(super) fn write(
+        &self,
+        writer: &mut Writer,
+        metadata: &Object,
+    ) -> Result<(), EncodeFailure> {
         // Written twice, the key would be the caller's on one side and ours on the other.
         if metadata.contains_key(STAMP_KEY) {
             return Err(EncodeError::StampKey.into());

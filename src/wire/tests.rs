@@ -6,12 +6,9 @@ use prost_types::value::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::de::read_struct;
-use super::ser::write_struct;
-use super::weight::Part;
-use super::writer::Writer;
-use super::{DecodeError, EncodeError, read_any_layout};
-use crate::config::BigIntegers;
+use super::structpb::ser::write_struct;
+use super::structpb::writer::Writer;
+use super::{BigIntegers, Budget, DecodeError, EncodeError, read_any_layout};
 use crate::model::Object;
 
 fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
@@ -40,8 +37,14 @@ fn encode_raw(value: &Value) -> Vec<u8> {
 }
 
 fn decode<T: serde::de::DeserializeOwned>(message: &[u8]) -> Result<T, DecodeError> {
-    let read = |message: &[u8]| read_struct(message);
-    read_any_layout::<prost_types::Struct, _, _>(message, Part::Object, read)
+    read_any_layout::<prost_types::Struct, _>(message, |message, budget| {
+        super::structpb::de::read_struct(message, budget)
+    })
+}
+
+/// The layout must be the usual one.
+fn read_struct<'de, T: Deserialize<'de>>(message: &'de [u8]) -> Result<T, DecodeError> {
+    super::structpb::de::read_struct(message, &Budget::of(message.len()))
 }
 
 fn to_prost(value: &Value) -> prost_types::Value {
@@ -301,13 +304,13 @@ fn a_reply_may_nest_deeper_than_a_request_but_not_without_end() {
         let mut bytes = Vec::new();
         for _ in 0..levels {
             let mut value = vec![0x2a];
-            super::varint::write_varint(&mut value, bytes.len() as u64);
+            prost::encoding::encode_varint(bytes.len() as u64, &mut value);
             value.extend_from_slice(&bytes);
             let mut entry = vec![0x12];
-            super::varint::write_varint(&mut entry, value.len() as u64);
+            prost::encoding::encode_varint(value.len() as u64, &mut entry);
             entry.extend_from_slice(&value);
             bytes = vec![0x0a];
-            super::varint::write_varint(&mut bytes, entry.len() as u64);
+            prost::encoding::encode_varint(entry.len() as u64, &mut bytes);
             bytes.extend_from_slice(&entry);
         }
         bytes
@@ -399,6 +402,7 @@ fn errors_never_quote_a_key_or_a_variant() {
         (json!({"word": "secret"}), "found an unknown variant, expected one of [\"Known\"]"),
         (json!({"word": {"secret": 1}}), "found an unknown variant, expected one of [\"Known\"]"),
         (json!({"pair": [1]}), "found 1 items, expected a tuple of size 2"),
+        (json!({"pair": [1, 2, 3]}), "found more than 2 items"),
     ] {
         let error = read_struct::<Strict>(&encode_raw(&value)).unwrap_err();
         assert_eq!(error.to_string(), told, "{error:?}");
@@ -410,7 +414,7 @@ fn errors_never_quote_a_key_or_a_variant() {
 }
 
 #[test]
-fn what_a_type_says_itself_is_passed_on_in_display_and_not_in_debug() {
+fn a_types_own_message_is_passed_on_in_display_and_not_in_debug() {
     #[derive(Debug)]
     struct Picky;
     impl<'de> Deserialize<'de> for Picky {
@@ -424,9 +428,9 @@ fn what_a_type_says_itself_is_passed_on_in_display_and_not_in_debug() {
         }
     }
     let error = read_struct::<Picky>(&encode_raw(&json!({}))).unwrap_err();
-    assert_eq!(error.to_string(), "the `Deserialize` of its type says: no `secret` here");
+    assert_eq!(error.to_string(), "its type's `Deserialize` failed: no `secret` here");
     assert_eq!(format!("{error:?}"), "Custom(16 bytes)");
     let error = encode(&Picky).unwrap_err();
-    assert_eq!(error.to_string(), "the `Serialize` of its type says: no `secret` here");
+    assert_eq!(error.to_string(), "its type's `Serialize` failed: no `secret` here");
     assert_eq!(format!("{error:?}"), "Custom(16 bytes)");
 }

@@ -411,3 +411,29 @@ async fn the_breakers_state_can_be_watched() {
     drop(client);
     assert_eq!(watching.await.unwrap(), [Closed, Open, HalfOpen, Closed]);
 }
+
+/// Found by the simulation. One connection was open and overdue when another could not be
+/// made, so the plugin was down; then the reply came, and nobody tried to connect any more.
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_is_down_is_looked_for_although_a_connection_of_it_is_open() {
+    let config = config(|c| {
+        c.max_connections(2).reconnect_attempts(1).timeout(SECOND).stall_limit(60 * SECOND)
+    });
+    let (client, mut server) = pair(&config, 4096);
+    let late = call(&client, "late");
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "late");
+    server.set(Door::Refused);
+    assert_eq!(failure(late).await.kind(), ErrorKind::Timeout);
+    // The open one is overdue, so this call wants another.
+    assert_eq!(failure(call(&client, "down")).await.kind(), ErrorKind::Unavailable);
+    assert_eq!(client.gate.state(), Open);
+    peer.reply("late").await;
+    server.set(Door::Open);
+    sleep(2 * SECOND).await;
+    assert_eq!(client.gate.state(), Closed);
+    let back = call(&client, "back");
+    tokio::spawn(peer.serve());
+    tokio::spawn(server.accept().await.serve());
+    assert_eq!(answer(back).await, "back");
+}

@@ -22,7 +22,7 @@ use crate::error::PluginError;
 use crate::model::{PluginContext, PluginResult};
 use crate::options::CallOptions;
 use crate::unix::connect::{Connect, Connecting, Transport};
-use crate::wire::{frame, proto};
+use crate::wire::{codec as frame, proto};
 
 pub(super) const PLUGIN: &str = "Guard";
 

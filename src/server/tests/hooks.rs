@@ -72,7 +72,7 @@ async fn a_payload_that_does_not_fit_is_an_error_that_does_not_quote_it() {
 
 /// Six bytes for an object in a list, which costs more than six hundred in JSON.
 #[tokio::test]
-async fn a_payload_that_costs_too_much_as_json_is_refused_before_it_is_read() {
+async fn a_payload_that_costs_too_much_as_json_is_refused() {
     let field = |tag: u8, content: &[u8]| {
         let mut field = vec![tag];
         prost::encoding::encode_varint(content.len() as u64, &mut field);

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use hookwire::PluginResult;
 use hookwire::hooks::ToolPreInvokePayload;
-use hookwire::internals::{decode_struct, encode_struct};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::Bench;
 use crate::common::sample;
+use crate::common::structpb::{decode_struct, encode_struct};
 use crate::load::{Contender, Rounds};
 use crate::report::{Goal, Point};
 

@@ -6,16 +6,15 @@
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::ser::{Impossible, Serialize, Serializer};
 
-use super::error::Refused;
+use super::error::{DecodeError, EncodeError, EncodeFailure};
 use super::writer::{Mark, Writer};
-use super::{DecodeError, EncodeError};
 
 /// Begins a map entry with its key: where the entry's length stands.
 pub(super) struct KeyEncoder<'w>(pub(super) &'w mut Writer);
 
 macro_rules! as_text {
     ($($method:ident: $ty:ty),*) => {$(
-        fn $method(self, v: $ty) -> Result<Mark, Refused> {
+        fn $method(self, v: $ty) -> Result<Mark, EncodeFailure> {
             self.serialize_str(&v.to_string())
         }
     )*};
@@ -23,7 +22,7 @@ macro_rules! as_text {
 
 macro_rules! refused {
     ($($method:ident($($ty:ty),*) -> $ok:ty;)*) => {$(
-        fn $method(self, $(_: $ty),*) -> Result<$ok, Refused> {
+        fn $method(self, $(_: $ty),*) -> Result<$ok, EncodeFailure> {
             Err(EncodeError::KeyNotAString.into())
         }
     )*};
@@ -31,17 +30,17 @@ macro_rules! refused {
 
 impl Serializer for KeyEncoder<'_> {
     type Ok = Mark;
-    type Error = Refused;
-    type SerializeSeq = Impossible<Mark, Refused>;
-    type SerializeTuple = Impossible<Mark, Refused>;
-    type SerializeTupleStruct = Impossible<Mark, Refused>;
-    type SerializeTupleVariant = Impossible<Mark, Refused>;
-    type SerializeMap = Impossible<Mark, Refused>;
-    type SerializeStruct = Impossible<Mark, Refused>;
-    type SerializeStructVariant = Impossible<Mark, Refused>;
+    type Error = EncodeFailure;
+    type SerializeSeq = Impossible<Mark, EncodeFailure>;
+    type SerializeTuple = Impossible<Mark, EncodeFailure>;
+    type SerializeTupleStruct = Impossible<Mark, EncodeFailure>;
+    type SerializeTupleVariant = Impossible<Mark, EncodeFailure>;
+    type SerializeMap = Impossible<Mark, EncodeFailure>;
+    type SerializeStruct = Impossible<Mark, EncodeFailure>;
+    type SerializeStructVariant = Impossible<Mark, EncodeFailure>;
 
     #[inline]
-    fn serialize_str(self, v: &str) -> Result<Mark, Refused> {
+    fn serialize_str(self, v: &str) -> Result<Mark, EncodeFailure> {
         Ok(self.0.begin_entry(v.as_bytes()))
     }
     fn serialize_unit_variant(
@@ -49,17 +48,17 @@ impl Serializer for KeyEncoder<'_> {
         _: &'static str,
         _: u32,
         variant: &'static str,
-    ) -> Result<Mark, Refused> {
+    ) -> Result<Mark, EncodeFailure> {
         self.serialize_str(variant)
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         _: &'static str,
         value: &T,
-    ) -> Result<Mark, Refused> {
+    ) -> Result<Mark, EncodeFailure> {
         value.serialize(self)
     }
-    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<Mark, Refused> {
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<Mark, EncodeFailure> {
         Err(EncodeError::KeyNotAString.into())
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -68,7 +67,7 @@ impl Serializer for KeyEncoder<'_> {
         _: u32,
         _: &'static str,
         _: &T,
-    ) -> Result<Mark, Refused> {
+    ) -> Result<Mark, EncodeFailure> {
         Err(EncodeError::KeyNotAString.into())
     }
 

@@ -1,24 +1,25 @@
-//! Whether a request parses at all, by the rules of the reference server's parser.
+//! Whether a Struct parses at all, by the rules of the reference's parser.
 //!
-//! The server reads what a plugin's types ask for and skips the rest. The
-//! reference parses every byte before it looks at any: text that is not UTF-8 or
-//! a message nested too deep makes the whole request something else, wherever it
-//! stands. So requests are walked over once, without building anything.
+//! Types read what they ask for and skip the rest. The reference parses every byte
+//! before it looks at any: text that is not UTF-8 or a message nested too deep spoils
+//! the whole, wherever it stands. So a Struct is walked over once, without building
+//! anything.
 
-use super::DecodeError;
+use super::error::DecodeError;
 use super::reader::{Field, Reader, utf8};
 use super::writer::MAX_LEVELS;
 
-/// What a walk over the Structs of a request found.
+/// What a walk over Structs found.
 #[derive(Debug, Default)]
-pub(super) struct Check {
-    /// `NaN` or `Infinity`, if a number is one of them.
-    pub(super) not_finite: Option<&'static str>,
+pub(crate) struct Validation {
+    /// `NaN` or `Infinity`, if a number is one of them. Only the server asks.
+    #[cfg_attr(not(feature = "server"), allow(dead_code))]
+    pub(crate) not_finite: Option<&'static str>,
 }
 
-impl Check {
-    /// A Struct at `level`, counted from the request, which is level 0.
-    pub(super) fn structure(&mut self, message: &[u8], level: usize) -> Result<(), DecodeError> {
+impl Validation {
+    /// A Struct at `level`, counted from the message that has no other around it.
+    pub(crate) fn structure(&mut self, message: &[u8], level: usize) -> Result<(), DecodeError> {
         descend(level)?;
         let mut reader = Reader::new(message);
         while let Some(field) = reader.next()? {
@@ -72,32 +73,6 @@ impl Check {
         if !number.is_finite() {
             self.not_finite.get_or_insert(if number.is_nan() { "NaN" } else { "Infinity" });
         }
-    }
-
-    /// A PluginContext at level 1.
-    pub(super) fn context(&mut self, message: &[u8]) -> Result<(), DecodeError> {
-        let mut reader = Reader::new(message);
-        while let Some(field) = reader.next()? {
-            match field {
-                (1, Field::Bytes(global)) => self.global_context(global)?,
-                (2 | 3, Field::Bytes(object)) => self.structure(object, 2)?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// A GlobalContext at level 2.
-    fn global_context(&mut self, message: &[u8]) -> Result<(), DecodeError> {
-        let mut reader = Reader::new(message);
-        while let Some(field) = reader.next()? {
-            match field {
-                (1..=4, Field::Bytes(text)) => drop(utf8(text)?),
-                (5..=7, Field::Bytes(object)) => self.structure(object, 3)?,
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The wire format by hand, and replies that are made to cost their reader.
 
 /// A field of this tag and content.
-pub(crate) fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(super) fn field(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut field = vec![tag];
     let mut length = content.len();
     while length >= 0x80 {
@@ -14,26 +14,26 @@ pub(crate) fn field(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// A map entry; a null needs no bytes.
-pub(crate) fn entry(key: &str, value: &[u8]) -> Vec<u8> {
+pub(super) fn entry(key: &str, value: &[u8]) -> Vec<u8> {
     let value = if value.is_empty() { Vec::new() } else { field(0x12, value) };
     field(0x0a, &[field(0x0a, key.as_bytes()), value].concat())
 }
 
-pub(crate) fn object(entries: &[u8]) -> Vec<u8> {
+pub(super) fn object(entries: &[u8]) -> Vec<u8> {
     field(0x2a, entries)
 }
 
 /// As many of `items` as fit into `size` bytes, in a list.
-pub(crate) fn list(items: &[u8], size: usize) -> Vec<u8> {
+pub(super) fn list(items: &[u8], size: usize) -> Vec<u8> {
     field(0x32, &items.repeat(size / items.len()))
 }
 
-pub(crate) fn item(value: &[u8]) -> Vec<u8> {
+pub(super) fn item(value: &[u8]) -> Vec<u8> {
     field(0x0a, value)
 }
 
 /// As many entries as fit into `size` bytes, each with its own short key.
-pub(crate) fn entries(size: usize, value: &[u8]) -> Vec<u8> {
+pub(super) fn entries(size: usize, value: &[u8]) -> Vec<u8> {
     let mut all = Vec::with_capacity(size + 64);
     let pattern = entry("1234", value);
     for number in 0..(size / pattern.len()) as u32 {
@@ -48,7 +48,7 @@ pub(crate) fn entries(size: usize, value: &[u8]) -> Vec<u8> {
 }
 
 /// Values of about `size` bytes, by what they are full of.
-pub(crate) fn shapes(size: usize) -> Vec<(&'static str, Vec<u8>)> {
+pub(super) fn shapes(size: usize) -> Vec<(&'static str, Vec<u8>)> {
     let letter = [0x1a, 1, b'x'];
     let number = [0x11, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f];
     let row = [entry("id", &number), entry("name", &[0x1a, 3, b'A', b'd', b'a'])].concat();
@@ -72,7 +72,7 @@ pub(crate) fn shapes(size: usize) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// A reply whose result has this value under `key`.
-pub(crate) fn reply(key: &str, value: &[u8]) -> Vec<u8> {
+pub(super) fn reply(key: &str, value: &[u8]) -> Vec<u8> {
     let result = [entry("continue_processing", &[0x20, 1]), entry(key, value)].concat();
     [field(0x0a, b"Guard"), field(0x12, &result)].concat()
 }

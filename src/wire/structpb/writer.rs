@@ -7,11 +7,10 @@
 //! itself is never moved. The bytes that come out are minimal protobuf.
 
 use arrayvec::ArrayVec;
+use prost::encoding::{encode_varint, encoded_len_varint};
 
-use super::EncodeError;
-use super::error::Refused;
-use super::varint::{encoded_len, write_varint};
-use crate::config::BigIntegers;
+use super::big_integers::BigIntegers;
+use super::error::{EncodeError, EncodeFailure};
 
 /// How deep messages may nest, counted from the request or reply itself: the
 /// reference server's parser gives up beyond it, and answers with an empty frame.
@@ -104,14 +103,14 @@ impl Writer {
 
     /// Opens a nested message under `tag`.
     #[inline]
-    pub(crate) fn begin(&mut self, tag: u8) -> Result<(), Refused> {
+    pub(crate) fn begin(&mut self, tag: u8) -> Result<(), EncodeFailure> {
         self.buf.extend_from_slice(&[tag, 0]);
         self.adopt(Mark::of(self.buf.len() - 1))
     }
 
     /// Opens a nested message under `tag`, and in it at once another under `inner`.
     #[inline]
-    pub(crate) fn begin_two(&mut self, tag: u8, inner: u8) -> Result<(), Refused> {
+    pub(crate) fn begin_two(&mut self, tag: u8, inner: u8) -> Result<(), EncodeFailure> {
         let (at, width) = (Mark::of(self.buf.len() + 1).0, 1);
         let both = [Open { at, width }, Open { at: at.saturating_add(2), width }];
         self.open.try_extend_from_slice(&both).map_err(|_| self.too_deep())?;
@@ -121,7 +120,7 @@ impl Writer {
 
     /// Counts the message whose one-byte length stands at `mark` as open.
     #[inline]
-    pub(crate) fn adopt(&mut self, mark: Mark) -> Result<(), Refused> {
+    pub(crate) fn adopt(&mut self, mark: Mark) -> Result<(), EncodeFailure> {
         let open = Open { at: mark.0, width: 1 };
         self.open.try_push(open).map_err(|_| self.too_deep())
     }
@@ -157,7 +156,7 @@ impl Writer {
 
     /// Ends an entry that was not adopted.
     #[inline]
-    pub(crate) fn end_entry(&mut self, mark: Mark) -> Result<(), Refused> {
+    pub(crate) fn end_entry(&mut self, mark: Mark) -> Result<(), EncodeFailure> {
         let at = mark.0 as usize;
         let length = self.buf.len() - at - 1;
         if length < 0x80 {
@@ -171,12 +170,12 @@ impl Writer {
 
     /// Refuses what needs `more` nested messages where there is no level left for them.
     #[inline]
-    pub(crate) fn check_room(&self, more: usize) -> Result<(), Refused> {
+    pub(crate) fn check_room(&self, more: usize) -> Result<(), EncodeFailure> {
         if self.open.len() + more > MAX_LEVELS { Err(self.too_deep()) } else { Ok(()) }
     }
 
     #[cold]
-    fn too_deep(&self) -> Refused {
+    fn too_deep(&self) -> EncodeFailure {
         // Objects and lists stand in Values, under these tags; the first one is
         // the top-level field, and the one that was refused is not open yet.
         let container = |open: &&Open| matches!(self.buf[open.at as usize - 1], 0x2a | 0x32);
@@ -215,7 +214,7 @@ impl Writer {
         for (k, open) in ending.iter().enumerate().rev() {
             length[k] = end + extra - open.start();
             // A widened length is never wider than needed: contents only grow.
-            needed[k] = (encoded_len(length[k] as u64) as u8).max(open.width);
+            needed[k] = (encoded_len_varint(length[k] as u64) as u8).max(open.width);
             extra += usize::from(needed[k] - open.width);
         }
         if extra > 0 {
@@ -259,7 +258,7 @@ impl Writer {
     }
 
     fn value_long_string(&mut self, tag: u8, value: &[u8]) {
-        let inner = 1 + encoded_len(value.len() as u64) + value.len();
+        let inner = 1 + encoded_len_varint(value.len() as u64) + value.len();
         self.buf.push(tag);
         self.varint(inner as u64);
         self.string(0x1a, value);
@@ -267,7 +266,7 @@ impl Writer {
 
     #[inline]
     pub(crate) fn varint(&mut self, value: u64) {
-        write_varint(&mut self.buf, value);
+        encode_varint(value, &mut self.buf);
     }
 
     #[inline]
@@ -294,7 +293,8 @@ impl Writer {
         let mut total = 0;
         let mut wanted = [0_u8; MAX_LEVELS];
         for (open, wanted) in self.open.iter().zip(&mut wanted).rev() {
-            let width = encoded_len((self.buf.len() + total - open.start() + coming) as u64) as u8;
+            let width =
+                encoded_len_varint((self.buf.len() + total - open.start() + coming) as u64) as u8;
             *wanted = width.max(open.width);
             total += usize::from(*wanted - open.width);
         }
@@ -332,7 +332,7 @@ mod tests {
         let mut message = content.to_vec();
         for _ in 0..depth {
             let mut outer = vec![0x0a];
-            write_varint(&mut outer, message.len() as u64);
+            encode_varint(message.len() as u64, &mut outer);
             outer.extend_from_slice(&message);
             message = outer;
         }
@@ -345,7 +345,7 @@ mod tests {
             for size in [0, 1, 100, 120, 126, 127, 128, 129, 2047, 2048, 16_383, 16_384, 70_000] {
                 let content = vec![7_u8; size];
                 let mut expected = vec![0x1a];
-                write_varint(&mut expected, size as u64);
+                encode_varint(size as u64, &mut expected);
                 expected.extend_from_slice(&content);
 
                 let mut one_by_one = Writer::with_capacity(0);
@@ -375,7 +375,7 @@ mod tests {
             let text = vec![b'x'; size];
             writer.string(0x1a, &text);
             content.push(0x1a);
-            write_varint(&mut content, size as u64);
+            encode_varint(size as u64, &mut content);
             content.extend_from_slice(&text);
         }
         writer.end(2);

@@ -1,7 +1,8 @@
 //! Reads the fields of a protobuf message in place.
 
-use super::DecodeError;
-use super::varint::read_varint;
+use prost::encoding::decode_varint;
+
+use super::error::DecodeError;
 
 /// What one field holds. Groups (wire types 3 and 4) are obsolete and refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,9 +99,19 @@ impl<'a> Reader<'a> {
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
         #[cfg(test)]
         steps::count();
-        let (value, size) = read_varint(self.rest).ok_or(DecodeError::Malformed("varint"))?;
-        self.rest = &self.rest[size..];
-        Ok(value)
+        match self.rest.split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    /// Out of line: nearly all lengths take one byte, and this is inlined everywhere.
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
+        decode_varint(&mut self.rest).map_err(|_| DecodeError::Malformed("varint"))
     }
 
     #[inline]
@@ -129,7 +140,7 @@ impl<'a> Reader<'a> {
 /// How many varints were read: every field has one, so this is the work that a
 /// message makes, without a clock.
 #[cfg(test)]
-pub(super) mod steps {
+pub(crate) mod steps {
     use std::cell::Cell;
 
     thread_local!(static STEPS: Cell<usize> = const { Cell::new(0) });
@@ -139,7 +150,7 @@ pub(super) mod steps {
     }
 
     /// The steps that `work` takes on this thread.
-    pub(in crate::wire) fn of(work: impl FnOnce()) -> usize {
+    pub(crate) fn of(work: impl FnOnce()) -> usize {
         let before = STEPS.get();
         work();
         STEPS.get() - before

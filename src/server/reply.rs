@@ -3,14 +3,14 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::EncodeError;
-use super::context::{write_context, write_object, write_text};
-use super::request::Frame;
-use super::writer::Writer;
-use crate::config::BigIntegers;
 use crate::model::{
     DenialMetadata, DenialMetric, Headers, Object, PluginContext, PluginResult, PluginViolation,
 };
+use crate::wire::BigIntegers;
+use crate::wire::EncodeError;
+use crate::wire::context::{write_context, write_object, write_text};
+use crate::wire::request::EncodedFrame;
+use crate::wire::structpb::writer::Writer;
 
 /// What the verdict and its keys take, roughly.
 const USUAL_RESULT: usize = 320;
@@ -31,7 +31,7 @@ pub(crate) fn result<R: Serialize>(
     context: Returned<'_>,
     big_integers: BigIntegers,
     payload_len: usize,
-) -> Result<Frame, EncodeError> {
+) -> Result<EncodedFrame, EncodeError> {
     let payload_len = result.modified_payload.as_ref().map_or(0, |_| payload_len);
     let mut writer = Writer::with_capacity(USUAL_RESULT + plugin.len() + payload_len);
     writer.big_integers(big_integers);
@@ -122,7 +122,7 @@ pub(crate) fn fault(
     plugin: &str,
     fault: Fault<'_>,
     big_integers: BigIntegers,
-) -> Result<Frame, EncodeError> {
+) -> Result<EncodedFrame, EncodeError> {
     let mut writer = Writer::with_capacity(128 + fault.message.len() + 2 * plugin.len());
     writer.big_integers(big_integers);
     write_text(&mut writer, 0x0a, plugin);
@@ -142,8 +142,8 @@ pub(crate) fn fault(
     writer.take_frame()
 }
 
-/// What is said to a request of no known kind.
-pub(crate) fn unknown_message() -> Result<Frame, EncodeError> {
+/// The answer to a request of no known kind.
+pub(crate) fn unknown_message() -> Result<EncodedFrame, EncodeError> {
     let unknown = Fault {
         message: "Unknown message type",
         plugin: "",
@@ -155,7 +155,7 @@ pub(crate) fn unknown_message() -> Result<Frame, EncodeError> {
 }
 
 /// The configuration of a plugin that was found.
-pub(crate) fn config<T: Serialize>(config: &T) -> Result<Frame, EncodeError> {
+pub(crate) fn config<T: Serialize>(config: &T) -> Result<EncodedFrame, EncodeError> {
     let mut writer = Writer::with_capacity(USUAL_RESULT);
     writer.big_integers(BigIntegers::Round);
     writer.raw(&[0x08, 1]);
@@ -164,14 +164,14 @@ pub(crate) fn config<T: Serialize>(config: &T) -> Result<Frame, EncodeError> {
 }
 
 /// "Not found" is a message of nothing but defaults: an empty one.
-pub(crate) fn no_config() -> Result<Frame, EncodeError> {
+pub(crate) fn no_config() -> Result<EncodedFrame, EncodeError> {
     Writer::with_capacity(0).take_frame()
 }
 
 /// The configurations of all plugins.
 pub(crate) fn configs<'a, T: Serialize + 'a>(
     configs: impl IntoIterator<Item = &'a T>,
-) -> Result<Frame, EncodeError> {
+) -> Result<EncodedFrame, EncodeError> {
     let mut writer = Writer::with_capacity(USUAL_RESULT);
     writer.big_integers(BigIntegers::Round);
     for config in configs {

@@ -8,13 +8,12 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-use super::check::Check;
-use super::context::{ContextParts, UserPart};
-use super::de::read_struct;
-use super::reader::{Field, Reader, utf8};
-use super::weight::Part;
-use super::{DecodeError, proto, read_any_layout};
 use crate::model::{GlobalContext, Object, PluginContext, User};
+use crate::wire::context::{ContextParts, UserPart};
+use crate::wire::structpb::de::read_struct;
+use crate::wire::structpb::reader::{Field, Reader, utf8};
+use crate::wire::structpb::validate::Validation;
+use crate::wire::{Budget, DecodeError, proto, read_any_layout};
 
 /// Up to this size, what is no other request asks for all configurations.
 const NEARLY_EMPTY: usize = 2;
@@ -91,16 +90,43 @@ impl<'a> Fields<'a> {
         if hook_type.is_empty() || plugin.is_empty() {
             return None;
         }
-        let mut check = Check::default();
-        check.structure(&self.payload, 1).and_then(|()| check.context(&self.context)).ok()?;
+        let mut validation = Validation::default();
+        validation.structure(&self.payload, 1).ok()?;
+        validate_context(&self.context, &mut validation).ok()?;
         Some(HookRequest {
             hook_type,
             plugin,
             payload: self.payload,
             context: self.context,
-            not_finite: check.not_finite,
+            not_finite: validation.not_finite,
         })
     }
+}
+
+/// A PluginContext, which is at level 1.
+fn validate_context(message: &[u8], validation: &mut Validation) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(message);
+    while let Some(field) = reader.next()? {
+        match field {
+            (1, Field::Bytes(global)) => validate_global_context(global, validation)?,
+            (2 | 3, Field::Bytes(object)) => validation.structure(object, 2)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A GlobalContext, which is at level 2.
+fn validate_global_context(message: &[u8], validation: &mut Validation) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(message);
+    while let Some(field) = reader.next()? {
+        match field {
+            (1..=4, Field::Bytes(text)) => drop(utf8(text)?),
+            (5..=7, Field::Bytes(object)) => validation.structure(object, 3)?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A message that comes twice is merged, and the merger of two messages is what
@@ -115,26 +141,25 @@ fn merge<'a>(whole: &mut Cow<'a, [u8]>, part: &'a [u8]) {
 
 impl HookRequest<'_> {
     pub(crate) fn read_payload<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
-        read_any_layout::<prost_types::Struct, _, _>(&self.payload, Part::Object, |message| {
-            read_struct(message)
+        read_any_layout::<prost_types::Struct, _>(&self.payload, |message, budget| {
+            read_struct(message, budget)
         })
     }
 
     pub(crate) fn read_context(&self) -> Result<PluginContext, DecodeError> {
-        read_any_layout::<proto::PluginContext, _, _>(&self.context, Part::Context, |message| {
-            read_context(&ContextParts::read(message)?)
+        read_any_layout::<proto::PluginContext, _>(&self.context, |message, budget| {
+            read_context(&ContextParts::read(message)?, budget)
         })
     }
 
     /// Whether there is anything in the context that a reply has to bring back.
     pub(crate) fn carries_state(&self) -> bool {
-        let carries_state = |message: &[u8]| -> Result<bool, DecodeError> {
+        read_any_layout::<proto::PluginContext, _>(&self.context, |message, _| {
             let parts = ContextParts::read(message)?;
             let objects = [parts.state, parts.metadata, parts.global_state].into_iter();
             Ok(objects.flatten().any(has_entries))
-        };
-        read_any_layout::<proto::PluginContext, _, _>(&self.context, Part::Context, carries_state)
-            .unwrap_or_default()
+        })
+        .unwrap_or_default()
     }
 }
 
@@ -144,15 +169,15 @@ fn has_entries(object: &[u8]) -> bool {
     std::iter::from_fn(|| reader.next().ok().flatten()).any(|(number, _)| number == 1)
 }
 
-fn read_context(parts: &ContextParts<'_>) -> Result<PluginContext, DecodeError> {
+fn read_context(parts: &ContextParts<'_>, budget: &Budget) -> Result<PluginContext, DecodeError> {
     let object = |message: Option<&[u8]>| -> Result<Object, DecodeError> {
-        message.map_or_else(|| Ok(Object::new()), read_struct)
+        message.map_or_else(|| Ok(Object::new()), |message| read_struct(message, budget))
     };
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let user = match parts.user {
         None => None,
         Some(UserPart::Name(name)) => Some(User::Name(name.to_owned())),
-        Some(UserPart::Details(details)) => Some(User::Details(read_struct(details)?)),
+        Some(UserPart::Details(details)) => Some(User::Details(read_struct(details, budget)?)),
     };
     Ok(PluginContext {
         global_context: GlobalContext {

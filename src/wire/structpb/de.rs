@@ -2,16 +2,17 @@
 //!
 //! This reader follows the layout that every protobuf encoder writes (a map
 //! entry is key then value, a Value has one field, keys are unique). Bytes that
-//! are valid but laid out otherwise end as [`DecodeError::Unusual`]; the caller
-//! then has prost, the judge of the format, lay them out anew. So the common
-//! case is fast and the rest is right.
+//! are valid but laid out otherwise end as an error, mostly as
+//! [`DecodeError::Unusual`]; the caller then has prost, the judge of the format,
+//! lay them out anew. So the common case is fast and the rest is right. Of a map
+//! that repeats a key, the last entry counts.
 
-use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::de::{self, IntoDeserializer, Visitor};
 
-use super::DecodeError;
-use super::duplicates::{UniqueKeys, check_unique_keys};
-use super::key::KeyDecoder;
-use super::reader::{Reader, read_entry, utf8};
+use super::access::{EntryAccess, ItemAccess, Scope};
+use super::budget::Budget;
+use super::error::DecodeError;
+use super::reader::{Reader, utf8};
 use super::ser::MAX_EXACT_INTEGER;
 
 /// How deep objects and lists may nest in what is read, so that no reply can
@@ -19,37 +20,39 @@ use super::ser::MAX_EXACT_INTEGER;
 /// messages, at least two for each level).
 const MAX_DEPTH: u8 = 64;
 
-/// Reads the Struct in `message` as a `T`.
+/// Reads the Struct in `message` as a `T`, which may take what is left of `budget`.
 pub(crate) fn read_struct<'de, T: de::Deserialize<'de>>(
     message: &'de [u8],
+    budget: &Budget,
 ) -> Result<T, DecodeError> {
-    T::deserialize(StructDecoder { message, depth: MAX_DEPTH })
+    T::deserialize(StructDecoder { message, scope: Scope { budget, depth: MAX_DEPTH } })
 }
 
 /// A Struct: always an object.
-struct StructDecoder<'de> {
+struct StructDecoder<'de, 'b> {
     message: &'de [u8],
-    depth: u8,
+    scope: Scope<'b>,
 }
 
 /// A Value.
-struct Decoder<'de> {
-    message: &'de [u8],
-    depth: u8,
+pub(super) struct Decoder<'de, 'b> {
+    pub(super) message: &'de [u8],
+    /// Behind a reference: a decoder is handed on for every value.
+    pub(super) scope: &'b Scope<'b>,
 }
 
-enum Kind<'de> {
+enum Kind<'de, 'b> {
     Null,
     Number(f64),
     Str(&'de str),
     Bool(bool),
-    Object(StructDecoder<'de>),
-    List(ItemAccess<'de>),
+    Object(StructDecoder<'de, 'b>),
+    List(ItemAccess<'de, 'b>),
 }
 
-impl<'de> Decoder<'de> {
+impl<'de, 'b> Decoder<'de, 'b> {
     #[inline]
-    fn kind(&self) -> Result<Kind<'de>, DecodeError> {
+    fn kind(&self) -> Result<Kind<'de, 'b>, DecodeError> {
         let mut reader = Reader::new(self.message);
         let kind = match reader.tag() {
             // A Value with no field set is read as null.
@@ -63,16 +66,18 @@ impl<'de> Decoder<'de> {
             Some(0x20) => Kind::Bool(reader.varint()? != 0),
             Some(0x2a) => Kind::Object(StructDecoder {
                 message: reader.length_delimited()?,
-                depth: self.deeper()?,
+                scope: self.scope.deeper()?,
             }),
-            Some(0x32) => Kind::List(ItemAccess::new(reader.length_delimited()?, self.deeper()?)),
+            Some(0x32) => {
+                Kind::List(ItemAccess::new(reader.length_delimited()?, self.scope.deeper()?))
+            }
             Some(_) => return Err(DecodeError::Unusual),
         };
         if reader.is_empty() { Ok(kind) } else { Err(DecodeError::Unusual) }
     }
 
     /// The content of the Value if it has this one field of bytes: the short way for
-    /// those who know what they expect.
+    /// a type that knows what it expects.
     #[inline]
     fn only(&self, tag: u8) -> Option<&'de [u8]> {
         let mut reader = Reader::new(self.message);
@@ -83,8 +88,20 @@ impl<'de> Decoder<'de> {
     }
 
     #[inline]
-    fn deeper(&self) -> Result<u8, DecodeError> {
-        self.depth.checked_sub(1).ok_or(DecodeError::TooDeep)
+    fn visit_str<V: Visitor<'de>>(
+        &self,
+        text: &'de str,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        self.scope.budget.charge_text(text.len())?;
+        visitor.visit_borrowed_str(text)
+    }
+
+    /// The object that the Value is; `None` for anything else.
+    #[inline]
+    fn object(&self) -> Result<Option<StructDecoder<'de, 'b>>, DecodeError> {
+        let Some(message) = self.only(0x2a) else { return Ok(None) };
+        Ok(Some(StructDecoder { message, scope: self.scope.deeper()? }))
     }
 }
 
@@ -122,17 +139,20 @@ macro_rules! deserialize_integer {
     )*};
 }
 
-impl<'de> de::Deserializer<'de> for Decoder<'de> {
+impl<'de> de::Deserializer<'de> for Decoder<'de, '_> {
     type Error = DecodeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.kind()? {
             Kind::Null => visitor.visit_unit(),
             Kind::Number(value) => visit_number(value, visitor),
-            Kind::Str(value) => visitor.visit_borrowed_str(value),
+            Kind::Str(value) => self.visit_str(value, visitor),
             Kind::Bool(value) => visitor.visit_bool(value),
             Kind::Object(object) => object.deserialize_any(visitor),
-            Kind::List(items) => visitor.visit_seq(items),
+            Kind::List(mut items) => {
+                let list = visitor.visit_seq(&mut items)?;
+                items.end().map(|()| list)
+            }
         }
     }
 
@@ -148,7 +168,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.only(0x1a) {
-            Some(text) => visitor.visit_borrowed_str(utf8(text)?),
+            Some(text) => self.visit_str(utf8(text)?, visitor),
             None => self.deserialize_any(visitor),
         }
     }
@@ -160,10 +180,8 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
 
     #[inline]
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.only(0x2a) {
-            Some(message) => {
-                visitor.visit_map(StructDecoder { message, depth: self.deeper()? }.entries())
-            }
+        match self.object()? {
+            Some(object) => object.deserialize_map(visitor),
             None => self.deserialize_any(visitor),
         }
     }
@@ -171,11 +189,14 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
     #[inline]
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        self.deserialize_map(visitor)
+        match self.object()? {
+            Some(object) => object.deserialize_struct(name, fields, visitor),
+            None => self.deserialize_any(visitor),
+        }
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -223,32 +244,41 @@ impl<'de> de::Deserializer<'de> for Decoder<'de> {
     }
 }
 
-impl<'de> StructDecoder<'de> {
+impl<'de, 'b> StructDecoder<'de, 'b> {
     #[inline]
-    fn entries(self) -> EntryAccess<'de> {
-        let Self { message, depth } = self;
-        EntryAccess {
-            message,
-            reader: Reader::new(message),
-            keys: UniqueKeys::default(),
-            value: &[],
-            depth,
-        }
+    fn entries(self, is_kept: bool) -> EntryAccess<'de, 'b> {
+        EntryAccess::new(self.message, self.scope, is_kept)
     }
 
-    /// The entry that an enum is: its reader looks at one only, so the others are
-    /// looked at here.
-    fn variant(self) -> Result<EntryAccess<'de>, DecodeError> {
-        check_unique_keys(self.message)?;
-        Ok(self.entries())
+    /// The entry that an enum is: its reader looks at one only, so that there is no
+    /// other is looked at here.
+    fn variant(self) -> Result<EntryAccess<'de, 'b>, DecodeError> {
+        let mut reader = Reader::new(self.message);
+        reader.next()?;
+        if !reader.is_empty() {
+            return Err(DecodeError::Shape("found several keys, expected one variant".to_owned()));
+        }
+        Ok(self.entries(false))
     }
 }
 
-impl<'de> de::Deserializer<'de> for StructDecoder<'de> {
+impl<'de> de::Deserializer<'de> for StructDecoder<'de, '_> {
     type Error = DecodeError;
 
+    #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_map(self.entries())
+        visitor.visit_map(self.entries(true))
+    }
+
+    /// A type with fields of its own keeps no entries.
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        visitor.visit_map(self.entries(false))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -274,77 +304,6 @@ impl<'de> de::Deserializer<'de> for StructDecoder<'de> {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
-}
-
-struct EntryAccess<'de> {
-    /// The whole Struct.
-    message: &'de [u8],
-    reader: Reader<'de>,
-    keys: UniqueKeys,
-    /// The value of the entry whose key was read last.
-    value: &'de [u8],
-    depth: u8,
-}
-
-impl<'de> de::MapAccess<'de> for EntryAccess<'de> {
-    type Error = DecodeError;
-
-    #[inline]
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, DecodeError> {
-        if self.reader.is_empty() {
-            return Ok(None);
-        }
-        if !self.reader.take_tag(0x0a) {
-            return Err(DecodeError::Unusual);
-        }
-        let (key, value) = read_entry(self.reader.length_delimited()?)?;
-        self.keys.add(key, self.message)?;
-        self.value = value;
-        seed.deserialize(KeyDecoder(utf8(key)?)).map(Some)
-    }
-
-    #[inline]
-    fn next_value_seed<V: DeserializeSeed<'de>>(
-        &mut self,
-        seed: V,
-    ) -> Result<V::Value, DecodeError> {
-        let value = seed.deserialize(Decoder { message: self.value, depth: self.depth });
-        // What does not fit may be repeated further on, and only the last counts.
-        value.map_err(|error| check_unique_keys(self.message).err().unwrap_or(error))
-    }
-}
-
-struct ItemAccess<'de> {
-    reader: Reader<'de>,
-    depth: u8,
-}
-
-impl<'de> ItemAccess<'de> {
-    fn new(message: &'de [u8], depth: u8) -> Self {
-        Self { reader: Reader::new(message), depth }
-    }
-}
-
-impl<'de> de::SeqAccess<'de> for ItemAccess<'de> {
-    type Error = DecodeError;
-
-    #[inline]
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, DecodeError> {
-        if self.reader.is_empty() {
-            return Ok(None);
-        }
-        if !self.reader.take_tag(0x0a) {
-            return Err(DecodeError::Unusual);
-        }
-        let message = self.reader.length_delimited()?;
-        seed.deserialize(Decoder { message, depth: self.depth }).map(Some)
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }

@@ -1,4 +1,4 @@
-//! Frames: `[u32 big-endian length][message]`.
+//! FrameDecoder: `[u32 big-endian length][message]`.
 
 use std::io;
 
@@ -25,9 +25,9 @@ pub(crate) fn codec(max_frame_len: usize) -> LengthDelimitedCodec {
 
 /// Takes messages off the bytes that a peer sends.
 #[derive(Debug)]
-pub(crate) struct Frames(LengthDelimitedCodec);
+pub(crate) struct FrameDecoder(LengthDelimitedCodec);
 
-impl Frames {
+impl FrameDecoder {
     pub(crate) fn new(max_frame_len: usize) -> Self {
         Self(codec(max_frame_len))
     }
@@ -56,7 +56,7 @@ mod tests {
     use tokio_util::codec::{Decoder, Encoder};
 
     use super::*;
-    use crate::wire::writer::Writer;
+    use crate::wire::structpb::writer::Writer;
 
     #[test]
     fn a_request_written_in_place_is_the_frame_that_the_codec_would_write() {
@@ -78,19 +78,19 @@ mod tests {
     #[test]
     fn an_empty_frame_is_a_message() {
         let mut bytes = BytesMut::from(&[0_u8; 4][..]);
-        assert_eq!(Frames::new(16).next(&mut bytes).unwrap().unwrap(), BytesMut::new());
+        assert_eq!(FrameDecoder::new(16).next(&mut bytes).unwrap().unwrap(), BytesMut::new());
     }
 
     #[test]
     fn a_length_beyond_the_limit_is_an_error() {
         let mut bytes = BytesMut::from(&[0, 0, 0, 17][..]);
-        assert!(Frames::new(16).next(&mut bytes).is_err());
+        assert!(FrameDecoder::new(16).next(&mut bytes).is_err());
     }
 
     #[test]
     fn a_message_that_is_not_whole_stays_with_its_header() {
         let mut bytes = BytesMut::from(&[0, 0, 0, 2, b'x'][..]);
-        let mut frames = Frames::new(16);
+        let mut frames = FrameDecoder::new(16);
         assert_eq!(frames.next(&mut bytes).unwrap(), None);
         assert_eq!(bytes, [0, 0, 0, 2, b'x'][..]);
         bytes.extend_from_slice(b"yz");
@@ -103,13 +103,13 @@ mod tests {
     #[test]
     fn a_header_alone_gets_room_for_what_is_trusted_and_no_more() {
         let mut bytes = BytesMut::from(&u32::MAX.to_be_bytes()[..]);
-        assert_eq!(Frames::new(u32::MAX as usize).next(&mut bytes).unwrap(), None);
+        assert_eq!(FrameDecoder::new(u32::MAX as usize).next(&mut bytes).unwrap(), None);
         assert!(bytes.capacity() <= TRUSTED + 64, "{}", bytes.capacity());
     }
 
     #[test]
     fn a_long_message_costs_room_as_it_comes() {
-        let mut frames = Frames::new(DEFAULT_MAX_FRAME_LEN);
+        let mut frames = FrameDecoder::new(DEFAULT_MAX_FRAME_LEN);
         let mut bytes = BytesMut::from(&(DEFAULT_MAX_FRAME_LEN as u32).to_be_bytes()[..]);
         while frames.next(&mut bytes).unwrap().is_none() {
             assert!(bytes.capacity() <= 2 * bytes.len() + 2 * TRUSTED, "{}", bytes.capacity());

@@ -1,15 +1,13 @@
-//! Why something cannot be said on the wire, or cannot be understood from it.
+//! Why a value cannot be encoded, or a message not be decoded.
 
 use std::fmt::{self, Display};
 
 use serde::de::{Expected, Unexpected};
 
-use crate::model::Redacted;
-
-/// What a type's own `Serialize` or `Deserialize` said when it gave up.
+/// The message of a type's own `Serialize` or `Deserialize` that failed.
 ///
-/// The words are the type's, so they may quote the value. `Display` passes them on;
-/// `Debug` shows their size only.
+/// It is the type's own, so it may quote the value. `Display` passes it on;
+/// `Debug` shows its size only.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct TypeMessage(String);
 
@@ -27,11 +25,11 @@ impl Display for TypeMessage {
 
 impl fmt::Debug for TypeMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Redacted(&self.0).fmt(f)
+        write!(f, "{} bytes", self.0.len())
     }
 }
 
-/// Why a payload or a context cannot be said on the wire.
+/// Why a payload or a context cannot be encoded.
 ///
 /// It is found before anything is sent, and does not quote the value; the one exception
 /// is the `Display` of [`Custom`](Self::Custom), where the payload's own type speaks.
@@ -49,7 +47,7 @@ pub(crate) enum EncodeError {
         limit: usize,
     },
     /// NaN and infinities are not JSON.
-    #[error("a number is NaN or infinite, which JSON cannot say")]
+    #[error("a number is NaN or infinite, which JSON cannot express")]
     NotFinite,
     /// A double would silently change the integer.
     #[error(
@@ -73,41 +71,41 @@ pub(crate) enum EncodeError {
     /// serde_json's raw text would have to be parsed first.
     #[error("serde_json's RawValue cannot be sent; send the parsed value")]
     RawValue,
-    /// The message reaches the four gigabytes that a frame's length can say.
+    /// The message reaches the four gigabytes that a frame's length can express.
     #[error("the message is beyond four gigabytes")]
     TooLarge,
-    /// The type's own `Serialize` gave up.
-    #[error("the `Serialize` of its type says: {0}")]
+    /// The type's own `Serialize` failed.
+    #[error("its type's `Serialize` failed: {0}")]
     Custom(TypeMessage),
 }
 
 /// An [`EncodeError`] on its way out of the encoder. Boxed, so that the results
 /// of the many small steps of encoding fit into a register.
 #[derive(Debug)]
-pub(crate) struct Refused(Box<EncodeError>);
+pub(crate) struct EncodeFailure(Box<EncodeError>);
 
-impl From<EncodeError> for Refused {
+impl From<EncodeError> for EncodeFailure {
     #[cold]
     fn from(error: EncodeError) -> Self {
         Self(Box::new(error))
     }
 }
 
-impl From<Refused> for EncodeError {
-    fn from(refused: Refused) -> Self {
+impl From<EncodeFailure> for EncodeError {
+    fn from(refused: EncodeFailure) -> Self {
         *refused.0
     }
 }
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for EncodeFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for EncodeFailure {}
 
-impl serde::ser::Error for Refused {
+impl serde::ser::Error for EncodeFailure {
     fn custom<T: Display>(message: T) -> Self {
         EncodeError::Custom(TypeMessage::new(message)).into()
     }
@@ -120,8 +118,8 @@ pub(crate) enum DecodeError {
     #[error("the bytes are not a valid protobuf message ({0})")]
     Malformed(&'static str),
     /// Valid protobuf, but laid out in a way that only a general parser follows:
-    /// repeated fields that merge, fields out of order, duplicate keys.
-    #[error("the message is laid out unusually")]
+    /// repeated fields that merge, fields out of order.
+    #[error("the message is laid out as no encoder does it, and too large to be laid out anew")]
     Unusual,
     /// Deeper than any server nests, and than a stack is sure to bear.
     #[error("the reply nests too deep")]
@@ -134,13 +132,24 @@ pub(crate) enum DecodeError {
     /// Valid protobuf that does not fit the type that was asked for.
     #[error("{0}")]
     Shape(String),
-    /// The type's own `Deserialize` gave up.
-    #[error("the `Deserialize` of its type says: {0}")]
+    /// The type's own `Deserialize` failed.
+    #[error("its type's `Deserialize` failed: {0}")]
     Custom(TypeMessage),
 }
 
+impl DecodeError {
+    /// Whether the bytes are in order, and only what they hold is not what was asked for,
+    /// or more than is taken.
+    pub(crate) fn is_misfit(&self) -> bool {
+        match self {
+            Self::Shape(_) | Self::Custom(_) | Self::TooDeep | Self::TooHeavy { .. } => true,
+            Self::Malformed(_) | Self::Unusual => false,
+        }
+    }
+}
+
 /// serde's own messages quote the value, or a key of it; ours must not, because errors
-/// are logged. What a type says by itself is kept apart, for it may do so too.
+/// are logged. A type's own message is kept apart, for it may do so too.
 impl serde::de::Error for DecodeError {
     fn custom<T: Display>(message: T) -> Self {
         Self::Custom(TypeMessage::new(message))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::Redacted;
+use super::Redacted;
 
 /// What a plugin said when it could not run a hook.
 ///

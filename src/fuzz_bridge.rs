@@ -1,5 +1,4 @@
-//! A way into the private parts for this repository's benchmarks and fuzz
-//! targets. Not part of the public API: it may change with any release.
+//! The way in for this repository's fuzz targets, compiled with `--cfg fuzzing` only.
 
 #![allow(missing_docs)]
 
@@ -11,10 +10,11 @@ use serde::de::DeserializeOwned;
 use crate::config::{BigIntegers, PluginConfig};
 use crate::model::{Object, PluginContext, PluginResult};
 #[cfg(feature = "server")]
-use crate::wire::incoming::Incoming;
-use crate::wire::reply::{Expected, HookReply, configs_reply, hook_reply};
+use crate::server::request::Incoming;
+use crate::wire::reply::{Expected, HookReply, ReplyFault, configs_reply, hook_reply};
 use crate::wire::stamp::Stamp;
-use crate::wire::{self, request, weight};
+use crate::wire::structpb::{de::read_struct, ser::write_struct, writer::Writer};
+use crate::wire::{read_any_layout, request};
 
 /// The message of an `InvokeHookRequest` in its frame.
 #[must_use]
@@ -27,12 +27,21 @@ pub fn encode_request<T: Serialize + ?Sized>(
     request::invoke_hook(hook_type, plugin, payload, context, None, BigIntegers::Refuse, 256).ok()
 }
 
-/// Reads an `InvokeHookResponse` as the client does.
+/// Why a reply is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejected {
+    /// It is not of the type that was asked for; its caller's error alone.
+    Unfit,
+    /// It puts its connection in doubt.
+    Doubtful,
+}
+
+/// Reads an `InvokeHookResponse` as the client does; `None` is an error of the plugin.
 pub fn decode_reply<P: DeserializeOwned>(
     message: &[u8],
     plugin: &str,
     request_id: &str,
-) -> Result<Option<PluginResult<P>>, String> {
+) -> Result<Option<PluginResult<P>>, Rejected> {
     decode(message, Expected { plugin, request_id, stamp: None })
 }
 
@@ -42,7 +51,7 @@ pub fn decode_stamped_reply<P: DeserializeOwned>(
     plugin: &str,
     request_id: &str,
     (number, hash): (u64, u64),
-) -> Result<Option<PluginResult<P>>, String> {
+) -> Result<Option<PluginResult<P>>, Rejected> {
     let stamp = Some(&Stamp::new(number, hash));
     decode(message, Expected { plugin, request_id, stamp })
 }
@@ -50,22 +59,28 @@ pub fn decode_stamped_reply<P: DeserializeOwned>(
 fn decode<P: DeserializeOwned>(
     message: &[u8],
     expected: Expected<'_>,
-) -> Result<Option<PluginResult<P>>, String> {
+) -> Result<Option<PluginResult<P>>, Rejected> {
     match hook_reply(message, expected) {
         Ok(HookReply::Result(result, _)) => Ok(Some(result)),
         Ok(HookReply::Fault(_)) => Ok(None),
-        Err(fault) => Err(format!("{fault:?}")),
+        Err(ReplyFault::Unfit(_)) => Err(Rejected::Unfit),
+        Err(_) => Err(Rejected::Doubtful),
     }
 }
 
-/// A Struct's fields.
+/// A Struct in a frame.
 pub fn encode_struct<T: Serialize + ?Sized>(object: &T) -> Option<Vec<u8>> {
-    wire::encode_struct(object)
+    let mut writer = Writer::with_capacity(256);
+    write_struct(&mut writer, object).ok()?;
+    writer.take_frame().ok()
 }
 
-/// Reads a Struct.
+/// Reads a Struct of any layout.
 pub fn decode_struct<T: DeserializeOwned>(message: &[u8]) -> Option<T> {
-    wire::decode_struct(message)
+    read_any_layout::<prost_types::Struct, _>(message, |message, budget| {
+        read_struct(message, budget)
+    })
+    .ok()
 }
 
 /// Reads a `GetPluginConfigsResponse` as the client does.
@@ -102,10 +117,4 @@ pub fn read_call(message: &[u8]) -> Option<ReadCall<'_>> {
         }),
         Incoming::Config(_) | Incoming::Configs | Incoming::Unknown => None,
     }
-}
-
-/// What an `InvokeHookResponse` is taken to cost in memory once it is read.
-#[must_use]
-pub fn reply_weight(message: &[u8]) -> Option<usize> {
-    weight::weigh(message, weight::Part::HookReply).ok()
 }

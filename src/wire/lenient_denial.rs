@@ -1,31 +1,45 @@
-//! A refusal that cannot be read whole is still a refusal.
+//! A result that cannot be read whole: a denial among them is still a denial.
 //!
-//! A plugin that says no, and gives a header or a code in a form that nobody expects,
-//! must not be heard as one that failed: gateways may let a request pass where a
-//! plugin fails.
+//! A plugin that denies, and gives a header or a code in an unexpected form, must not
+//! be taken for one that failed: gateways may let a request pass where a plugin fails.
+//! A result that allows cannot be used in part, but its verdict shows that it is the
+//! answer of this plugin: it fails its call alone.
 
 use serde::de::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::DecodeError;
-use super::de::read_struct;
+use super::reply::ReplyFault;
+use super::structpb::budget::Budget;
+use super::structpb::de::read_struct;
+use super::structpb::validate::Validation;
 use crate::model::{DenialMetadata, Headers, Object, PluginResult, PluginViolation};
 
 /// What can be read of `result`, which could not be read as a whole, if it refuses. A
 /// payload is left out: there is nothing to go on with.
 ///
 /// # Errors
-/// `why` it could not be read, if it does not.
+/// `why` it could not be read, if it does not: [`Unfit`](ReplyFault::Unfit) where there
+/// is a verdict and all of it is protobuf.
 #[cold]
-pub(super) fn salvage<P>(result: &[u8], why: DecodeError) -> Result<PluginResult<P>, DecodeError> {
-    match read_struct(result) {
+pub(super) fn salvage<P>(
+    result: &[u8],
+    why: DecodeError,
+    budget: &Budget,
+) -> Result<PluginResult<P>, ReplyFault> {
+    match read_struct(result, budget) {
         Ok(Verdict { continue_processing: false }) => {}
-        // It may show once the reply is laid out anew.
-        Err(DecodeError::Unusual) => return Err(DecodeError::Unusual),
-        Ok(_) | Err(_) => return Err(why),
+        Ok(Verdict { continue_processing: true }) if why.is_misfit() => {
+            // What was not read yet may be no protobuf.
+            return Err(match Validation::default().structure(result, 1) {
+                Err(error) if !error.is_misfit() => error.into(),
+                _ => ReplyFault::Unfit(why),
+            });
+        }
+        Ok(_) | Err(_) => return Err(why.into()),
     }
     // Each part is read in its place, so that this takes no more memory than the whole.
-    let refusal: Refusal = read_struct(result)?;
+    let refusal: Refusal = read_struct(result, budget)?;
     Ok(PluginResult {
         continue_processing: false,
         modified_payload: None,
@@ -88,14 +102,14 @@ impl From<Violation> for PluginViolation {
     fn from(violation: Violation) -> Self {
         let text = |text: Readable<String>| text.0.unwrap_or_default();
         let Violation { reason, description, code, .. } = violation;
-        let mut told = Self::new(text(code));
-        (told.reason, told.description) = (text(reason), text(description));
-        told.details = violation.details.0.unwrap_or_default();
-        told.mcp_error_code = violation.mcp_error_code.0;
-        told.http_status_code = violation.http_status_code.0;
-        told.http_headers = violation.http_headers.0;
-        told.plugin_name = violation.plugin_name.0;
-        told
+        let mut salvaged = Self::new(text(code));
+        (salvaged.reason, salvaged.description) = (text(reason), text(description));
+        salvaged.details = violation.details.0.unwrap_or_default();
+        salvaged.mcp_error_code = violation.mcp_error_code.0;
+        salvaged.http_status_code = violation.http_status_code.0;
+        salvaged.http_headers = violation.http_headers.0;
+        salvaged.plugin_name = violation.plugin_name.0;
+        salvaged
     }
 }
 
@@ -104,13 +118,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::BigIntegers;
     use crate::hooks::ToolPreInvokePayload;
+    use crate::wire::BigIntegers;
     use crate::wire::reply::{Expected, HookReply, hook_reply};
-    use crate::wire::ser::write_struct;
-    use crate::wire::writer::Writer;
+    use crate::wire::structpb::ser::write_struct;
+    use crate::wire::structpb::writer::Writer;
 
     const WHY: DecodeError = DecodeError::Malformed("something else");
+
+    fn budget(result: &[u8]) -> Budget {
+        Budget::of(result.len())
+    }
+
+    fn salvaged<P>(result: &[u8], why: DecodeError) -> Result<PluginResult<P>, ReplyFault> {
+        salvage(result, why, &budget(result))
+    }
 
     fn written(result: &Value) -> Vec<u8> {
         let mut writer = Writer::with_capacity(256);
@@ -138,13 +160,17 @@ mod tests {
             json!({"executions": {}}),
         ] {
             let result = written(&with(odd.clone()));
-            assert!(read_struct::<PluginResult<ToolPreInvokePayload>>(&result).is_err(), "{odd}");
-            let salvaged = salvage::<ToolPreInvokePayload>(&result, WHY).unwrap();
+            assert!(
+                read_struct::<PluginResult<ToolPreInvokePayload>>(&result, &budget(&result))
+                    .is_err(),
+                "{odd}"
+            );
+            let salvaged = salvaged::<ToolPreInvokePayload>(&result, WHY).unwrap();
             assert!(!salvaged.is_allowed());
             assert_eq!(salvaged.violation.unwrap().code, "NO", "{odd}");
         }
         let wordy = written(&json!({"continue_processing": false, "violation": "because"}));
-        assert!(!salvage::<Value>(&wordy, WHY).unwrap().is_allowed());
+        assert!(!salvaged::<Value>(&wordy, WHY).unwrap().is_allowed());
     }
 
     #[test]
@@ -164,31 +190,32 @@ mod tests {
             )
         };
         let message = written(&serde_json::to_value(&whole).unwrap());
-        assert_eq!(salvage(&message, WHY), Ok(whole));
+        assert_eq!(salvaged(&message, WHY), Ok(whole));
     }
 
     #[test]
     fn nothing_but_a_clear_no_is_taken_for_a_refusal() {
         for verdict in [json!(true), json!(null), json!("false"), json!(0), json!({})] {
             let result = written(&with(json!({"continue_processing": verdict})));
-            assert_eq!(salvage::<Value>(&result, WHY), Err(WHY), "{verdict}");
+            assert_eq!(salvaged::<Value>(&result, WHY), Err(WHY.into()), "{verdict}");
         }
         let silent = written(&json!({"violation": {"code": "NO"}}));
-        assert_eq!(salvage::<Value>(&silent, WHY), Err(WHY));
-        assert_eq!(salvage::<Value>(b"\x0a\x05", WHY), Err(WHY));
+        assert_eq!(salvaged::<Value>(&silent, WHY), Err(WHY.into()));
+        assert_eq!(salvaged::<Value>(b"\x0a\x05", WHY), Err(WHY.into()));
     }
 
     /// Found by fuzzing: the type did not fit, and of the rest a key stood twice.
     #[test]
     fn a_refusal_that_is_laid_out_unusually_too_is_laid_out_anew_first() {
         let mut twice = written(&with(json!({"modified_payload": 7})));
-        twice.extend_from_slice(&written(&json!({"violation": {"code": "NO"}})));
-        assert_eq!(salvage::<ToolPreInvokePayload>(&twice, WHY), Err(DecodeError::Unusual));
+        twice.extend_from_slice(&written(&json!({"violation": {"code": "LAST"}})));
         let mut reply = b"\x0a\x05Guard\x12".to_vec();
         prost::encoding::encode_varint(twice.len() as u64, &mut reply);
         reply.extend_from_slice(&twice);
         let expected = Expected { plugin: "Guard", request_id: "1", stamp: None };
         let read = hook_reply::<ToolPreInvokePayload>(&reply, expected);
-        assert!(matches!(read, Ok(HookReply::Result(result, None)) if !result.is_allowed()));
+        let Ok(HookReply::Result(denial, None)) = read else { panic!("{read:?}") };
+        assert!(!denial.is_allowed());
+        assert_eq!(denial.violation.unwrap().code, "LAST");
     }
 }

@@ -1,0 +1,245 @@
+//! Which reply fails its own call alone, and which puts its connection in doubt.
+
+use prost::Message as _;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::hooks::ToolPreInvokePayload;
+use crate::wire::BigIntegers;
+use crate::wire::structpb::ser::write_struct;
+use crate::wire::structpb::writer::Writer;
+
+const PLUGIN: &str = "Guard";
+const STAMP: (u64, u64) = (1, 0xa5);
+
+fn structure(object: &Value) -> prost_types::Struct {
+    let mut writer = Writer::with_capacity(256);
+    writer.big_integers(BigIntegers::Round);
+    write_struct(&mut writer, object).unwrap_or_else(|_| panic!("{object}"));
+    prost_types::Struct::decode(&writer.into_message()[..]).unwrap()
+}
+
+fn reply(result: Option<&Value>) -> proto::InvokeHookResponse {
+    proto::InvokeHookResponse {
+        plugin_name: PLUGIN.into(),
+        result: result.map(structure),
+        ..Default::default()
+    }
+}
+
+/// A result that allows, with `ornaments`.
+fn allow(ornaments: &Value) -> Value {
+    let mut result = json!({"continue_processing": true});
+    result.as_object_mut().unwrap().extend(ornaments.as_object().unwrap().clone());
+    result
+}
+
+fn error(error: proto::PluginError) -> proto::InvokeHookResponse {
+    proto::InvokeHookResponse { error: Some(error), ..reply(None) }
+}
+
+/// The reply's context, of this request and with these metadata.
+fn context(request_id: &str, metadata: &Value) -> Option<proto::PluginContext> {
+    Some(proto::PluginContext {
+        global_context: Some(proto::GlobalContext {
+            request_id: request_id.into(),
+            ..Default::default()
+        }),
+        metadata: Some(structure(metadata)),
+        ..Default::default()
+    })
+}
+
+fn read_with<P: DeserializeOwned>(
+    reply: &proto::InvokeHookResponse,
+    stamp: Option<&Stamp>,
+) -> Result<HookReply<P>, ReplyFault> {
+    hook_reply(&reply.encode_to_vec(), Expected { plugin: PLUGIN, request_id: "1", stamp })
+}
+
+fn read<P: DeserializeOwned>(
+    reply: &proto::InvokeHookResponse,
+) -> Result<HookReply<P>, ReplyFault> {
+    read_with(reply, None)
+}
+
+fn is_unfit<P>(reply: &Result<HookReply<P>, ReplyFault>) -> bool {
+    matches!(reply, Err(ReplyFault::Unfit(_)))
+}
+
+fn is_denied<P>(reply: &Result<HookReply<P>, ReplyFault>) -> bool {
+    matches!(reply, Ok(HookReply::Result(result, _)) if !result.continue_processing)
+}
+
+/// What no plugin should put there, and what a type of the caller's then refuses.
+const MISFITS: [&str; 6] = [
+    r#"{"metadata": []}"#,
+    r#"{"retry_delay_ms": 0.5}"#,
+    r#"{"http_headers": {"Retry-After": 30}}"#,
+    r#"{"violation": {"code": 1}}"#,
+    r#"{"violation": "no"}"#,
+    r#"{"executions": {}}"#,
+];
+
+fn misfits() -> impl Iterator<Item = Value> {
+    MISFITS.iter().map(|misfit| serde_json::from_str(misfit).unwrap())
+}
+
+#[test]
+fn h25_a_payload_of_another_type_fails_its_caller_alone() {
+    for payload in [json!({"name": 7}), json!({"name": null}), json!([1]), json!({"args": {}})] {
+        let odd = reply(Some(&allow(&json!({"modified_payload": payload}))));
+        assert!(is_unfit(&read::<ToolPreInvokePayload>(&odd)), "{payload}");
+        assert!(matches!(read::<Value>(&odd), Ok(HookReply::Result(..))), "{payload}");
+    }
+}
+
+#[test]
+fn h25_other_parts_of_another_type_fail_their_caller_alone_typed_and_by_name() {
+    for misfit in misfits() {
+        let odd = reply(Some(&allow(&misfit)));
+        assert!(is_unfit(&read::<ToolPreInvokePayload>(&odd)), "{misfit}");
+        assert!(is_unfit(&read::<Value>(&odd)), "{misfit}");
+    }
+}
+
+#[test]
+fn h25_a_denial_with_such_parts_stays_a_denial() {
+    for misfit in misfits().chain([json!({"modified_payload": {"name": 7}})]) {
+        let mut denial = allow(&misfit);
+        denial["continue_processing"] = json!(false);
+        let odd = reply(Some(&denial));
+        assert!(is_denied(&read::<ToolPreInvokePayload>(&odd)), "{misfit}");
+        assert!(is_denied(&read::<Value>(&odd)), "{misfit}");
+    }
+}
+
+#[test]
+fn h25_the_words_of_the_callers_type_are_kept() {
+    #[derive(Debug)]
+    struct Picky;
+    impl<'de> serde::Deserialize<'de> for Picky {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            Err(serde::de::Error::custom("never enough"))
+        }
+    }
+    let fault = read::<Picky>(&reply(Some(&allow(&json!({"modified_payload": 1}))))).unwrap_err();
+    let ReplyFault::Unfit(DecodeError::Custom(words)) = fault else { panic!("{fault:?}") };
+    assert_eq!(words.to_string(), "never enough");
+}
+
+#[test]
+fn a_misfit_without_a_verdict_puts_the_connection_in_doubt() {
+    for verdict in [json!(null), json!("true"), json!(1)] {
+        for misfit in misfits() {
+            let mut result = allow(&misfit);
+            result["continue_processing"] = verdict.clone();
+            let odd = reply(Some(&result));
+            for fault in
+                [read::<ToolPreInvokePayload>(&odd).unwrap_err(), read::<Value>(&odd).unwrap_err()]
+            {
+                assert!(matches!(fault, ReplyFault::Undecodable(_)), "{verdict} {misfit}");
+            }
+        }
+    }
+    let silent = reply(Some(&json!({"modified_payload": {"name": 7}})));
+    let fault = read::<ToolPreInvokePayload>(&silent).unwrap_err();
+    assert!(matches!(fault, ReplyFault::Undecodable(_)), "{fault:?}");
+}
+
+#[test]
+fn a_misfit_in_anothers_name_or_with_anothers_context_puts_the_connection_in_doubt() {
+    let odd = reply(Some(&allow(&json!({"modified_payload": {"name": 7}}))));
+    let named = proto::InvokeHookResponse { plugin_name: "Other".into(), ..odd.clone() };
+    let fault = read::<ToolPreInvokePayload>(&named).unwrap_err();
+    assert_eq!(fault, ReplyFault::Mismatch { field: "plugin_name" });
+    let foreign = proto::InvokeHookResponse { context: context("2", &json!({})), ..odd.clone() };
+    let fault = read::<ToolPreInvokePayload>(&foreign).unwrap_err();
+    assert_eq!(fault, ReplyFault::Mismatch { field: "request_id" });
+    let own = proto::InvokeHookResponse { context: context("1", &json!({})), ..odd };
+    assert!(is_unfit(&read::<ToolPreInvokePayload>(&own)));
+}
+
+#[test]
+fn a_misfit_must_bring_its_stamp_back_too() {
+    let stamp = Stamp::new(STAMP.0, STAMP.1);
+    let odd = reply(Some(&allow(&json!({"modified_payload": {"name": 7}}))));
+    let with = |metadata: Value| {
+        let reply = proto::InvokeHookResponse { context: context("1", &metadata), ..odd.clone() };
+        read_with::<ToolPreInvokePayload>(&reply, Some(&stamp))
+    };
+    let own = json!({crate::model::STAMP_KEY: "000000000000000100000000000000a5"});
+    let others = json!({crate::model::STAMP_KEY: "000000000000000200000000000000a5"});
+    assert!(is_unfit(&with(own)));
+    assert_eq!(with(others).unwrap_err(), ReplyFault::Mismatch { field: "stamp" });
+    assert_eq!(with(json!({})).unwrap_err(), ReplyFault::Unproven);
+    let bare = read_with::<ToolPreInvokePayload>(&odd, Some(&stamp)).unwrap_err();
+    assert_eq!(bare, ReplyFault::Unproven);
+}
+
+/// The type gives up before it comes to them.
+#[test]
+fn a_misfit_before_bytes_that_are_no_protobuf_puts_the_connection_in_doubt() {
+    let mut result = structure(&allow(&json!({"retry_delay_ms": "soon"}))).encode_to_vec();
+    // The entry `z`, whose value is cut off.
+    result.extend([0x0a, 7, 0x0a, 1, b'z', 0x12, 2, 0x1a, 9]);
+    let mut message = vec![0x0a, 5];
+    message.extend(PLUGIN.as_bytes());
+    message.push(0x12);
+    prost::encoding::encode_varint(result.len() as u64, &mut message);
+    message.extend(result);
+    let expected = Expected { plugin: PLUGIN, request_id: "1", stamp: None };
+    let fault = hook_reply::<ToolPreInvokePayload>(&message, expected).unwrap_err();
+    assert!(matches!(fault, ReplyFault::Undecodable(DecodeError::Malformed(_))), "{fault:?}");
+}
+
+/// It was an empty reply, whose code was lost and whose connection was closed.
+#[test]
+fn h25_an_error_with_an_empty_message_is_the_plugins_error_and_keeps_its_codes() {
+    let coded = proto::PluginError {
+        code: "E_QUOTA".into(),
+        mcp_error_code: -32_000,
+        details: Some(structure(&json!({"left": 0}))),
+        ..Default::default()
+    };
+    let Ok(HookReply::Fault(fault)) = read::<Value>(&error(coded.clone())) else { panic!() };
+    assert_eq!((&*fault.message, &*fault.code, fault.mcp_error_code), ("", "E_QUOTA", -32_000));
+    assert_eq!((&*fault.plugin_name, fault.details["left"].as_i64()), (PLUGIN, Some(0)));
+    let typed = read::<ToolPreInvokePayload>(&error(coded));
+    assert!(matches!(typed, Ok(HookReply::Fault(typed)) if typed == fault));
+
+    let bare = read::<Value>(&error(proto::PluginError::default()));
+    assert!(matches!(bare, Ok(HookReply::Fault(fault)) if fault.mcp_error_code == INTERNAL_ERROR));
+}
+
+#[test]
+fn an_error_with_an_empty_message_wins_over_a_result_that_allows() {
+    let both = proto::InvokeHookResponse {
+        error: Some(proto::PluginError::default()),
+        ..reply(Some(&allow(&json!({}))))
+    };
+    assert!(matches!(read::<Value>(&both), Ok(HookReply::Fault(_))));
+}
+
+#[test]
+fn neither_a_result_nor_an_error_is_an_empty_reply() {
+    assert_eq!(read::<Value>(&reply(None)).unwrap_err(), ReplyFault::Empty);
+    assert_eq!(read::<ToolPreInvokePayload>(&reply(None)).unwrap_err(), ReplyFault::Empty);
+    let expected = Expected { plugin: PLUGIN, request_id: "1", stamp: None };
+    assert_eq!(hook_reply::<Value>(b"", expected).unwrap_err(), ReplyFault::Empty);
+}
+
+/// Found by fuzzing: the result was judged first, so that the caller's type decided.
+#[test]
+fn metrics_that_are_no_protobuf_put_the_connection_in_doubt_whatever_the_type() {
+    let odd = reply(Some(&allow(&json!({"modified_payload": {"name": 7}}))));
+    // result_base, whose metrics are cut off.
+    let message = [&odd.encode_to_vec()[..], &[0x2a, 2, 0x22, 9]].concat();
+    let expected = Expected { plugin: PLUGIN, request_id: "1", stamp: None };
+    for fault in [
+        hook_reply::<ToolPreInvokePayload>(&message, expected).unwrap_err(),
+        hook_reply::<Value>(&message, expected).unwrap_err(),
+    ] {
+        assert!(matches!(fault, ReplyFault::Undecodable(DecodeError::Malformed(_))), "{fault:?}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Invariants 4, 6 and 7 as far as they are about sockets: how many there are, and which
+//! must be closed.
+
+use std::collections::BTreeMap;
+
+use super::{Found, LATE, broken};
+use crate::event::{Bounds, Conn, Damage, Event, Millis, Side};
+
+#[derive(Debug, Default)]
+struct State {
+    /// The client has not closed it.
+    open: bool,
+    /// Neither side has.
+    whole: bool,
+    /// Since when it is known that its replies cannot be trusted.
+    condemned: Option<Millis>,
+    /// Bytes that are no frame were sent.
+    framing: bool,
+    shifted: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    states: BTreeMap<Conn, State>,
+    open: usize,
+    connecting: usize,
+    /// From when on none may be open.
+    over: Option<Millis>,
+}
+
+impl Sockets {
+    pub(super) fn condemned(&self, conn: Conn) -> Option<Millis> {
+        self.states.get(&conn)?.condemned
+    }
+
+    pub(super) fn framing_is_broken(&self, conn: Conn) -> bool {
+        self.states.get(&conn).is_some_and(|state| state.framing)
+    }
+
+    /// True while neither side has closed or damaged it.
+    pub(super) fn is_whole(&self, conn: Conn) -> bool {
+        self.states.get(&conn).is_some_and(|state| {
+            state.whole && !state.framing && !state.shifted && state.condemned.is_none()
+        })
+    }
+
+    pub(super) fn condemn(&mut self, conn: Conn, now: Millis) {
+        if let Some(state) = self.states.get_mut(&conn) {
+            state.condemned.get_or_insert(now);
+        }
+    }
+
+    pub(super) fn see(&mut self, now: Millis, event: &Event, bounds: Option<&Bounds>) -> Found {
+        match *event {
+            Event::Handle(_) => {
+                if self.open > 0 {
+                    return broken(7, format!("{} sockets of the last handle are open", self.open));
+                }
+                *self = Self::default();
+            }
+            Event::Connecting => {
+                self.connecting += 1;
+                return self.bounded(bounds);
+            }
+            Event::ConnectFailed => self.connecting = self.connecting.saturating_sub(1),
+            Event::Connected { conn } => {
+                self.connecting = self.connecting.saturating_sub(1);
+                self.open += 1;
+                self.states.insert(conn, State { open: true, whole: true, ..State::default() });
+                return self.bounded(bounds);
+            }
+            Event::Closed { conn, by } => {
+                if let Some(state) = self.states.get_mut(&conn) {
+                    state.whole = false;
+                    if by == Side::Client && std::mem::take(&mut state.open) {
+                        self.open -= 1;
+                    }
+                }
+            }
+            Event::Damaged { conn, damage } => {
+                if let Some(state) = self.states.get_mut(&conn) {
+                    match damage {
+                        Damage::Framing => state.framing = true,
+                        Damage::Shifted => state.shifted = true,
+                    }
+                }
+            }
+            Event::Stopping { by } => self.over = Some(self.over.map_or(by, |over| over.min(by))),
+            Event::Released => self.over = Some(now),
+            Event::Sampled(sample) => return self.all_closed(now, sample.shut_down),
+            Event::Rested(..) => {
+                self.all_closed(now, true)?;
+                if let Some((conn, _)) =
+                    self.states.iter().find(|(_, state)| state.open && state.framing)
+                {
+                    return broken(4, format!("connection {conn} is open with broken frames"));
+                }
+            }
+            Event::Ended => {
+                if self.open + self.connecting > 0 {
+                    return broken(7, format!("the end, and {} sockets are open", self.open));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn bounded(&self, bounds: Option<&Bounds>) -> Found {
+        match bounds {
+            Some(bounds) if self.open + self.connecting > bounds.max_connections => {
+                let (open, connecting) = (self.open, self.connecting);
+                broken(6, format!("{open} sockets are open and {connecting} to come"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whatever had to be closed by `now` is.
+    fn all_closed(&self, now: Millis, shut_down: bool) -> Found {
+        if let Some(over) = self.over
+            && over + LATE < now
+        {
+            if self.open + self.connecting > 0 {
+                return broken(7, format!("over since {over}, and {} are open", self.open));
+            }
+            if !shut_down {
+                return broken(7, format!("over since {over}, and the state is another"));
+            }
+        }
+        let late = |state: &&State| state.condemned.is_some_and(|since| since + 1 < now);
+        match self.states.iter().find(|(_, state)| state.open && late(state)) {
+            Some((conn, _)) => broken(4, format!("connection {conn} was not given up")),
+            None => Ok(()),
+        }
+    }
+}
