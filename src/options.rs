@@ -24,7 +24,8 @@ pub enum Overload {
     Refuse,
 }
 
-/// Overrides for one call. Unset is what the plugin's configuration says.
+/// Overrides for the calls of one handle; see [`PluginHandle::with`](crate::PluginHandle::with).
+/// What is not set is as the plugin is configured.
 ///
 /// ```
 /// use std::time::Duration;

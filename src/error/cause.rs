@@ -1,4 +1,4 @@
-//! What happened to a call, in words that say what to do.
+//! What happened to a call, and what to do about it.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
@@ -70,7 +70,7 @@ pub(crate) enum Cause {
         retry_after: Option<Duration>,
     },
     /// There are connections, but the plugin does not answer: the call was not sent.
-    #[error("the plugin does not answer (missing replies in a row: {missing}); {}", next("trial", .retry_after))]
+    #[error("the plugin does not answer (unanswered calls in a row: {missing}); {}", next("trial", .retry_after))]
     Unresponsive {
         /// Replies that did not come, since the last one that came in time.
         missing: u32,

@@ -14,7 +14,7 @@ use crate::model::{
 hook! {
     /// `identity_resolve`: who does this credential stand for?
     ///
-    /// An identity that is rejected is a denial, whatever `continue_processing` says.
+    /// An identity that is rejected is a denial, even where `continue_processing` is true.
     IdentityResolve = "identity_resolve", IdentityResolvePayload => ResolvedIdentity;
     refusal: |identity| {
         let ResolvedIdentity { reject_reason, reject_status, .. } = identity;

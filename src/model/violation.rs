@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Headers, Object, null_as_default, redacted_debug, setters};
 
-/// A policy violation: what a plugin says when it refuses.
+/// A policy violation: why a plugin denies a request.
 ///
 /// `Debug` output shows the codes; reason, description and details may quote
 /// what was refused, so they are shown by size only.
@@ -30,7 +30,7 @@ pub struct PluginViolation {
     /// The plugin's own code, for programs.
     #[serde(default, deserialize_with = "null_as_default")]
     pub code: String,
-    /// Whatever else the plugin wanted to say.
+    /// Anything else about it.
     #[serde(default, deserialize_with = "null_as_default")]
     pub details: Object,
     /// The JSON-RPC error code for the gateway's client.
