@@ -6,6 +6,7 @@
 //! plugin can be reached, and ends after all the others. It moves no bytes: each
 //! socket has a task of its own.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connect::{Connecting, is_busy};
@@ -161,10 +161,9 @@ impl Supervisor {
         connections.gate.signal(Signal::Connected);
         connections.slots[slot].traffic.connects.fetch_add(1, Relaxed);
         connections.slots[slot].set_state(ConnectionState::Ready);
-        let (sink, requests) = mpsc::channel(connections.config.max_in_flight());
-        let task = SocketTask::new(Arc::clone(connections), slot, socket, transport, requests);
+        let task = SocketTask::new(Arc::clone(connections), slot, socket, transport);
         let mut shared = connections.lock();
-        shared.dispatch.opened(slot, sink);
+        shared.dispatch.opened(slot, VecDeque::new());
         connections.hand_out(&mut shared);
         drop(shared);
         tokio::spawn(task);
@@ -194,9 +193,8 @@ impl Supervisor {
         let (open, opening) = (shared.dispatch.is_open(), shared.dispatch.is_opening());
         let mut wanted = shared.dispatch.wanted();
         let down = self.reconnect.is_failing_fast() || !connections.gate.is_closed();
-        // While the plugin is down a socket is kept without calls too: that it ends, or
-        // comes about, tells of a restart. Where only a new socket ends the calls' refusal,
-        // one that is open and was overdue is none.
+        // While the plugin is down a socket is kept without calls too: that it ends, or comes
+        // about, tells of a restart. Where calls are refused until then, it must be a new one.
         let unreached = connections.gate.is_reconnecting();
         if !opening && (unreached || !open && (down || self.wanted_back)) {
             wanted = wanted.max(1);

@@ -30,13 +30,14 @@ impl SocketTask {
         let ended = Ended { slot: self.origin.slot, socket, why, proven, ordered, owed };
         let connections = Arc::clone(&self.connections);
         let mut shared = connections.lock();
-        // Nothing can be bound to it any more: that is done under the lock.
-        unsent.append(&mut self.inbox);
-        while let Ok(request) = self.requests.try_recv() {
-            unsent.push_back(request);
+        // Nothing can be bound to it any more: that is done under the lock. One that was
+        // retired had nothing, and its slot may be another's by now.
+        if !matches!(ended.why, Closed::Idle) {
+            unsent.append(&mut self.inbox);
+            connections.take(&mut shared, self.origin.slot, &mut unsent);
+            shared.dispatch.give_back(self.origin.slot, unsent.drain(..));
+            shared.dispatch.closed(self.origin.slot);
         }
-        shared.dispatch.give_back(self.origin.slot, unsent.drain(..));
-        shared.dispatch.closed(self.origin.slot);
         connections.hand_out(&mut shared);
         let unattended = if Connections::is_supervised(&shared) {
             // It answers them, once everybody can see that the socket is gone.
@@ -69,6 +70,9 @@ impl SocketTask {
     pub(super) fn shrink(&mut self) {
         self.socket.shrink();
         self.inbox.shrink_to(0);
+        if let Some(left) = self.connections.lock().dispatch.sink(self.origin.slot) {
+            left.shrink_to_fit();
+        }
         self.deliveries.shrink_to(0);
     }
 }

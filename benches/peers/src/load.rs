@@ -128,10 +128,15 @@ impl Series {
         median(&self.figures)
     }
 
-    /// The median of the ratios within each round.
-    pub fn ratio_to(&self, other: &Self) -> f64 {
+    /// The ratios within each round.
+    pub fn ratios_to(&self, other: &Self) -> Vec<f64> {
         let pairs = self.figures.iter().zip(&other.figures);
-        median(&pairs.map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>())
+        pairs.map(|(ours, theirs)| ours / theirs).collect()
+    }
+
+    /// Their median.
+    pub fn ratio_to(&self, other: &Self) -> f64 {
+        median(&self.ratios_to(other))
     }
 }
 

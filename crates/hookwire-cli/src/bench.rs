@@ -1,5 +1,6 @@
 //! `hookwire bench`: many calls of one hook, from many tasks over one handle.
 
+mod arrivals;
 mod histogram;
 mod load;
 mod report;
@@ -16,6 +17,7 @@ use crate::failure::{self, Failure, note};
 use crate::tally::Tally;
 use crate::target::Retry;
 use crate::{input, target, text};
+use arrivals::Arrivals;
 use load::{Load, Round};
 use report::{Comparison, Report};
 
@@ -32,6 +34,12 @@ const MAX_WAITING: usize = 1_048_576;
 /// and latencies are those of `ok` calls. A histogram of the latencies is drawn on
 /// stderr.
 ///
+/// Without --rate the load is a closed loop: each task calls again when its call has
+/// returned, so a plugin that is slow for a moment gets fewer calls in that moment, and
+/// the latencies look better than what users would see. With --rate R it is an open loop:
+/// R calls become due in each second, whatever became of those before, and a call's
+/// latency counts from when it was due, not from when a task was free to make it.
+///
 /// Exit code 1 if any reply was mismatched, or if no call returned a result.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
@@ -47,12 +55,22 @@ pub(crate) struct Bench {
     /// The hook's payload: a JSON object, @FILE, or - for stdin.
     #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
     payload: String,
-    /// Tasks that call at the same time.
+    /// Tasks that call at the same time. With --rate the most calls under way at once: one
+    /// that is due while all tasks are busy waits, and its latency grows.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     callers: u32,
     /// Calls in total.
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
     calls: u64,
+    /// Calls that become due in each second, evenly spaced unless --poisson is given: an open
+    /// loop. Without it, tasks call as fast as they can. The lateness of the benchmark's
+    /// own clock, some tens of microseconds, is a part of the latencies.
+    #[arg(long, value_name = "R", value_parser = input::rate)]
+    rate: Option<f64>,
+    /// Calls become due at random, as from many users who know nothing of each other: a
+    /// Poisson process of the given --rate.
+    #[arg(long, requires = "rate")]
+    poisson: bool,
     /// The most connections. A server works on one call of a connection at a time.
     #[arg(long, value_name = "K", default_value = "8")]
     connections: usize,
@@ -90,7 +108,8 @@ impl Bench {
 
     pub(crate) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let payload = input::object("--payload", &self.payload)?;
-        let load = Load::new(&self.hook, payload, self.verify, self.callers as usize)?;
+        let arrivals = self.rate.map(|rate| Arrivals { rate, poisson: self.poisson });
+        let load = Load::new(&self.hook, payload, self.verify, self.callers as usize, arrivals)?;
         let a = self.handle(&self.socket)?;
         let b = self.compare.as_deref().map(|path| self.handle(path)).transpose()?;
 
@@ -100,8 +119,9 @@ impl Bench {
             load.warm_up(handle, warmup).await?;
         }
         let servers = if b.is_some() { " for each server" } else { "" };
+        let rate = self.rate.map(|rate| format!(" at {rate} calls/s")).unwrap_or_default();
         note(format_args!(
-            "bench: {} calls of {}{servers}, {} callers, up to {} connections, after {warmup} of warm-up",
+            "bench: {} calls of {}{servers}{rate}, {} callers, up to {} connections, after {warmup} of warm-up",
             text::count(self.calls),
             self.hook,
             self.callers,

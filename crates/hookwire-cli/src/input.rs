@@ -67,6 +67,14 @@ fn request_id() -> String {
     format!("hookwire-{:032x}", fastrand::u128(..))
 }
 
+/// Calls per second: above 0, and no more than a billion.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && rate <= 1e9 => Ok(rate),
+        _ => Err("must be a number of calls per second above 0, such as 500".to_owned()),
+    }
+}
+
 /// A number of seconds above 0, such as 0.5.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 =

@@ -4,6 +4,9 @@ use crate::event::{Event, Outcome, Sent};
 use crate::mood::{Fault, Faults};
 use crate::run::{Limits, run};
 
+/// Whether an event is of some kind.
+type Is = fn(&Event) -> bool;
+
 fn limits() -> Limits {
     Limits { steps: 6, keep_all: true, ..Limits::default() }
 }
@@ -42,7 +45,7 @@ fn a_run_of_fewer_steps_is_the_beginning_of_the_longer_one() {
 
 #[test]
 fn runs_come_to_everything_that_they_are_made_for() {
-    let mut missing: Vec<(&str, fn(&Event) -> bool)> = vec![
+    let mut missing: Vec<(&str, Is)> = vec![
         ("a reply", |event| matches!(event, Event::Answered { outcome: Outcome::Hook { .. }, .. })),
         ("an answer to a question", |event| {
             matches!(event, Event::Answered { outcome: Outcome::Config, .. })
@@ -109,6 +112,21 @@ fn without_faults_no_reply_is_wrong_and_hardly_any_call_fails() {
     }
     // A deadline of a millisecond is no fault.
     assert!(calls > 100 && failures * 5 < calls, "{failures} of {calls} fail");
+}
+
+/// Invariant 4, its other half.
+#[test]
+fn a_payload_that_does_not_fit_its_callers_type_fails_that_call_and_no_other() {
+    let limits = Limits { faults: Faults::NONE.with(Fault::Odd), ..limits() };
+    let mut odd = 0;
+    for seed in 1..=20 {
+        let record = run(seed, &limits);
+        assert_eq!(record.broken, None, "seed {seed}");
+        odd += record.trace.iter().filter(|(_, event)| failed(event, "undecodable")).count();
+        let lost = record.trace.iter().find(|(_, event)| failed(event, "closed_after_fault"));
+        assert_eq!(lost, None, "seed {seed}");
+    }
+    assert!(odd > 100, "only {odd} odd payloads");
 }
 
 /// The judge's rule for each invariant is shown its breach in `judge::tests`; here it is

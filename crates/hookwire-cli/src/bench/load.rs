@@ -9,6 +9,7 @@ use hookwire::{PluginContext, PluginHandle};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use super::arrivals::{Arrivals, Due};
 use super::stamp::Stamps;
 use crate::failure::{Failure, note};
 use crate::tally::{Shared, Tally};
@@ -19,6 +20,8 @@ use crate::text;
 pub(super) struct Load {
     call: Arc<Call>,
     callers: usize,
+    /// `None`: each caller calls again as soon as it can.
+    arrivals: Option<Arrivals>,
 }
 
 #[derive(Debug)]
@@ -56,12 +59,19 @@ impl Round {
 struct Running {
     call: Arc<Call>,
     handle: PluginHandle,
-    /// Calls that nobody has begun yet.
-    left: AtomicU64,
+    calls: Calls,
     /// The first failed call is the last.
     stop_at_failure: bool,
     stopped: AtomicBool,
     results: Shared,
+}
+
+/// Where callers get their next call from.
+enum Calls {
+    /// So many are left that nobody has begun; each is counted from its beginning.
+    Left(AtomicU64),
+    /// Each is counted from when it was due.
+    Due(Arc<Due>),
 }
 
 impl Load {
@@ -72,6 +82,7 @@ impl Load {
         payload: Object,
         verify: bool,
         callers: usize,
+        arrivals: Option<Arrivals>,
     ) -> Result<Self, Failure> {
         let mut payload = Value::Object(payload);
         let stamps = Stamps::new();
@@ -79,34 +90,42 @@ impl Load {
             stamps.next().mark(&mut payload).map_err(Failure::usage)?;
         }
         let call = Call { hook: hook.to_owned(), payload, verify, stamps };
-        Ok(Self { call: Arc::new(call), callers })
+        Ok(Self { call: Arc::new(call), callers, arrivals })
     }
 
     /// Makes some calls that do not count, unless the first ones fail.
     pub(super) async fn warm_up(&self, handle: &PluginHandle, calls: u64) -> Result<(), Failure> {
-        self.round(handle, calls, true).await.map(drop)
+        self.round(handle, calls, None, true).await.map(drop)
     }
 
     /// Makes this many calls.
     pub(super) async fn run(&self, handle: &PluginHandle, calls: u64) -> Result<Round, Failure> {
-        self.round(handle, calls, false).await
+        self.round(handle, calls, self.arrivals, false).await
     }
 
     async fn round(
         &self,
         handle: &PluginHandle,
         calls: u64,
+        arrivals: Option<Arrivals>,
         stop_at_failure: bool,
     ) -> Result<Round, Failure> {
+        let results = Shared::new()?;
+        let started = Instant::now();
+        let source = match arrivals {
+            None => Calls::Left(AtomicU64::new(calls)),
+            Some(arrivals) => {
+                Calls::Due(arrivals.start(calls).map_err(Failure::io("start a thread"))?)
+            }
+        };
         let running = Arc::new(Running {
             call: Arc::clone(&self.call),
             handle: handle.clone(),
-            left: AtomicU64::new(calls),
+            calls: source,
             stop_at_failure,
             stopped: AtomicBool::new(false),
-            results: Shared::new()?,
+            results,
         });
-        let started = Instant::now();
         let mut callers = JoinSet::new();
         for caller in 0..self.callers {
             callers.spawn(run_caller(Arc::clone(&running), caller));
@@ -128,14 +147,13 @@ async fn run_caller(running: Arc<Running>, caller: usize) {
     let Call { hook, payload, verify, stamps } = &*running.call;
     let handle = running.handle.clone();
     let mut payload = payload.clone();
-    while running.take() {
+    while let Some(started) = running.take().await {
         let stamp = stamps.next();
         if *verify {
             // The payload has room for it: the first stamp was tried at the start.
             let _ = stamp.mark(&mut payload);
         }
         let mut context = PluginContext::new(stamp.as_str());
-        let started = Instant::now();
         let outcome = handle.invoke_hook_json(hook, &payload, &mut context).await;
         let took = started.elapsed();
         let foreign =
@@ -148,10 +166,18 @@ async fn run_caller(running: Arc<Running>, caller: usize) {
 }
 
 impl Running {
-    /// Takes one of the calls that are left.
-    fn take(&self) -> bool {
-        !self.stopped.load(Relaxed)
-            && self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok()
+    /// Takes the next call: since when its time counts. `None` if there is no more.
+    async fn take(&self) -> Option<Instant> {
+        if self.stopped.load(Relaxed) {
+            return None;
+        }
+        match &self.calls {
+            Calls::Left(left) => {
+                let taken = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+                taken.ok().map(|_| Instant::now())
+            }
+            Calls::Due(due) => due.take().await,
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) struct Report {
     p50_us: f64,
     p90_us: f64,
     p99_us: f64,
+    p999_us: f64,
     max_us: f64,
     errors: BTreeMap<&'static str, u64>,
 }
@@ -54,6 +55,7 @@ impl Report {
             p50_us: quantile(0.5),
             p90_us: quantile(0.9),
             p99_us: quantile(0.99),
+            p999_us: quantile(0.999),
             max_us: microseconds(tally.latencies.max()),
             errors: tally.errors.iter().map(|(kind, (count, _))| (*kind, *count)).collect(),
         }
@@ -76,6 +78,7 @@ impl Report {
             ("p50".to_owned(), time(self.p50_us)),
             ("p90".to_owned(), time(self.p90_us)),
             ("p99".to_owned(), time(self.p99_us)),
+            ("p99.9".to_owned(), time(self.p999_us)),
             ("max".to_owned(), time(self.max_us)),
         ];
         let errors = self.errors.iter();

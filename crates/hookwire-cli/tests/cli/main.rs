@@ -149,6 +149,7 @@ fn bench_prints_one_object_with_its_figures() {
         "p50_us",
         "p90_us",
         "p99_us",
+        "p999_us",
         "max_us",
         "errors",
     ];
@@ -205,6 +206,54 @@ fn bench_counts_failures_by_kind_and_ends_even_if_nobody_answers() {
     let report = run.json();
     assert_eq!([&report["calls"], &report["failed"], &report["ok"]], [8, 8, 0]);
     assert_eq!(report["errors"], json!({"timeout": 8}));
+}
+
+/// One task makes the calls one after the other, 20 ms each, while one is due in every
+/// millisecond: the last of 50 ends a second after the start, when it was due long ago.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bench_at_a_rate_counts_latencies_from_when_calls_were_due() {
+    let plugin = Handlers::new().any(|_, _, _| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(PluginResult::allow())
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("p.sock");
+    let server = PluginServer::builder().plugin("Slow", plugin).bind(&socket).await.unwrap();
+    for poisson in [&[][..], &["--poisson"]] {
+        let socket = socket.clone();
+        let run = tokio::task::spawn_blocking(move || {
+            let call = ["bench", "--plugin", "Slow", "--hook", "tool_pre_invoke"];
+            let load = ["--payload", "{}", "--callers", "1", "--calls", "50", "--warmup", "0"];
+            let rate = ["--rate", "1000", "--json", "--socket", text(&socket)];
+            hookwire(&[&call[..], &load, &rate, poisson].concat(), "")
+        });
+        let report = run.await.unwrap().result();
+        assert_eq!([&report["calls"], &report["ok"]], [50, 50]);
+        assert!(report["max_us"].as_f64().unwrap() > 500_000.0, "{report}");
+        assert!(report["p50_us"].as_f64().unwrap() > 200_000.0, "{report}");
+    }
+    server.shutdown(Duration::from_secs(5)).await;
+}
+
+#[test]
+fn bench_at_a_rate_makes_no_call_before_it_is_due() {
+    let server = Server::start();
+    let load = ["--payload", TEXT, "--calls", "101", "--rate", "200"];
+    let report = server.bench("Echo", &load).result();
+    assert_eq!(report["ok"], 101);
+    // 100 gaps of 5 ms.
+    assert!(report["calls_per_s"].as_f64().unwrap() <= 202.0, "{report}");
+}
+
+#[test]
+fn bench_refuses_a_rate_that_is_none() {
+    for arguments in [&["--rate", "0"][..], &["--rate=-1"], &["--rate", "NaN"], &["--poisson"]] {
+        let call = ["bench", "--socket", "/nowhere", "--plugin", "P", "--hook", "tool_pre_invoke"];
+        let load = ["--payload", "{}", "--callers", "1", "--calls", "1"];
+        let run = hookwire(&[&call[..], &load, arguments].concat(), "");
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains("rate"), "{run:?}");
+    }
 }
 
 #[test]
