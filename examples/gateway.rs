@@ -17,8 +17,8 @@ use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::model::Object;
 use hookwire::server::{Handlers, PluginServer};
 use hookwire::{
-    ConnectionManager, GlobalContext, HookRegistry, OnConnectFailure, PluginConfig, PluginContext,
-    PluginResult, PluginViolation, Stopped,
+    GlobalContext, OnConnectFailure, PluginConfig, PluginContext, PluginResult, PluginViolation,
+    Plugins, Stopped,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -34,14 +34,13 @@ async fn main() -> Result<(), Error> {
     let directory = std::env::temp_dir().join(format!("gateway-{}", std::process::id()));
     std::fs::create_dir(&directory)?;
     let socket = directory.join("plugins.sock");
-    let plugins = serve_plugins(&socket).await?;
+    let server = serve_plugins(&socket).await?;
 
     let configs = CHAIN.map(|name| PluginConfig::builder(name).socket(&socket).build());
     let configs = configs.into_iter().collect::<Result<Vec<_>, _>>()?;
     // A guard that is down must not stop the gateway from starting: its calls fail.
-    let failure = OnConnectFailure::KeepRetrying;
-    let (manager, reports) =
-        ConnectionManager::connect(configs, HookRegistry::builtin(), failure).await?;
+    let plugins = Plugins::builder().plugins(configs).on_failure(OnConnectFailure::KeepRetrying);
+    let (plugins, reports) = plugins.connect().await?;
     for report in reports {
         match report.outcome {
             Err(error) if report.pending => eprintln!("not ready yet: {error}"),
@@ -55,23 +54,23 @@ async fn main() -> Result<(), Error> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     println!("listening on http://{address}/tools/NAME");
-    let router = Router::new().route("/tools/{name}", post(call_tool)).with_state(manager.clone());
-    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let router = Router::new().route("/tools/{name}", post(call_tool)).with_state(plugins.clone());
+    let gateway = tokio::spawn(async move { axum::serve(listener, router).await });
 
     match requests {
         Some(count) => drive(address, count.parse()?).await?,
         None => tokio::signal::ctrl_c().await?,
     }
-    server.abort();
-    manager.shutdown(Duration::from_secs(5)).await;
+    gateway.abort();
     plugins.shutdown(Duration::from_secs(5)).await;
+    server.shutdown(Duration::from_secs(5)).await;
     std::fs::remove_dir(directory)?;
     Ok(())
 }
 
 /// One request of the gateway: through all plugins, then (here) back to the client.
 async fn call_tool(
-    State(plugins): State<ConnectionManager>,
+    State(plugins): State<Plugins>,
     UrlPath(tool): UrlPath<String>,
     Json(args): Json<Object>,
 ) -> (StatusCode, Json<Value>) {

@@ -7,7 +7,7 @@
 //!
 //! - [`PluginHandle`]: one plugin. Cheap to clone; [`enforce`] asks it about a request
 //!   and gives back the payload to go on with, [`invoke_hook`] the whole result.
-//! - [`ConnectionManager`]: many plugins by name.
+//! - [`Plugins`]: many plugins by name.
 //! - [`hooks`] and [`model`]: the built-in hooks, contexts, results.
 //! - [`config`]: a plugin's entry in the gateway's configuration.
 //! - [`PluginError`]: what happened, to which plugin, and was it sent?
@@ -53,10 +53,10 @@ mod error;
 mod handle;
 pub mod hooks;
 mod identity;
-mod manager;
 pub mod model;
 mod nosignal;
 mod options;
+mod plugins;
 #[cfg(feature = "server")]
 pub mod server;
 mod stats;
@@ -75,11 +75,11 @@ pub use config::{
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{Denial, PluginHandle, PluginHandleBuilder, Stopped};
 pub use hooks::{Hook, HookRegistry};
-pub use manager::{ConnectError, ConnectionManager, OnConnectFailure, PluginReport};
 pub use model::{
     GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,
 };
 pub use options::{CallOptions, Overload};
+pub use plugins::{ConnectError, OnConnectFailure, PluginReport, Plugins, PluginsBuilder};
 pub use stats::{ConnectionStats, PluginStats};
 pub use unix::reconnect::ConnectionState;
 

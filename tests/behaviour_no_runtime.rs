@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::calls::{LIMIT, call, config, lazy, socket};
 use fault_server::FaultServer;
 use futures::executor::block_on;
-use hookwire::{ConnectionManager, HookRegistry, OnConnectFailure, PluginHandle, Sent};
+use hookwire::{OnConnectFailure, PluginHandle, Plugins, Sent};
 use tokio::runtime::Runtime;
 
 /// Runs `work` on a thread of its own, in bounded time and without a panic.
@@ -54,8 +54,7 @@ fn r2_a_manager_without_a_runtime_fails_or_reports_and_does_not_panic() {
     for on_failure in [OnConnectFailure::FailAll, OnConnectFailure::KeepRetrying] {
         let configs = vec![config(socket(server.path()))];
         orderly("on no runtime", move || {
-            let registry = HookRegistry::builtin();
-            let connecting = ConnectionManager::connect(configs, registry, on_failure);
+            let connecting = Plugins::builder().plugins(configs).on_failure(on_failure).connect();
             if let Ok((_, reports)) = block_on(connecting) {
                 assert!(reports[0].outcome.is_err(), "nobody can have connected");
             }

@@ -10,8 +10,8 @@ use common::reference::ReferenceServer;
 use common::reference::calls::{call, config, connect};
 use hookwire::config::PluginMode;
 use hookwire::{
-    CallPolicy, ConnectError, ConnectionManager, ErrorKind, HookRegistry, OnConnectFailure,
-    PluginConfig, PluginHandle, Sent,
+    CallPolicy, ConnectError, ErrorKind, OnConnectFailure, PluginConfig, PluginHandle, Plugins,
+    Sent,
 };
 use serde_json::{Value, json};
 
@@ -97,12 +97,9 @@ async fn a_name_in_another_case_is_refused_with_both_spellings() {
 async fn plugins_on_one_socket_are_called_side_by_side() {
     let Some(server) = ReferenceServer::shared() else { return };
     let configs = ["Echo", "Deny"].map(|name| config(server, name));
-    let (plugins, reports) =
-        ConnectionManager::connect(configs, HookRegistry::builtin(), OnConnectFailure::FailAll)
-            .await
-            .unwrap();
+    let (plugins, reports) = Plugins::builder().plugins(configs).connect().await.unwrap();
     assert!(reports.iter().all(|report| report.outcome.is_ok()));
-    assert_eq!(plugins.names(), ["Deny", "Echo"]);
+    assert_eq!(plugins.names(), ["Echo", "Deny"]);
 
     let (echo, deny) = (plugins.get("Echo").unwrap(), plugins.get("Deny").unwrap());
     for i in 0..50 {
@@ -113,13 +110,14 @@ async fn plugins_on_one_socket_are_called_side_by_side() {
         assert!(!denied.unwrap().is_allowed());
     }
 
-    let added = plugins.add(config(server, "Annotate")).await.unwrap();
+    assert!(plugins.add(config(server, "Annotate")).await.unwrap().outcome.is_ok());
+    let added = plugins.get("Annotate").unwrap();
     assert_eq!(
         call(&added, json!({})).await.unwrap().retry_delay(),
         Some(Duration::from_millis(250))
     );
     drop(plugins.remove("Deny"));
-    assert_eq!(plugins.names(), ["Annotate", "Echo"]);
+    assert_eq!(plugins.names(), ["Echo", "Annotate"]);
     assert!(!call(&deny, json!({})).await.unwrap().is_allowed());
 
     plugins.shutdown(Duration::from_secs(5)).await;
@@ -129,17 +127,13 @@ async fn plugins_on_one_socket_are_called_side_by_side() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plugin_with_a_wrong_name_holds_up_no_other() {
     let Some(server) = ReferenceServer::shared() else { return };
-    let configs = || ["Echo", "deny"].map(|name| config(server, name));
-    let registry = HookRegistry::builtin;
-
-    let all = ConnectionManager::connect(configs(), registry(), OnConnectFailure::FailAll).await;
+    let plugins = Plugins::builder().plugins(["Echo", "deny"].map(|name| config(server, name)));
+    let all = plugins.clone().connect().await;
     let Err(ConnectError::Failed(reports)) = all else { panic!("one plugin cannot be used") };
     assert_eq!(reports.iter().filter(|report| report.outcome.is_err()).count(), 1);
 
-    let (plugins, _) =
-        ConnectionManager::connect(configs(), registry(), OnConnectFailure::KeepRetrying)
-            .await
-            .unwrap();
+    let plugins = plugins.on_failure(OnConnectFailure::KeepRetrying);
+    let (plugins, _) = plugins.connect().await.unwrap();
     assert!(call(&plugins.get("Echo").unwrap(), json!({})).await.unwrap().is_allowed());
     let error = call(&plugins.get("deny").unwrap(), json!({})).await.unwrap_err();
     assert_eq!(error.reason(), "name_mismatch");

@@ -12,7 +12,10 @@ use serde_json::Value;
 /// The bounds of docs/configuration.md.
 fn check_bounds(socket: &UnixSocketConfig, policy: &CallPolicy) {
     let path = socket.path().to_str().expect("UTF-8");
-    assert!(path.starts_with('/') && path.len() <= 107 && !path.contains(char::is_control), "{path}");
+    assert!(
+        path.starts_with('/') && path.len() <= 107 && !path.contains(char::is_control),
+        "{path}"
+    );
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     for duration in [
         policy.timeout(),

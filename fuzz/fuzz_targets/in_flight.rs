@@ -6,10 +6,10 @@ use libfuzzer_sys::fuzz_target;
 
 // The file as it is: it knows nothing of the rest of the crate.
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../src/connection/in_flight.rs"]
+#[path = "../../src/unix/in_flight.rs"]
 mod in_flight;
 
-use in_flight::{InFlight, Unasked};
+use in_flight::{InFlight, Kind, Unasked};
 
 #[derive(Clone)]
 struct Waiting {
@@ -52,11 +52,11 @@ fn frame(size: u8) -> usize {
 fn apply(op: &Op, queue: &mut InFlight<u32, u8>, model: &mut Model) {
     match *op {
         Op::Push { size, deadline } => {
-            queue.push(model.pushed, deadline, frame(size));
+            queue.push(Some(model.pushed), Kind::Hook, deadline, frame(size));
             model.push(frame(size), deadline, true);
         }
         Op::PushTombstone { size, deadline } => {
-            queue.push_tombstone(deadline, frame(size));
+            queue.push(None, Kind::Probe, deadline, frame(size));
             model.push(frame(size), deadline, false);
         }
         Op::Advance(count) => {
@@ -72,7 +72,7 @@ fn apply(op: &Op, queue: &mut InFlight<u32, u8>, model: &mut Model) {
                 }
                 _ => Err(Unasked),
             };
-            assert_eq!(queue.pop(), expected);
+            assert_eq!(queue.pop().map(|entry| entry.responder), expected);
         }
         Op::Expire { now } => {
             let expected = Model::responders(&mut model.list, |entry| entry.deadline <= now);
@@ -89,7 +89,8 @@ fn apply(op: &Op, queue: &mut InFlight<u32, u8>, model: &mut Model) {
         Op::Drain => {
             let expected = Model::responders(&mut model.list, |_| true);
             model.list.clear();
-            assert_eq!(queue.drain().collect::<Vec<_>>(), expected);
+            let drained = queue.drain().filter_map(|entry| entry.responder);
+            assert_eq!(drained.collect::<Vec<_>>(), expected);
         }
     }
 }

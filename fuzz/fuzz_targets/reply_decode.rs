@@ -3,10 +3,10 @@
 #![no_main]
 
 use hookwire::PluginResult;
+use hookwire::Verdict;
 use hookwire::fuzz_bridge::{Rejected, decode_configs, decode_reply, decode_stamped_reply};
 use hookwire::hooks::{MessagePayload, ToolPreInvokePayload};
 use hookwire::model::STAMP_KEY;
-use hookwire::Verdict;
 use hookwire_fuzz::json::to_json;
 use hookwire_fuzz::memory::within_bounds;
 use hookwire_fuzz::messages::Reply;

@@ -23,6 +23,9 @@ pub(crate) enum Cause {
         /// The name in the server's reply.
         found: String,
     },
+    /// By `mode: disabled`, here or on the server.
+    #[error("the plugin is disabled, so it is not called; leave it out, or give it another `mode`")]
+    Disabled,
     /// Nothing could ever be called.
     #[error(
         "no hooks are configured here or on the server; name them under `hooks`, or allow a plugin without hooks"
@@ -170,9 +173,10 @@ impl Cause {
 
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
-            Self::NameMismatch { .. } | Self::NoHooks | Self::UnregisteredHook(_) => {
-                ErrorKind::Config
-            }
+            Self::NameMismatch { .. }
+            | Self::Disabled
+            | Self::NoHooks
+            | Self::UnregisteredHook(_) => ErrorKind::Config,
             Self::InvalidRequest(_) | Self::RequestTooLarge { .. } => ErrorKind::InvalidRequest,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Unavailable { .. } | Self::Unresponsive { .. } | Self::Untrusted { .. } => {
@@ -196,6 +200,7 @@ impl Cause {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::NameMismatch { .. } => "name_mismatch",
+            Self::Disabled => "disabled",
             Self::NoHooks => "no_hooks",
             Self::UnregisteredHook(_) => "unregistered_hook",
             Self::InvalidRequest(_) => "invalid_request",
@@ -235,9 +240,10 @@ impl Cause {
     /// For a gateway's own client. Constant, so it cannot quote anything.
     pub(super) fn public_message(&self) -> &'static str {
         match self {
-            Self::NameMismatch { .. } | Self::NoHooks | Self::UnregisteredHook(_) => {
-                "a plugin of this gateway is not set up correctly"
-            }
+            Self::NameMismatch { .. }
+            | Self::Disabled
+            | Self::NoHooks
+            | Self::UnregisteredHook(_) => "a plugin of this gateway is not set up correctly",
             Self::InvalidRequest(_) => {
                 "the request cannot be checked: it holds a value that plugins cannot be sent, such \
                  as a number beyond 2^53 or objects that nest too deep"

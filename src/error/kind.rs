@@ -35,8 +35,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The plugin cannot be used as it is configured: its name differs on the server, no
-    /// hook is named, or the hook type is not registered.
+    /// The plugin cannot be used as it is configured: its name differs on the server, it is
+    /// disabled, no hook is named, or the hook type is not registered.
     Config,
     /// The payload or the context cannot be encoded, or is larger than `max_frame_len`.
     InvalidRequest,
@@ -92,7 +92,7 @@ impl ErrorKind {
     #[must_use]
     pub fn reasons(self) -> &'static [&'static str] {
         match self {
-            Self::Config => &["name_mismatch", "no_hooks", "unregistered_hook"],
+            Self::Config => &["name_mismatch", "disabled", "no_hooks", "unregistered_hook"],
             Self::InvalidRequest => &["invalid_request", "request_too_large"],
             Self::Overloaded => &["overloaded"],
             Self::Unavailable => &["unavailable", "unresponsive", "untrusted"],

@@ -23,6 +23,7 @@ fn every_cause() -> Vec<Cause> {
     };
     vec![
         Cause::NameMismatch { configured: secret(), found: secret() },
+        Cause::Disabled,
         Cause::NoHooks,
         Cause::UnregisteredHook(secret()),
         Cause::InvalidRequest(EncodeError::Custom(wrong_type.clone())),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
 use super::PluginHandle;
+use crate::config::PluginMode;
 use crate::error::{Cause, PluginError};
 use crate::hooks::Hook;
 use crate::identity::Identity;
@@ -98,7 +99,7 @@ impl PluginHandle {
     ///
     /// # Cancel safety
     /// As [`invoke_hook`](Self::invoke_hook).
-    pub fn invoke_hook_owned<H: Hook>(
+    pub fn invoke_hook_owned<H>(
         &self,
         payload: Arc<H::Payload>,
         mut context: PluginContext,
@@ -107,7 +108,7 @@ impl PluginHandle {
     + 'static
     + use<H>
     where
-        H: 'static,
+        H: Hook + 'static,
         H::Payload: 'static,
         H::Modified: 'static,
     {
@@ -166,8 +167,12 @@ impl PluginHandle {
         P: Serialize + ?Sized,
         R: DeserializeOwned,
     {
-        if let Some(Err(cause)) = self.inner.checked.get() {
-            return Err(self.refused(cause.clone()));
+        match self.inner.checked.get() {
+            Some(Err(cause)) => return Err(self.refused(cause.clone())),
+            _ if self.config().mode() == PluginMode::Disabled => {
+                return Err(self.refused(Cause::Disabled));
+            }
+            _ => {}
         }
         let client = &self.inner.client;
         let span = tracing::debug_span!(

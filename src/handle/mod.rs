@@ -113,7 +113,7 @@ impl PluginHandle {
     /// - The plugin cannot be reached: it may be later.
     /// - The server spells its name differently, which would fail every call, or
     ///   neither side names a hook. That is final for this handle: where others have
-    ///   it already, as in a [`ConnectionManager`](crate::ConnectionManager), every
+    ///   it already, as in a [`Plugins`](crate::Plugins), every
     ///   call is refused with the same error until a new handle is made.
     /// - The server did not answer, and there are no local hooks.
     ///

@@ -3,13 +3,55 @@
 use serde_json::Value;
 
 use super::PluginHandle;
-use crate::config::PluginConfig;
+use crate::config::{PluginConfig, PluginMode};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::model::Object;
 
 impl PluginHandle {
-    /// Connects and asks the server about the plugin, unless `verify` is off.
+    /// Asks the server about the plugin now, whether `verify` is on or off, and merges what
+    /// it tells into the configuration, as [`connect`](Self::connect) does. For a handle
+    /// that was made by [`connect_lazy`](Self::connect_lazy), and for looking whether a plugin
+    /// answers.
+    ///
+    /// What was concluded first stays: a configuration that was merged is not merged again,
+    /// and a plugin that cannot be used as it is configured needs a new handle.
+    ///
+    /// ```no_run
+    /// use hookwire::{CallOptions, PluginError, PluginHandle};
+    /// use std::time::Duration;
+    ///
+    /// # async fn look(guard: PluginHandle) -> Result<(), PluginError> {
+    /// guard.with(CallOptions::new().timeout(Duration::from_secs(1))).verify().await?;
+    /// println!("{} serves {:?}", guard.name(), guard.hooks());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The server cannot be asked or does not answer; it spells the plugin's name
+    /// differently; or neither side names a hook.
+    ///
+    /// # Cancel safety
+    /// A dropped call affects no other.
+    pub async fn verify(&self) -> Result<(), PluginError> {
+        let remote = self.plugin_config().await?;
+        self.conclude(self.merge(remote))
+    }
+
+    /// Whether the configuration is complete: the server was asked, or need not be. Until
+    /// then [`hooks`](Self::hooks), mode, priority and `on_error` are those of the local
+    /// entry alone, so a plugin without hooks may well have some.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        matches!(self.inner.checked.get(), Some(Ok(_)))
+    }
+
+    /// Connects and asks the server about the plugin, unless `verify` is off. A plugin that
+    /// is disabled is left alone.
     pub(crate) async fn check(&self) -> Result<(), PluginError> {
+        if self.config().mode() == PluginMode::Disabled {
+            return Ok(());
+        }
         self.inner.client.connect(self.options).await?;
         let local = &self.inner.local;
         if !local.policy().verify() {

@@ -193,9 +193,8 @@ impl Supervisor {
         let (open, opening) = (shared.dispatch.is_open(), shared.dispatch.is_opening());
         let mut wanted = shared.dispatch.wanted();
         let down = self.reconnect.is_failing_fast() || !connections.gate.is_closed();
-        // While the plugin is down a socket is kept without calls too: that it ends, or
-        // comes about, tells of a restart. Where only a new socket ends the calls' refusal,
-        // one that is open and was overdue is none.
+        // While the plugin is down a socket is kept without calls too: that it ends, or comes
+        // about, tells of a restart. Where calls are refused until then, it must be a new one.
         let unreached = connections.gate.is_reconnecting();
         if !opening && (unreached || !open && (down || self.wanted_back)) {
             wanted = wanted.max(1);

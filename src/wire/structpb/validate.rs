@@ -13,7 +13,7 @@ use super::writer::MAX_LEVELS;
 #[derive(Debug, Default)]
 pub(crate) struct Validation {
     /// `NaN` or `Infinity`, if a number is one of them. Only the server asks.
-    #[cfg_attr(not(feature = "server"), allow(dead_code))]
+    #[allow(dead_code)]
     pub(crate) not_finite: Option<&'static str>,
 }
 

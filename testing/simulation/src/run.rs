@@ -124,7 +124,7 @@ impl Run {
     ) -> bool {
         // In every run there is a crowd.
         let drawn = [2, 20, 100, 200][rng.usize(0..4)];
-        let callers = if step % 4 == 0 { 200 } else { drawn }.min(self.limits.callers);
+        let callers = if step.is_multiple_of(4) { 200 } else { drawn }.min(self.limits.callers);
         let spread = [0, 100, 3_000, 20_000][rng.usize(0..4)];
         let mut tasks = JoinSet::new();
         let burst = rng.u64(..);

@@ -258,8 +258,7 @@ impl Peer {
                 self.shifted = true;
                 let damage = Damage::Shifted;
                 self.world.see(Event::Damaged { conn: self.conn, damage });
-                self.write(&bytes).await?;
-                return Ok(None);
+                return self.misanswer(call, &bytes).await;
             }
             Some(Fault::Twice) => {
                 if let Some(last) = self.last.take() {

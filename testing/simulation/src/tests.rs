@@ -4,6 +4,9 @@ use crate::event::{Event, Outcome, Sent};
 use crate::mood::{Fault, Faults};
 use crate::run::{Limits, run};
 
+/// Whether an event is of some kind.
+type Is = fn(&Event) -> bool;
+
 fn limits() -> Limits {
     Limits { steps: 6, keep_all: true, ..Limits::default() }
 }
@@ -42,7 +45,7 @@ fn a_run_of_fewer_steps_is_the_beginning_of_the_longer_one() {
 
 #[test]
 fn runs_come_to_everything_that_they_are_made_for() {
-    let mut missing: Vec<(&str, fn(&Event) -> bool)> = vec![
+    let mut missing: Vec<(&str, Is)> = vec![
         ("a reply", |event| matches!(event, Event::Answered { outcome: Outcome::Hook { .. }, .. })),
         ("an answer to a question", |event| {
             matches!(event, Event::Answered { outcome: Outcome::Config, .. })

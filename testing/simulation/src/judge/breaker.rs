@@ -33,10 +33,9 @@ impl BreakerJudge {
                 self.unreachable = true;
                 self.last_trouble = Some(now);
             }
-            Event::Connected { .. } => {
-                if std::mem::take(&mut self.unreachable) {
-                    self.reached_again = Some(now);
-                }
+            Event::Connected { .. } if self.unreachable => {
+                self.unreachable = false;
+                self.reached_again = Some(now);
             }
             Event::Closed { .. } => self.last_trouble = Some(now),
             Event::Sampled(sample) => return self.sampled(now, sample.breaker_closed),

@@ -96,10 +96,8 @@ impl Sockets {
                     return broken(4, format!("connection {conn} is open with broken frames"));
                 }
             }
-            Event::Ended => {
-                if self.open + self.connecting > 0 {
-                    return broken(7, format!("the end, and {} sockets are open", self.open));
-                }
+            Event::Ended if self.open + self.connecting > 0 => {
+                return broken(7, format!("the end, and {} sockets are open", self.open));
             }
             _ => {}
         }

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use common::calls::{LIMIT, eventually, in_time};
 use fault_server::{FaultServer, Gate, config_reply, frame};
+use hookwire::config::PluginMode;
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::server::{Handlers, PluginServer};
 use hookwire::{
-    ConnectError, ConnectionManager, ErrorKind, HookRegistry, OnConnectFailure, PluginConfig,
-    PluginContext, PluginHandle, PluginResult,
+    ConnectError, ErrorKind, OnConnectFailure, PluginConfig, PluginContext, PluginHandle,
+    PluginResult, Plugins,
 };
 
 /// A server whose plugin `name` answers with its name and `version`.
@@ -46,8 +47,8 @@ fn config_of_one_that_hangs(name: &str, socket: &Path) -> PluginConfig {
 async fn connect(
     configs: Vec<PluginConfig>,
     on_failure: OnConnectFailure,
-) -> Result<(ConnectionManager, Vec<hookwire::PluginReport>), ConnectError> {
-    ConnectionManager::connect(configs, HookRegistry::builtin(), on_failure).await
+) -> Result<(Plugins, Vec<hookwire::PluginReport>), ConnectError> {
+    Plugins::builder().plugins(configs).on_failure(on_failure).connect().await
 }
 
 async fn version(plugin: &PluginHandle) -> Result<String, &'static str> {
@@ -64,11 +65,11 @@ async fn all_plugins_are_connected_and_reported_by_name() {
     let [a, b] = ["a.sock", "b.sock"].map(|file| dir.path().join(file));
     let _servers = (serve(&a, "A", "1").await, serve(&b, "B", "1").await);
     let configs = vec![config("B", &b), config("A", &a)];
-    let (manager, reports) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
-    assert_eq!(manager.names(), ["A", "B"]);
+    let (plugins, reports) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
+    assert_eq!(plugins.names(), ["B", "A"], "in their order");
     assert!(reports.iter().all(|report| report.outcome.is_ok()));
-    assert_eq!(version(&manager.get("A").unwrap()).await.unwrap(), "1");
-    assert!(manager.get("C").is_none());
+    assert_eq!(version(&plugins.get("A").unwrap()).await.unwrap(), "1");
+    assert!(plugins.get("C").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,10 +91,10 @@ async fn one_that_comes_later_is_taken_in_checked_and_usable_without_a_restart()
     let [early, late] = ["early.sock", "late.sock"].map(|file| dir.path().join(file));
     let _early = serve(&early, "Early", "1").await;
     let configs = vec![config("Early", &early), config("Late", &late)];
-    let (manager, reports) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
+    let (plugins, reports) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
     assert!(reports[0].outcome.is_ok() && reports[1].outcome.is_err());
-    assert_eq!(version(&manager.get("Early").unwrap()).await.unwrap(), "1");
-    let plugin = manager.get("Late").unwrap();
+    assert_eq!(version(&plugins.get("Early").unwrap()).await.unwrap(), "1");
+    let plugin = plugins.get("Late").unwrap();
     assert_eq!(version(&plugin).await, Err("unavailable"));
     assert!(plugin.hooks().is_empty());
 
@@ -108,8 +109,8 @@ async fn one_that_comes_later_under_another_spelling_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("late.sock");
     let configs = vec![config("late", &socket)];
-    let (manager, _) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
-    let plugin = manager.get("late").unwrap();
+    let (plugins, _) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
+    let plugin = plugins.get("late").unwrap();
     let _server = serve(&socket, "Late", "1").await;
     let refused = async {
         while version(&plugin).await != Err("name_mismatch") {
@@ -141,13 +142,13 @@ async fn one_that_hangs_holds_the_start_up_for_its_connect_timeout_only() {
     });
     let configs = vec![config("A", &socket), config_of_one_that_hangs("Slow", &slow.path())];
     let connected = connect(configs, OnConnectFailure::KeepRetrying);
-    let (manager, reports) = in_time("the start", connected).await.unwrap();
+    let (plugins, reports) = in_time("the start", connected).await.unwrap();
     assert!(reports[0].outcome.is_ok() && !reports[0].pending);
     assert_eq!(reports[1].outcome.as_ref().unwrap_err().kind(), ErrorKind::Timeout);
     assert!(reports[1].pending);
-    assert_eq!(version(&manager.get("A").unwrap()).await.unwrap(), "1");
+    assert_eq!(version(&plugins.get("A").unwrap()).await.unwrap(), "1");
 
-    let plugin = manager.get("Slow").unwrap();
+    let plugin = plugins.get("Slow").unwrap();
     assert!(plugin.hooks().is_empty());
     answers.open();
     eventually("the check is finished", || plugin.hooks() == ["tool_pre_invoke"]).await;
@@ -194,7 +195,7 @@ async fn one_that_is_refused_at_the_start_is_not_tried_again() {
     let socket = dir.path().join("a.sock");
     let _server = serve(&socket, "A", "1").await;
     let configs = vec![config("a", &socket)];
-    let (_manager, reports) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
+    let (_plugins, reports) = connect(configs, OnConnectFailure::KeepRetrying).await.unwrap();
     assert_eq!(reports[0].outcome.as_ref().unwrap_err().reason(), "name_mismatch");
     assert!(!reports[0].pending);
 }
@@ -204,10 +205,10 @@ async fn a_handle_made_elsewhere_is_taken_in_while_its_plugin_is_down() {
     let dir = tempfile::tempdir().unwrap();
     let [a, late] = ["a.sock", "late.sock"].map(|file| dir.path().join(file));
     let _a = serve(&a, "A", "1").await;
-    let (manager, _) = connect(vec![], OnConnectFailure::FailAll).await.unwrap();
+    let (plugins, _) = connect(vec![], OnConnectFailure::FailAll).await.unwrap();
 
-    manager.insert(PluginHandle::connect_lazy(config("Late", &late))).unwrap();
-    let plugin = manager.get("Late").unwrap();
+    plugins.insert(PluginHandle::connect_lazy(config("Late", &late))).unwrap();
+    let plugin = plugins.get("Late").unwrap();
     assert_eq!(version(&plugin).await, Err("unavailable"));
     let _late = serve(&late, "Late", "1").await;
     let answered = async {
@@ -217,9 +218,9 @@ async fn a_handle_made_elsewhere_is_taken_in_while_its_plugin_is_down() {
     };
     in_time("a call after the plugin has come", answered).await;
 
-    let again = manager.insert(PluginHandle::connect_lazy(config("Late", &a))).unwrap_err();
+    let again = plugins.insert(PluginHandle::connect_lazy(config("Late", &a))).unwrap_err();
     assert!(matches!(again, ConnectError::Duplicate(name) if name == "Late"));
-    assert_eq!(version(&manager.get("Late").unwrap()).await.unwrap(), "1", "the first one stays");
+    assert_eq!(version(&plugins.get("Late").unwrap()).await.unwrap(), "1", "the first one stays");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -227,16 +228,16 @@ async fn a_plugin_is_replaced_by_one_that_is_not_there_yet() {
     let dir = tempfile::tempdir().unwrap();
     let [old, new] = ["old.sock", "new.sock"].map(|file| dir.path().join(file));
     let _old = serve(&old, "A", "1").await;
-    let (manager, _) = connect(vec![config("A", &old)], OnConnectFailure::FailAll).await.unwrap();
+    let (plugins, _) = connect(vec![config("A", &old)], OnConnectFailure::FailAll).await.unwrap();
 
     let next = PluginHandle::connect_lazy(config("A", &new));
-    let replaced = manager.replace_with(next).unwrap();
+    let replaced = plugins.replace_with(next).unwrap();
     assert_eq!(version(&replaced).await.unwrap(), "1");
-    assert_eq!(version(&manager.get("A").unwrap()).await, Err("unavailable"));
+    assert_eq!(version(&plugins.get("A").unwrap()).await, Err("unavailable"));
 
-    let unknown = manager.replace_with(PluginHandle::connect_lazy(config("B", &new))).unwrap_err();
+    let unknown = plugins.replace_with(PluginHandle::connect_lazy(config("B", &new))).unwrap_err();
     assert!(matches!(unknown, ConnectError::Unknown(name) if name == "B"));
-    assert_eq!(manager.names(), ["A"]);
+    assert_eq!(plugins.names(), ["A"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -249,8 +250,8 @@ async fn two_plugins_of_one_name_are_refused() {
     assert!(matches!(error, ConnectError::Duplicate(name) if name == "A"));
 
     let configs = vec![config("A", &socket)];
-    let (manager, _) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
-    let error = manager.add(config("A", &socket)).await.unwrap_err();
+    let (plugins, _) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
+    let error = plugins.add(config("A", &socket)).await.unwrap_err();
     assert!(matches!(error, ConnectError::Duplicate(name) if name == "A"));
 }
 
@@ -261,10 +262,10 @@ async fn plugins_are_added_replaced_and_removed_while_others_are_called() {
     let _servers =
         (serve(&a, "A", "1").await, serve(&b1, "B", "1").await, serve(&b2, "B", "2").await);
     let configs = vec![config("A", &a)];
-    let (manager, _) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
+    let (plugins, _) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
 
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let (plugin, stopped) = (manager.get("A").unwrap(), std::sync::Arc::clone(&stop));
+    let (plugin, stopped) = (plugins.get("A").unwrap(), std::sync::Arc::clone(&stop));
     let calls = tokio::spawn(async move {
         let mut calls = 0;
         while !stopped.load(std::sync::atomic::Ordering::SeqCst) {
@@ -274,20 +275,22 @@ async fn plugins_are_added_replaced_and_removed_while_others_are_called() {
         calls
     });
 
-    manager.add(config("B", &b1)).await.unwrap();
-    assert_eq!(version(&manager.get("B").unwrap()).await.unwrap(), "1");
-    let old = manager.replace(config("B", &b2)).await.unwrap();
-    assert_eq!(version(&manager.get("B").unwrap()).await.unwrap(), "2");
+    let report = plugins.add(config("B", &b1)).await.unwrap();
+    assert!(report.outcome.is_ok() && report.plugin == "B");
+    assert_eq!(version(&plugins.get("B").unwrap()).await.unwrap(), "1");
+    let (old, report) = plugins.replace(config("B", &b2)).await.unwrap();
+    assert!(report.outcome.is_ok() && !report.pending);
+    assert_eq!(version(&plugins.get("B").unwrap()).await.unwrap(), "2");
     assert_eq!(version(&old).await.unwrap(), "1", "the old one works for who still holds it");
 
-    let error = manager.replace(config("B", &dir.path().join("gone.sock"))).await.unwrap_err();
+    let error = plugins.replace(config("B", &dir.path().join("gone.sock"))).await.unwrap_err();
     assert!(matches!(error, ConnectError::Failed(_)), "{error}");
-    assert_eq!(version(&manager.get("B").unwrap()).await.unwrap(), "2", "the old one stays");
-    let error = manager.replace(config("C", &a)).await.unwrap_err();
+    assert_eq!(version(&plugins.get("B").unwrap()).await.unwrap(), "2", "the old one stays");
+    let error = plugins.replace(config("C", &a)).await.unwrap_err();
     assert!(matches!(error, ConnectError::Unknown(name) if name == "C"));
 
-    assert!(manager.remove("B").is_some() && manager.remove("B").is_none());
-    assert_eq!(manager.names(), ["A"]);
+    assert!(plugins.remove("B").is_some() && plugins.remove("B").is_none());
+    assert_eq!(plugins.names(), ["A"]);
     stop.store(true, std::sync::atomic::Ordering::SeqCst);
     assert!(calls.await.unwrap() > 0);
 }
@@ -298,15 +301,137 @@ async fn shutdown_drains_all_plugins_at_once() {
     let [a, b] = ["a.sock", "b.sock"].map(|file| dir.path().join(file));
     let servers = (serve(&a, "A", "1").await, serve(&b, "B", "1").await);
     let configs = vec![config("A", &a), config("B", &b)];
-    let (manager, _) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
-    let plugins = [manager.get("A").unwrap(), manager.get("B").unwrap()];
-    manager.clone().shutdown(Duration::from_secs(10)).await;
-    assert!(manager.names().is_empty());
-    for plugin in plugins {
+    let (plugins, _) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
+    let handles = [plugins.get("A").unwrap(), plugins.get("B").unwrap()];
+    plugins.clone().shutdown(Duration::from_secs(10)).await;
+    assert!(plugins.names().is_empty());
+    for plugin in handles {
         assert_eq!(version(&plugin).await, Err("shutdown"));
     }
     eventually("all connections are closed", || {
         servers.0.stats().open_connections + servers.1.stats().open_connections == 0
     })
     .await;
+}
+
+/// Keeps retrying, with plugin A on this socket.
+async fn patient(socket: &Path) -> Plugins {
+    let (plugins, _) =
+        connect(vec![config("A", socket)], OnConnectFailure::KeepRetrying).await.unwrap();
+    plugins
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_down_is_added_and_checked_once_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, late] = ["a.sock", "late.sock"].map(|file| dir.path().join(file));
+    let _a = serve(&a, "A", "1").await;
+    let plugins = patient(&a).await;
+    let report = plugins.add(config("Late", &late)).await.unwrap();
+    assert!(report.pending && report.outcome.is_err());
+    let plugin = plugins.get("Late").unwrap();
+    assert!(!plugin.is_verified() && plugin.hooks().is_empty());
+    let _late = serve(&late, "Late", "1").await;
+    eventually("it is checked", || plugin.is_verified()).await;
+    assert_eq!(plugin.hooks(), ["tool_pre_invoke"]);
+    assert_eq!(version(&plugin).await.unwrap(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_down_replaces_another_in_its_place_where_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b, late] = ["a.sock", "b.sock", "late.sock"].map(|file| dir.path().join(file));
+    let _servers = (serve(&a, "A", "1").await, serve(&b, "B", "1").await);
+    let plugins = patient(&a).await;
+    assert!(plugins.add(config("B", &b)).await.unwrap().outcome.is_ok());
+    let (old, report) = plugins.replace(config("A", &late)).await.unwrap();
+    assert!(report.pending);
+    assert_eq!(version(&old).await.unwrap(), "1", "its calls finish");
+    assert_eq!(plugins.names(), ["A", "B"], "it keeps its place");
+    let order: Vec<_> = plugins.handles().iter().map(|plugin| plugin.name().to_owned()).collect();
+    assert_eq!(order, ["A", "B"]);
+    let _late = serve(&late, "A", "2").await;
+    let plugin = plugins.get("A").unwrap();
+    eventually("it is checked", || plugin.is_verified()).await;
+    assert_eq!(version(&plugin).await.unwrap(), "2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_can_never_be_used_neither_joins_nor_replaces() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b] = ["a.sock", "b.sock"].map(|file| dir.path().join(file));
+    let _servers = (serve(&a, "A", "1").await, serve(&b, "B", "1").await);
+    let plugins = patient(&a).await;
+    for refused in [
+        plugins.add(config("b", &b)).await.map(drop),
+        plugins.replace(config("A", &b)).await.map(drop),
+    ] {
+        let Err(ConnectError::Failed(reports)) = refused else { panic!("it was taken in") };
+        let error = reports[0].outcome.as_ref().unwrap_err();
+        assert!(matches!(error.reason(), "name_mismatch" | "no_hooks"), "{error}");
+    }
+    assert_eq!(plugins.names(), ["A"]);
+    assert_eq!(version(&plugins.get("A").unwrap()).await.unwrap(), "1");
+}
+
+/// It used to be connected to, and one that was down kept the gateway from starting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_disabled_is_listed_and_neither_connected_to_nor_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, gone] = ["a.sock", "gone.sock"].map(|file| dir.path().join(file));
+    let server = serve(&a, "A", "1").await;
+    let disabled = |name: &str, socket: &Path| {
+        let config = PluginConfig::builder(name).socket(socket).hook("tool_pre_invoke");
+        config.mode(PluginMode::Disabled).build().unwrap()
+    };
+    let configs = vec![disabled("Gone", &gone), disabled("A", &a)];
+    let (plugins, reports) = connect(configs, OnConnectFailure::FailAll).await.unwrap();
+    assert!(reports.iter().all(|report| report.outcome.is_ok() && !report.pending));
+    assert_eq!(plugins.names(), ["Gone", "A"]);
+    for plugin in plugins.handles() {
+        assert_eq!(version(&plugin).await, Err("disabled"));
+        assert_eq!(plugin.stats().refused, 1);
+    }
+    assert_eq!(server.stats().open_connections, 0);
+    assert_eq!(server.stats().requests, 0);
+}
+
+#[test]
+fn a_runtime_that_is_named_is_enough_to_connect_from_outside_of_any() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let [a, late] = ["a.sock", "late.sock"].map(|file| dir.path().join(file));
+    let _a = runtime.block_on(serve(&a, "A", "1"));
+    let builder = Plugins::builder()
+        .plugins([config("A", &a), config("Late", &late)])
+        .on_failure(OnConnectFailure::KeepRetrying);
+    let nowhere = futures::executor::block_on(builder.clone().connect());
+    assert!(matches!(nowhere, Err(ConnectError::NoRuntime)));
+
+    let connecting = builder.runtime(runtime.handle().clone()).connect();
+    let (plugins, reports) = futures::executor::block_on(connecting).unwrap();
+    assert!(reports[0].outcome.is_ok() && reports[1].pending);
+    runtime.block_on(async {
+        let _late = serve(&late, "Late", "1").await;
+        let plugin = plugins.get("Late").unwrap();
+        eventually("it is checked", || plugin.is_verified()).await;
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lazy_handle_is_verified_when_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("a.sock");
+    let plugin = PluginHandle::connect_lazy(config("A", &socket));
+    assert_eq!(plugin.verify().await.unwrap_err().reason(), "unavailable");
+    assert!(!plugin.is_verified());
+    let _a = serve(&socket, "A", "1").await;
+    let verified = async {
+        while plugin.verify().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time("it answers", verified).await;
+    assert!(plugin.is_verified());
+    assert_eq!(plugin.hooks(), ["tool_pre_invoke"]);
 }
