@@ -114,6 +114,21 @@ fn without_faults_no_reply_is_wrong_and_hardly_any_call_fails() {
     assert!(calls > 100 && failures * 5 < calls, "{failures} of {calls} fail");
 }
 
+/// Invariant 4, its other half.
+#[test]
+fn a_payload_that_does_not_fit_its_callers_type_fails_that_call_and_no_other() {
+    let limits = Limits { faults: Faults::NONE.with(Fault::Odd), ..limits() };
+    let mut odd = 0;
+    for seed in 1..=20 {
+        let record = run(seed, &limits);
+        assert_eq!(record.broken, None, "seed {seed}");
+        odd += record.trace.iter().filter(|(_, event)| failed(event, "undecodable")).count();
+        let lost = record.trace.iter().find(|(_, event)| failed(event, "closed_after_fault"));
+        assert_eq!(lost, None, "seed {seed}");
+    }
+    assert!(odd > 100, "only {odd} odd payloads");
+}
+
 /// The judge's rule for each invariant is shown its breach in `judge::tests`; here it is
 /// a server that lies, to the real client, in a run.
 #[test]

@@ -90,7 +90,10 @@ impl Calls {
             }
             Event::Closed { conn, .. } => {
                 let calls = &self.calls;
-                self.owed.retain(|call| calls[call].written != Some(conn));
+                // One that waits for its answer may be sent again.
+                self.owed.retain(|call| {
+                    calls.get(call).is_some_and(|state| state.open || state.written != Some(conn))
+                });
                 Ok(())
             }
             Event::Stopping { by } => {
