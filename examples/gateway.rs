@@ -111,7 +111,11 @@ fn unchecked(plugin: &str, why: &str) -> (StatusCode, Json<Value>) {
 async fn serve_plugins(socket: &Path) -> std::io::Result<PluginServer> {
     let guard = Handlers::new().on::<ToolPreInvoke>(|payload, _context| async move {
         Ok(if payload.name == "shell" {
-            PluginResult::deny(PluginViolation::new("no", "not from here", "NO_SHELL"))
+            PluginResult::deny(
+                PluginViolation::new("NO_SHELL")
+                    .with_reason("no")
+                    .with_description("not from here"),
+            )
         } else {
             PluginResult::allow()
         })

@@ -17,7 +17,9 @@ async fn main() -> std::io::Result<()> {
         // A built-in hook comes with the types of its payload and result.
         .on::<ToolPreInvoke>(|mut payload, _context| async move {
             if payload.name == "delete_everything" {
-                let violation = PluginViolation::new("not allowed", "too dangerous", "DANGER");
+                let violation = PluginViolation::new("DANGER")
+                    .with_reason("not allowed")
+                    .with_description("too dangerous");
                 return Ok(PluginResult::deny(violation));
             }
             payload.args.get_or_insert_default().insert("checked".to_owned(), json!(true));

@@ -5,16 +5,12 @@
 //! one reply for each request, in order, without request ids. This crate is the
 //! gateway's side.
 //!
-//! - [`PluginHandle`]: one plugin. Cheap to clone; [`enforce`] asks it about a request
-//!   and gives back the payload to go on with, [`invoke_hook`] the whole result.
-//! - [`Plugins`]: many plugins by name.
+//! - [`PluginHandle`]: one plugin. Cheap to clone; [`enforce`] asks it about a request and
+//!   gives back the payload to go on with, [`invoke_hook`] the whole result.
+//! - [`Plugins`]: the plugins of a gateway, by name and in order.
 //! - [`hooks`] and [`model`]: the built-in hooks, contexts, results.
 //! - [`config`]: a plugin's entry in the gateway's configuration.
-//! - [`PluginError`]: what happened, to which plugin, and was it sent?
-//!
-//! Inside it is a connection manager made of actors: each socket is owned by one
-//! task, which takes requests over a channel, writes them in batches, and matches
-//! replies by their order. Callers encode and decode in their own tasks.
+//! - [`PluginError`]: what happened, to which plugin, and can the hook have run?
 //!
 //! ```no_run
 //! use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
@@ -32,6 +28,44 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # How calls travel
+//!
+//! ```text
+//!                              max_in_flight = 4 slots on each connection
+//!                             ┌──────────────┐
+//!                             │ 1 · 2 · 3 ·  │──── socket 1 ───▶ 1 runs; 2 and 3 wait in the
+//! callers ─▶ queue (waiting) ─┤              │                   server: they are pipelined
+//!            queue_capacity   │ 4 ·   ·   ·  │──── socket 2 ───▶ 4 runs
+//!                             └──────────────┘
+//!                              max_connections = 2
+//! ```
+//!
+//! A plugin's server works on one call of a connection at a time and answers in order. So
+//! calls are spread over connections first, and written ahead on them only when all are busy.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | slot | Room for one call on a connection. There are `max_connections × max_in_flight`; further calls wait in the queue, up to `queue_capacity`. |
+//! | pipelined | Written to a connection behind calls that are not answered yet. |
+//! | in flight | Written, wholly or in part, and not answered yet. |
+//! | unanswered | Past its deadline without a reply. `breaker_threshold` calls of that kind in a row open the breaker. |
+//! | abandoned | In flight, but its caller has left: by its deadline, or because the call was dropped. A tombstone keeps its turn, so that its reply is read, thrown away, and given to nobody else. |
+//! | breaker | Closed: calls pass. Open: the plugin is down, and calls fail at once. Half-open: one call at a time is let through on trial, and its reply closes the breaker. |
+//! | sent | Whether the hook of a failed call can have run: [`Sent`]. |
+//!
+//! Each connection is owned by one task, which writes requests in batches and matches replies
+//! by their order. Callers encode and decode in their own tasks, on all cores.
+//!
+//! # To see what happens
+//!
+//! [`stats`](PluginHandle::stats) has counters and gauges,
+//! [`watch_state`](PluginHandle::watch_state) and
+//! [`watch_breaker`](PluginHandle::watch_breaker) tell of changes. With `tracing`, each call is a
+//! span `invoke_hook` at debug, target `hookwire::handle`, with the fields `plugin`, `socket`,
+//! `hook`, `request_id`, `attempt`, `outcome` (`allowed`, `denied`, or an error's
+//! [`reason`](PluginError::reason)) and `duration_us`. Nothing that is logged or traced holds a
+//! payload, a context or a secret.
 //!
 //! # Features
 //!

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::config::RetryPolicy;
 
-/// What a call does when all places for calls are taken.
+/// What a call does when all slots for calls are taken.
 ///
-/// There are `max_connections * max_in_flight` places; `queue_capacity` calls
-/// may wait for one.
+/// There are `max_connections * max_in_flight` slots; `queue_capacity` calls may wait for
+/// one.
 ///
 /// ```
 /// use hookwire::{CallOptions, Overload};
@@ -17,14 +17,15 @@ use crate::config::RetryPolicy;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overload {
-    /// Wait for a place, until the call's deadline.
+    /// Wait for a slot, until the call's deadline.
     #[default]
     Wait,
     /// Fail at once with [`ErrorKind::Overloaded`](crate::ErrorKind::Overloaded).
     Refuse,
 }
 
-/// Overrides for one call. Unset is what the plugin's configuration says.
+/// Overrides for the calls of one handle; see [`PluginHandle::with`](crate::PluginHandle::with).
+/// What is not set is as the plugin is configured.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,7 +49,7 @@ impl CallOptions {
         Self::default()
     }
 
-    /// The time for the whole call: waiting for a place, connecting, writing and
+    /// The time for the whole call: waiting for a slot, connecting, writing and
     /// waiting for the reply. Default: `timeout` of the plugin. At most a year.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -64,7 +65,7 @@ impl CallOptions {
         self
     }
 
-    /// What to do when all places are taken. Default: [`Overload::Wait`].
+    /// What to do when all slots are taken. Default: [`Overload::Wait`].
     #[must_use]
     pub fn overload(mut self, overload: Overload) -> Self {
         self.overload = overload;

@@ -121,7 +121,7 @@ pub struct PluginStats {
     pub plugin_errors: u64,
     /// Calls that ran out of time.
     pub timeouts: u64,
-    /// Calls that were refused without being sent: no place, plugin down
+    /// Calls that were refused without being sent: no slot, plugin down
     /// or not trusted, invalid request, shut down.
     pub refused: u64,
     /// Replies that belonged to another request, or brought no stamp back where one
@@ -148,7 +148,7 @@ pub struct PluginStats {
     pub bytes_sent: u64,
     /// Bytes read, frames included.
     pub bytes_received: u64,
-    /// Calls that wait for a place now.
+    /// Calls that wait for a slot now.
     pub waiting: usize,
     /// Requests that wait to be sent now.
     pub queued: usize,

@@ -259,7 +259,9 @@ async fn s3_the_embedded_server_brings_stamps_back() {
     let dir = tempfile::tempdir().unwrap();
     let plugin = Handlers::new()
         .on::<ToolPreInvoke>(|_, _| async {
-            Ok(PluginResult::deny(PluginViolation::new("no", "never", "NO")))
+            Ok(PluginResult::deny(
+                PluginViolation::new("NO").with_reason("no").with_description("never"),
+            ))
         })
         .on::<ToolPostInvoke>(|_, mut context| async move {
             context.metadata.insert("seen".to_owned(), json!(true));

@@ -28,7 +28,9 @@ async fn counter() -> (TempDir, PluginServer, PluginHandle) {
         context.global_context.state.insert("last".to_owned(), json!(&payload.name));
         match payload.name.as_str() {
             "fail" => Err(HandlerError::new("broken")),
-            "deny" => Ok((PluginResult::deny(PluginViolation::new("no", "", "NO")), context)),
+            "deny" => {
+                Ok((PluginResult::deny(PluginViolation::new("NO").with_reason("no")), context))
+            }
             name => {
                 let name = name.to_uppercase();
                 Ok((PluginResult::modify(ToolPreInvokePayload::new(name)), context))

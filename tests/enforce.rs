@@ -42,8 +42,10 @@ fn tools() -> Handlers {
         context.state.insert("seen".to_owned(), json!(true));
         let result = match payload.name.as_str() {
             "redact" => PluginResult::modify(payload.with_arg("text", "******")),
-            "deny" => PluginResult::deny(PluginViolation::new("no", "secret words", "NO_SHELL"))
-                .with_http_headers(headers([("Retry-After", "7")])),
+            "deny" => PluginResult::deny(
+                PluginViolation::new("NO_SHELL").with_reason("no").with_description("secret words"),
+            )
+            .with_http_headers(headers([("Retry-After", "7")])),
             "fail" => return Err(HandlerError::new("broken")),
             _ => PluginResult::allow(),
         };
@@ -197,7 +199,7 @@ impl Hook for Approve {
     type Modified = bool;
 
     fn refusal(approved: &bool) -> Option<PluginViolation> {
-        (!approved).then(|| PluginViolation::new("not approved", "", "NOT_APPROVED"))
+        (!approved).then(|| PluginViolation::new("NOT_APPROVED").with_reason("not approved"))
     }
 }
 
@@ -212,8 +214,7 @@ async fn a_hook_of_ones_own_can_tell_refusals_typed_and_by_name() {
     let approved = guard.decide::<Approve>(json!({"approve": true}), &mut context()).await;
     assert_eq!(approved.unwrap(), Some(true));
 
-    let mut registry = HookRegistry::empty();
-    registry.register_hook::<Approve>();
+    let registry = HookRegistry::empty().register_hook::<Approve>();
     let config = guard.config().clone();
     let guard = PluginHandle::builder(config).registry(registry).connect().await.unwrap();
     let payload = json!({"approve": false});

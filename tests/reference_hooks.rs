@@ -173,7 +173,7 @@ async fn tokens_reach_the_plugins_that_resolve_and_delegate_them() {
                 .with_capabilities(vec!["read".into()])
                 .with_resource_template("/staff/{id}")
                 .with_actions(vec!["get".into()])
-                .with_ttl_seconds(60),
+                .with_ttl(std::time::Duration::from_secs(60)),
         )
         .with_bearer_token("caller-token");
     let delegated = modified::<TokenDelegate>(&plugin, &payload).await;

@@ -38,14 +38,15 @@ async fn a_denial_brings_everything_that_a_violation_can_say() {
 
     assert!(!result.is_allowed());
     let details = json!({"tool": "tool", "tags": ["a", null, {"deep": true}]});
-    let expected =
-        PluginViolation::new("not today", "the fixture refuses every call", "FIXTURE_DENIED")
-            .with_details(object(details))
-            .with_mcp_error_code(-32001)
-            .with_http_status_code(429)
-            .with_http_headers([("Retry-After".to_owned(), "7".to_owned())].into())
-            // The server leaves the name out.
-            .with_plugin_name("Deny");
+    let expected = PluginViolation::new("FIXTURE_DENIED")
+        .with_reason("not today")
+        .with_description("the fixture refuses every call")
+        .with_details(object(details))
+        .with_mcp_error_code(-32001)
+        .with_http_status_code(429)
+        .with_http_headers([("Retry-After".to_owned(), "7".to_owned())].into())
+        // The server leaves the name out.
+        .with_plugin_name("Deny");
     assert!(result.violation() == Some(&expected), "{:?}", result.violation());
 
     let metrics = result.denial_metadata().unwrap();
@@ -118,8 +119,7 @@ async fn a_plugin_that_the_server_lacks_is_told_by_its_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hook_that_the_plugin_lacks_is_told_by_its_answer() {
     let Some(server) = ReferenceServer::shared() else { return };
-    let mut registry = HookRegistry::builtin();
-    registry.register("made_up");
+    let registry = HookRegistry::builtin().register("made_up");
     let config = PluginConfig::builder("Deny").socket(server.socket()).build().unwrap();
     let plugin = PluginHandle::builder(config).registry(registry).connect().await.unwrap();
 

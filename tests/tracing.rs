@@ -63,9 +63,12 @@ fn plugin() -> Handlers {
         .on::<ToolPreInvoke>(|payload, mut context| async move {
             context.state.insert("kept".to_owned(), SECRET.into());
             match payload.name.as_str() {
-                "deny" => {
-                    Ok((PluginResult::deny(PluginViolation::new(SECRET, SECRET, "NO")), context))
-                }
+                "deny" => Ok((
+                    PluginResult::deny(
+                        PluginViolation::new("NO").with_reason(SECRET).with_description(SECRET),
+                    ),
+                    context,
+                )),
                 "fail" => Err(HandlerError::new(format!("cannot take {SECRET}"))),
                 _ => Ok((PluginResult::modify(payload), context)),
             }

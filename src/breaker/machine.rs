@@ -42,6 +42,12 @@ impl BreakerState {
     }
 }
 
+impl std::fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Health signals. Replies are those to hook calls: a server can answer questions while
 /// every hook hangs.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -107,11 +107,11 @@ impl CallPolicy {
         self.0.retry_budget
     }
 
-    /// How many replies in a row must be missing for calls to fail at once, until one
-    /// call that is let through on trial gets a reply. Default 5; with 0 only a plugin
-    /// that cannot be reached fails calls at once.
+    /// How many calls in a row must be unanswered for calls to fail at once, until one that
+    /// is let through on trial gets a reply. Default 5; with 0 only a plugin that cannot be
+    /// reached fails calls at once.
     ///
-    /// A reply is missing when its call is over and the plugin had at least half of
+    /// A call is unanswered when it is over and the plugin had at least half of
     /// [`timeout`](Self::timeout) for it, or else after
     /// [`stall_limit`](super::UnixSocketConfig::stall_limit) more.
     pub fn breaker_threshold(&self) -> u32 {

@@ -1,4 +1,4 @@
-//! What happened to a call, in words that say what to do.
+//! What happened to a call, and what to do about it.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
@@ -47,12 +47,12 @@ pub(crate) enum Cause {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// All places for calls are taken, and this call could or would not wait for one.
+    /// All slots for calls are taken, and this call could or would not wait for one.
     #[error("{}{}", taken(*places), no_wait(*waiting, .queue_capacity))]
     Overloaded {
         /// How many calls may be under way: `max_connections * max_in_flight`.
         places: usize,
-        /// How many calls waited for a place when this one was refused.
+        /// How many calls waited for a slot when this one was refused.
         waiting: usize,
         /// How many may wait, as configured; `None` if this call chose
         /// `Overload::Refuse`.
@@ -70,7 +70,7 @@ pub(crate) enum Cause {
         retry_after: Option<Duration>,
     },
     /// There are connections, but the plugin does not answer: the call was not sent.
-    #[error("the plugin does not answer (missing replies in a row: {missing}); {}", next("trial", .retry_after))]
+    #[error("the plugin does not answer (unanswered calls in a row: {missing}); {}", next("trial", .retry_after))]
     Unresponsive {
         /// Replies that did not come, since the last one that came in time.
         missing: u32,
@@ -269,15 +269,15 @@ impl Cause {
     }
 }
 
-/// That there is no place left for a call.
+/// That there is no slot left for a call.
 fn taken(places: usize) -> String {
     match places {
-        1 => "the only place for a call is taken".to_owned(),
-        _ => format!("all {places} places for calls are taken"),
+        1 => "the only slot for a call is taken".to_owned(),
+        _ => format!("all {places} slots for calls are taken"),
     }
 }
 
-/// Why a call without a place does not wait for one, and what to do.
+/// Why a call without a slot does not wait for one, and what to do.
 fn no_wait(waiting: usize, queue_capacity: &Option<usize>) -> String {
     match queue_capacity {
         None => " and the call chose not to wait; raise `max_connections` or `max_in_flight`, \
@@ -338,7 +338,7 @@ fn next(what: &str, after: &Option<Duration>) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Waiting for a place: all connections were full.
+    /// Waiting for a slot: all connections were full.
     Admission,
     /// In the connection's queue: it was connecting, or busy.
     Queued,

@@ -22,9 +22,7 @@ use crate::unix::connect::{Connect, FnConnector, UnixConnector};
 /// use hookwire::{HookRegistry, PluginConfig, PluginHandle};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let mut registry = HookRegistry::builtin();
-/// registry.register("billing_pre_charge");
-///
+/// let registry = HookRegistry::builtin().register("billing_pre_charge");
 /// let config = PluginConfig::builder("Billing").socket("/run/plugins/billing.sock").build()?;
 /// let billing = PluginHandle::builder(config).registry(registry).allow_no_hooks().connect().await?;
 /// # Ok(())
@@ -68,7 +66,7 @@ impl PluginHandleBuilder {
     }
 
     /// Opens connections by calling `connect` instead of connecting to the configured
-    /// socket, which still names the plugin's place in errors and logs. For sockets that
+    /// socket, which still names the plugin's endpoint in errors and logs. For sockets that
     /// come from elsewhere, and for tests without any. `connect_timeout` bounds each call of
     /// it; the checks of who is on the other side (`peer_uids`, `trust_path`) are up to it.
     ///

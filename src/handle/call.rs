@@ -16,6 +16,9 @@ use crate::hooks::Hook;
 use crate::identity::Identity;
 use crate::model::{PluginContext, PluginResult, PluginViolation, ReplyContext};
 
+/// Part of the API: the crate's documentation names it.
+const TARGET: &str = "hookwire::handle";
+
 /// A result, and what the reply brought back for the context.
 type Answer<R> = Result<(PluginResult<R>, Option<ReplyContext>), PluginError>;
 
@@ -176,6 +179,7 @@ impl PluginHandle {
         }
         let client = &self.inner.client;
         let span = tracing::debug_span!(
+            target: TARGET,
             "invoke_hook",
             plugin = %client.identity.plugin,
             socket = %client.identity.socket.display(),
@@ -216,5 +220,5 @@ fn record<R>(identity: &Identity, span: &Span, started: Instant, answer: &Answer
     let duration = started.elapsed().as_micros();
     span.record("outcome", outcome);
     span.record("duration_us", u64::try_from(duration).unwrap_or(u64::MAX));
-    identity.log(|_| tracing::debug!(parent: span, outcome, "call finished"));
+    identity.log(|_| tracing::debug!(target: TARGET, parent: span, outcome, "call finished"));
 }

@@ -36,14 +36,14 @@ const STOPPED: Duration = Duration::from_millis(100);
 /// A handle to one plugin. Clone it into every task: all clones share one [`Arc`].
 ///
 /// [`enforce`](Self::enforce) is the way to ask it about a request; [`decide`](Self::decide) is
-/// for hooks that answer with a decision. Those who look at results themselves call
-/// [`invoke_hook`](Self::invoke_hook).
+/// for hooks that answer with a decision. [`invoke_hook`](Self::invoke_hook) returns the
+/// whole result.
 ///
 /// ## Behavior
 /// - Calls run side by side over up to `max_connections` sockets. A server works
 ///   on one call of a connection at a time; further ones are written ahead. No
 ///   order is promised between calls.
-/// - Every call ends by its deadline, which covers waiting for a place,
+/// - Every call ends by its deadline, which covers waiting for a slot,
 ///   connecting, writing and waiting for the reply.
 /// - A connection that breaks is replaced in the background. A call of which
 ///   nothing was sent waits for the next one; a call that may have been sent
@@ -52,7 +52,7 @@ const STOPPED: Duration = Duration::from_millis(100);
 /// - While the plugin is down its breaker is open and calls fail at once. It opens
 ///   after `reconnect_attempts` failures in a row to reach the plugin, which go on in
 ///   the background, and closes with the next connection; or after
-///   `breaker_threshold` missing replies in a row, and closes with a reply, for which
+///   `breaker_threshold` unanswered calls in a row, and closes with a reply, for which
 ///   one call at a time is let through. See [`BreakerState`].
 /// - A reply that is not the answer to its call (other plugin, other request,
 ///   no verdict, no protobuf) fails the call and closes the connection; one that only is not
@@ -91,14 +91,14 @@ struct Inner {
     local: PluginConfig,
     registry: Arc<HookRegistry>,
     allow_no_hooks: bool,
-    /// What the server said about the plugin, once it was asked: the merged
-    /// configuration, or why the plugin cannot be used.
+    /// The server's answer about the plugin, once it was asked: the merged configuration, or
+    /// why the plugin cannot be used.
     checked: OnceLock<Result<PluginConfig, Cause>>,
 }
 
 impl PluginHandle {
-    /// Connects, asks the server about the plugin, and merges what it says into
-    /// the configuration: the server fills what the local entry leaves open.
+    /// Connects, asks the server for the plugin's configuration, and merges it: the server
+    /// fills what the local entry leaves open.
     ///
     /// A server that does not know the plugin, or does not answer the question, is
     /// only warned of in the log if the local entry names hooks: they may work all the
@@ -209,8 +209,8 @@ impl PluginHandle {
         self.inner.client.plugin.state()
     }
 
-    /// The state now and every change that lasts long enough to be seen; ends
-    /// after [`ConnectionState::Shutdown`]. It does not keep the plugin open.
+    /// The state now, and each later one; intermediate states may be skipped. It ends after
+    /// [`ConnectionState::Shutdown`], and does not keep the plugin open.
     ///
     /// ```
     /// use futures::StreamExt;
@@ -241,7 +241,7 @@ impl PluginHandle {
         self.inner.client.gate.state()
     }
 
-    /// The breaker's state now and every change that lasts long enough to be seen. It ends
+    /// The breaker's state now, and each later one; intermediate states may be skipped. It ends
     /// with a shutdown, or once the last handle is gone, and does not keep the plugin open;
     /// a shutdown is no change of the breaker.
     pub fn watch_breaker(&self) -> impl Stream<Item = BreakerState> + Send + Unpin + 'static {
@@ -286,17 +286,17 @@ impl PluginHandle {
         }
     }
 
-    /// For those who watch the plugin without keeping it open.
+    /// For watching the plugin without keeping it open.
     pub(crate) fn downgrade(&self) -> WeakHandle {
         WeakHandle(Arc::downgrade(&self.inner))
     }
 
-    /// True if the server has said that the plugin cannot be used.
+    /// True if the plugin cannot be used as it is configured, by its server's answer.
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.inner.checked.get(), Some(Err(_)))
     }
 
-    /// Says of a check that goes on how long it was waited for, and where it was then.
+    /// The error of a check that goes on: how long it was waited for, and where it was then.
     pub(crate) fn unchecked(&self, timeout: Duration, stage: Stage) -> PluginError {
         let cause = Cause::Timeout { timeout, stage, last_error: None };
         self.inner.client.error(Errand::Question, (Sent::No, cause))

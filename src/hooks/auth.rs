@@ -14,7 +14,7 @@ hook! {
 hook! {
     /// `http_auth_check_permission`: may this user do that?
     ///
-    /// A decision that does not grant it is a denial, whatever `continue_processing` says.
+    /// A decision that does not grant it is a denial, even where `continue_processing` is true.
     /// A plugin that allows without a decision has no opinion, which grants nothing.
     HttpAuthCheckPermission = "http_auth_check_permission",
     HttpAuthCheckPermissionPayload => PermissionDecision;
@@ -26,7 +26,8 @@ hook! {
 }
 
 fn not_granted(reason: Option<&str>) -> PluginViolation {
-    PluginViolation::new(reason.unwrap_or("the permission is not granted"), "", "NOT_GRANTED")
+    PluginViolation::new("NOT_GRANTED")
+        .with_reason(reason.unwrap_or("the permission is not granted"))
         .with_http_status_code(403)
 }
 

@@ -94,7 +94,7 @@ content_parts! {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     ContentPart {
-        /// What is said.
+        /// The text.
         Text(String) = "text" of "text";
         /// What the model thinks.
         Thinking(String) = "text" of "thinking";

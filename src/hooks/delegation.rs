@@ -3,6 +3,8 @@
 //! As with `identity_resolve`, the reference client cannot send the caller's
 //! token; here a [`Secret`] is blank in `Debug` only.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::hook;
@@ -17,11 +19,12 @@ hook! {
 ///
 /// ```
 /// use hookwire::hooks::{RouteAttenuation, TokenDelegatePayload};
+/// use std::time::Duration;
 ///
 /// let payload = TokenDelegatePayload::new("payroll")
 ///     .with_required_permissions(vec!["payroll.read".into()])
 ///     .with_bearer_token("eyJhbGciOi")
-///     .with_route_attenuation(RouteAttenuation::new().with_ttl_seconds(60));
+///     .with_route_attenuation(RouteAttenuation::new().with_ttl(Duration::from_secs(60)));
 /// assert_eq!(payload.target_type, "tool");
 /// assert_eq!(payload.auth_enforced_by, "caller");
 /// ```
@@ -146,16 +149,20 @@ setters!(RouteAttenuation {
     with_resource_template(text: impl Into<String>) => resource_template = Some(text.into());
     /// Sets the actions to keep.
     with_actions(actions: Vec<String>) => actions = actions;
-    /// Sets how long the token may live, in seconds.
-    with_ttl_seconds(ttl: i64) => ttl_seconds = Some(ttl);
+    /// Sets how long the token may live, in whole seconds on the wire.
+    with_ttl(ttl: Duration) => ttl_seconds = ttl.as_secs().try_into().ok();
 });
 
-/// The result of [`TokenDelegate`] (`DelegationResult` in the reference).
+/// The answer to [`TokenDelegate`] (`DelegationResult` in the reference).
 ///
 /// ```
 /// use hookwire::hooks::DelegatedToken;
 ///
-/// let token = DelegatedToken::new("eyJhbGciOi").with_cache_key("payroll:ada").with_cache_ttl(60);
+/// use std::time::Duration;
+///
+/// let kept = Duration::from_secs(60);
+/// let token = DelegatedToken::new("eyJhbGciOi").with_cache_key("payroll:ada").with_cache_ttl(kept);
+/// assert_eq!(token.cache_ttl(), Some(kept));
 /// assert!(!format!("{token:?}").contains("eyJhbGciOi"));
 /// ```
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -189,6 +196,13 @@ impl DelegatedToken {
     pub fn new(token: impl Into<Secret>) -> Self {
         Self { delegated_token: Some(token.into()), ..Self::default() }
     }
+
+    /// How long the token may be kept; `None` where the plugin does not tell, or tells a time
+    /// that is over.
+    #[must_use]
+    pub fn cache_ttl(&self) -> Option<Duration> {
+        self.cache_ttl.and_then(|seconds| seconds.try_into().ok()).map(Duration::from_secs)
+    }
 }
 
 setters!(DelegatedToken {
@@ -198,6 +212,6 @@ setters!(DelegatedToken {
     with_forwarded_headers(headers: Headers) => forwarded_headers = headers;
     /// Sets the key under which the token may be kept.
     with_cache_key(key: impl Into<String>) => cache_key = Some(key.into());
-    /// Sets how long the token may be kept, in seconds.
-    with_cache_ttl(seconds: i64) => cache_ttl = Some(seconds);
+    /// Sets how long the token may be kept, in whole seconds on the wire.
+    with_cache_ttl(ttl: Duration) => cache_ttl = ttl.as_secs().try_into().ok();
 });

@@ -14,7 +14,7 @@ use crate::model::{
 hook! {
     /// `identity_resolve`: who does this credential stand for?
     ///
-    /// An identity that is rejected is a denial, whatever `continue_processing` says.
+    /// An identity that is rejected is a denial, even where `continue_processing` is true.
     IdentityResolve = "identity_resolve", IdentityResolvePayload => ResolvedIdentity;
     refusal: |identity| {
         let ResolvedIdentity { reject_reason, reject_status, .. } = identity;
@@ -31,7 +31,7 @@ hook! {
 
 fn rejected(reason: &str, status: i64) -> PluginViolation {
     let reason = if reason.is_empty() { "the credential is rejected" } else { reason };
-    PluginViolation::new(reason, "", "IDENTITY_REJECTED").with_http_status_code(status)
+    PluginViolation::new("IDENTITY_REJECTED").with_reason(reason).with_http_status_code(status)
 }
 
 /// The payload of [`IdentityResolve`].

@@ -103,7 +103,7 @@ pub struct Message {
     pub schema_version: String,
     /// Who speaks: `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
-    /// What is said.
+    /// The parts of the message.
     #[serde(default, deserialize_with = "null_as_default")]
     pub content: Vec<ContentPart>,
     /// The kind of output: `analysis`, `commentary` or `final`.

@@ -30,8 +30,8 @@
 //!     type Modified = Invoice;
 //! }
 //!
-//! let mut registry = HookRegistry::builtin();
-//! registry.register_hook::<InvoiceCheck>();
+//! let registry = HookRegistry::builtin().register_hook::<InvoiceCheck>();
+//! assert!(registry.contains("invoice_check"));
 //! ```
 //!
 //! A hook whose answer is a decision of its own, beside

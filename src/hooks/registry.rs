@@ -23,8 +23,7 @@ use crate::model::PluginViolation;
 /// ```
 /// use hookwire::HookRegistry;
 ///
-/// let mut registry = HookRegistry::builtin();
-/// registry.register("invoice_check");
+/// let registry = HookRegistry::builtin().register("invoice_check");
 /// assert!(registry.contains("invoice_check"));
 /// assert!(!registry.contains("Invoice_Check"));
 /// ```
@@ -40,8 +39,7 @@ impl HookRegistry {
     /// All built-in hooks: tools, prompts, resources, agents, HTTP, identity and messages.
     #[must_use]
     pub fn builtin() -> Self {
-        let mut registry = Self::empty();
-        registry
+        Self::empty()
             .register_hook::<ToolPreInvoke>()
             .register_hook::<ToolPostInvoke>()
             .register_hook::<PromptPreFetch>()
@@ -64,8 +62,7 @@ impl HookRegistry {
             .register_hook::<CmfResourcePostFetch>()
             .register_hook::<CmfPromptPreFetch>()
             .register_hook::<CmfPromptPostFetch>()
-            .register_hook::<Evaluate>();
-        registry
+            .register_hook::<Evaluate>()
     }
 
     /// No hook at all.
@@ -80,7 +77,8 @@ impl HookRegistry {
     ///
     /// An empty name is ignored: the protocol reads a request without a hook
     /// type as another kind of request.
-    pub fn register(&mut self, name: impl Into<Cow<'static, str>>) -> &mut Self {
+    #[must_use]
+    pub fn register(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         let name = name.into();
         if !name.is_empty() {
             self.hooks.entry(name).or_insert(|_| None);
@@ -89,7 +87,8 @@ impl HookRegistry {
     }
 
     /// Adds a hook type, in place of one of the same name.
-    pub fn register_hook<H: Hook>(&mut self) -> &mut Self {
+    #[must_use]
+    pub fn register_hook<H: Hook>(mut self) -> Self {
         if !H::NAME.is_empty() {
             self.hooks.insert(H::NAME.into(), H::refusal_json);
         }
@@ -180,8 +179,10 @@ mod tests {
 
     #[test]
     fn a_name_made_at_run_time_can_be_registered() {
-        let mut registry = HookRegistry::empty();
-        registry.register(format!("hook_{}", 1)).register("hook_1").register("hook_2");
+        let registry = HookRegistry::empty()
+            .register(format!("hook_{}", 1))
+            .register("hook_1")
+            .register("hook_2");
         assert_eq!(registry.names().collect::<Vec<_>>(), ["hook_1", "hook_2"]);
     }
 

@@ -55,7 +55,7 @@ pub struct PluginContext {
     /// What this plugin keeps over this request.
     #[serde(default, deserialize_with = "null_as_default")]
     pub state: Object,
-    /// What this plugin says about this request.
+    /// What this plugin notes about this request.
     #[serde(default, deserialize_with = "null_as_default")]
     pub metadata: Object,
 }

@@ -1,10 +1,10 @@
-//! What a plugin says when it fails by itself.
+//! A plugin's own error.
 
 use std::fmt;
 
 use super::Redacted;
 
-/// What a plugin said when it could not run a hook.
+/// A plugin's own error: why it could not run a hook.
 ///
 /// Its `Debug` output shows the size of `message` and leaves `details` out: both
 /// may quote the payload.
@@ -27,7 +27,7 @@ pub struct PluginFault {
     pub plugin_name: String,
     /// The plugin's own error code, often empty.
     pub code: String,
-    /// Whatever else the plugin wanted to say.
+    /// Anything else about it.
     pub details: serde_json::Map<String, serde_json::Value>,
     /// The JSON-RPC error code for the gateway's client; −32603 where the reply has none.
     pub mcp_error_code: i32,

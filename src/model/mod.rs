@@ -31,10 +31,11 @@ pub use result::{PluginResult, Verdict};
 pub use secret::Secret;
 pub use violation::PluginViolation;
 
-/// A JSON object.
+/// A JSON object. The types of `serde_json` 1 are part of this crate's API.
 pub type Object = serde_json::Map<String, serde_json::Value>;
 
-/// HTTP headers, one value per name.
+/// HTTP headers, one value per name, as the protocol has them: of several `set-cookie` headers
+/// only one can be carried.
 pub type Headers = BTreeMap<String, String>;
 
 /// Reads null as the empty value: the reference server writes unset maps and lists either way.

@@ -30,7 +30,7 @@ use super::{DenialMetadata, Headers, Object, PluginViolation, Redacted, null_as_
 /// use hookwire::{PluginResult, PluginViolation, Verdict};
 ///
 /// let denied: PluginResult<()> =
-///     PluginResult::deny(PluginViolation::new("no", "not on a Sunday", "CLOSED"));
+///     PluginResult::deny(PluginViolation::new("CLOSED").with_reason("no").with_description("not on a Sunday"));
 /// assert!(!denied.is_allowed());
 ///
 /// let modified = PluginResult::modify("HELLO");

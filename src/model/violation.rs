@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Headers, Object, null_as_default, redacted_debug, setters};
 
-/// A policy violation: what a plugin says when it refuses.
+/// A policy violation: why a plugin denies a request.
 ///
 /// `Debug` output shows the codes; reason, description and details may quote
 /// what was refused, so they are shown by size only.
@@ -12,7 +12,7 @@ use super::{Headers, Object, null_as_default, redacted_debug, setters};
 /// ```
 /// use hookwire::PluginViolation;
 ///
-/// let violation = PluginViolation::new("too many calls", "limit is 10 per second", "RATE_LIMIT")
+/// let violation = PluginViolation::new("RATE_LIMIT").with_reason("too many calls").with_description("limit is 10 per second")
 ///     .with_http_status_code(429)
 ///     .with_http_headers([("Retry-After".to_owned(), "1".to_owned())].into());
 /// assert_eq!(violation.code, "RATE_LIMIT");
@@ -30,7 +30,7 @@ pub struct PluginViolation {
     /// The plugin's own code, for programs.
     #[serde(default, deserialize_with = "null_as_default")]
     pub code: String,
-    /// Whatever else the plugin wanted to say.
+    /// Anything else about it.
     #[serde(default, deserialize_with = "null_as_default")]
     pub details: Object,
     /// The JSON-RPC error code for the gateway's client.
@@ -50,16 +50,12 @@ redacted_debug!(PluginViolation {
 });
 
 impl PluginViolation {
-    /// A violation without details.
+    /// A violation with the plugin's own code for it.
     #[must_use]
-    pub fn new(
-        reason: impl Into<String>,
-        description: impl Into<String>,
-        code: impl Into<String>,
-    ) -> Self {
+    pub fn new(code: impl Into<String>) -> Self {
         Self {
-            reason: reason.into(),
-            description: description.into(),
+            reason: String::new(),
+            description: String::new(),
             code: code.into(),
             details: Object::new(),
             mcp_error_code: None,
@@ -71,6 +67,10 @@ impl PluginViolation {
 }
 
 setters!(PluginViolation {
+    /// Sets the reason in a few words.
+    with_reason(reason: impl Into<String>) => reason = reason.into();
+    /// Sets the reason in full.
+    with_description(description: impl Into<String>) => description = description.into();
     /// Sets the details.
     with_details(details: Object) => details = details;
     /// Sets the JSON-RPC error code.
@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn a_violation_is_written_with_the_keys_of_the_reference() {
         assert_eq!(
-            serde_json::to_value(PluginViolation::new("r", "d", "C")).unwrap(),
+            serde_json::to_value(PluginViolation::new("C").with_reason("r").with_description("d"))
+                .unwrap(),
             json!({
                 "reason": "r", "description": "d", "code": "C", "details": {},
                 "mcp_error_code": null, "http_status_code": null, "http_headers": null,
@@ -102,7 +103,9 @@ mod tests {
 
     #[test]
     fn a_violation_survives_json() {
-        let violation = PluginViolation::new("r", "d", "C")
+        let violation = PluginViolation::new("C")
+            .with_reason("r")
+            .with_description("d")
             .with_details([("k".to_owned(), json!(1))].into_iter().collect())
             .with_mcp_error_code(-32000)
             .with_http_status_code(429)
@@ -122,7 +125,7 @@ mod tests {
         });
         for json in [absent, null] {
             let read: PluginViolation = serde_json::from_value(json).unwrap();
-            assert_eq!(read, PluginViolation::new("r", "d", "C"));
+            assert_eq!(read, PluginViolation::new("C").with_reason("r").with_description("d"));
         }
     }
 
@@ -138,7 +141,10 @@ mod tests {
 
     #[test]
     fn debug_output_shows_codes_and_sizes_only() {
-        let violation = PluginViolation::new("hunter2 found", "x", "LEAK").with_plugin_name("dlp");
+        let violation = PluginViolation::new("LEAK")
+            .with_reason("hunter2 found")
+            .with_description("x")
+            .with_plugin_name("dlp");
         assert_eq!(
             format!("{violation:?}"),
             "PluginViolation { code: \"LEAK\", mcp_error_code: None, http_status_code: None, \

@@ -83,7 +83,7 @@ impl PluginServerBuilder {
         self
     }
 
-    /// The users that may call, as the kernel says after they connected. Any other is
+    /// The users that may call, as the kernel tells after they connected. Any other is
     /// closed before a byte is read, with a warning in the log. Default empty: whoever
     /// the [mode](Self::socket_mode) of the socket lets connect.
     pub fn peer_uids(mut self, uids: impl IntoIterator<Item = u32>) -> Self {
@@ -117,7 +117,7 @@ impl PluginServerBuilder {
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a plugin's name is empty or
-    /// taken twice, or its info cannot be said on the wire.
+    /// taken twice, or its info cannot be encoded.
     pub fn build(self) -> io::Result<PluginService> {
         PluginService::new(self)
     }
@@ -132,7 +132,7 @@ impl PluginServerBuilder {
     /// - [`AddrInUse`](io::ErrorKind::AddrInUse) if somebody listens there.
     /// - [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is something that
     ///   is no socket; it is left alone.
-    /// - Whatever the system says, for example that the directory does not exist;
+    /// - Any other error of the system, for example that the directory does not exist;
     ///   every error names the path.
     ///
     /// # Cancel safety

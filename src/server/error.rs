@@ -1,4 +1,4 @@
-//! What a handler says when it cannot answer.
+//! Why a handler cannot answer.
 
 use std::error::Error;
 use std::fmt;
@@ -42,7 +42,7 @@ pub struct HandlerError {
     pub mcp_error_code: i32,
     /// The plugin that failed. Default: the one that was called.
     pub plugin_name: Option<String>,
-    /// Whatever else there is to say; the reference server never sends any.
+    /// Anything else about it; the reference server never sends any.
     pub details: Object,
 }
 

@@ -81,7 +81,7 @@ impl Handlers {
     /// Answers every other hook, in JSON; the handler gets the hook type first.
     ///
     /// The plugin's configuration then lists all built-in hooks;
-    /// [`PluginInfo::with_hooks`](super::PluginInfo::with_hooks) says otherwise.
+    /// [`PluginInfo::with_hooks`](super::PluginInfo::with_hooks) lists others.
     ///
     /// ```
     /// use hookwire::PluginResult;
@@ -190,7 +190,7 @@ where
     }
 }
 
-/// A handler of whatever comes.
+/// A handler for any hook.
 struct Dynamic<F>(F);
 
 impl<F, Fut, T> Answer for Dynamic<F>

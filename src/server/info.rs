@@ -1,4 +1,4 @@
-//! What the server says about a plugin when it is asked for its configuration.
+//! A plugin's configuration, as the server reports it.
 
 use serde::Serialize;
 use serde_json::Value;

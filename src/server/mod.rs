@@ -10,7 +10,7 @@
 //! # async fn run(path: &std::path::Path) -> std::io::Result<()> {
 //! let guard = Handlers::new().on::<ToolPreInvoke>(|payload, _context| async move {
 //!     Ok(match payload.name.as_str() {
-//!         "rm" => PluginResult::deny(PluginViolation::new("no", "rm is not allowed", "RM")),
+//!         "rm" => PluginResult::deny(PluginViolation::new("RM").with_reason("no").with_description("rm is not allowed")),
 //!         _ => PluginResult::allow(),
 //!     })
 //! });

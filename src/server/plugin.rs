@@ -14,7 +14,7 @@ use crate::model::{PluginContext, PluginResult};
 use crate::wire::EncodeError;
 use crate::wire::request::EncodedFrame;
 
-/// What a hook call comes to, some time.
+/// The future of a hook call.
 pub type HookFuture<'a> =
     Pin<Box<dyn Future<Output = Result<HookReply, HandlerError>> + Send + 'a>>;
 
@@ -42,7 +42,7 @@ pub type HookFuture<'a> =
 ///         Box::pin(async move {
 ///             let payload: ToolPreInvokePayload = call.payload()?;
 ///             let result: PluginResult<ToolPreInvokePayload> = if self.tools.contains(&payload.name) {
-///                 PluginResult::deny(PluginViolation::new("denied", "on the list", "DENYLIST"))
+///                 PluginResult::deny(PluginViolation::new("DENYLIST").with_reason("denied").with_description("on the list"))
 ///             } else {
 ///                 PluginResult::allow()
 ///             };
@@ -98,7 +98,7 @@ impl<'a> HookCall<'a> {
     /// Reads the payload. An absent one reads as an object without keys.
     ///
     /// # Errors
-    /// If the payload does not fit `T`. The error says what was found and expected, not
+    /// If the payload does not fit `T`. The error tells what was found and expected, not
     /// where and not the value; only the words of `T`'s own `Deserialize` may quote it.
     pub fn payload<T: DeserializeOwned>(&self) -> Result<T, HandlerError> {
         self.request.read_payload().map_err(|error| {
@@ -120,8 +120,8 @@ impl<'a> HookCall<'a> {
     /// Replies, with the context as it came.
     ///
     /// # Errors
-    /// If the result cannot be said on the wire: it nests too deep, a number is not
-    /// finite, or an integer is beyond ±2^53.
+    /// If the result cannot be encoded: it nests too deep, a number is not finite, or an
+    /// integer is beyond ±2^53.
     pub fn reply<R: Serialize>(&self, result: &PluginResult<R>) -> Result<HookReply, HandlerError> {
         let context = match self.request.carries_state() {
             true => Returned::Unchanged(&self.request.context),
@@ -158,7 +158,7 @@ impl<'a> HookCall<'a> {
         let request = self.request;
         reply::result(request.plugin, result, context, self.big_integers, request.payload.len())
             .map(HookReply)
-            .map_err(unsayable)
+            .map_err(unencodable)
     }
 
     /// The error for a hook type that the plugin does not serve, in the words of
@@ -175,7 +175,7 @@ pub(super) fn unknown_hook(hook: &str, plugin: &str) -> HandlerError {
     ))
 }
 
-fn unsayable(error: EncodeError) -> HandlerError {
+fn unencodable(error: EncodeError) -> HandlerError {
     HandlerError::internal(format!("the plugin's reply cannot be sent: {error}"))
 }
 

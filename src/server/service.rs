@@ -95,18 +95,18 @@ impl PluginService {
             }
             infos.push(info);
         }
-        let unsayable = |error: EncodeError| invalid(&format!("a plugin's info: {error}"));
+        let unencodable = |error: EncodeError| invalid(&format!("a plugin's info: {error}"));
         let listings: Vec<Listing<'_>> = infos.iter().map(Listing::from).collect();
         let configs = infos.iter().zip(&listings).map(|(info, listing)| {
-            let reply = reply::config(listing).map_err(unsayable)?;
+            let reply = reply::config(listing).map_err(unencodable)?;
             Ok((info.name.to_lowercase(), reply))
         });
         Ok(Self(Arc::new(Inner {
             plugins,
             configs: configs.collect::<io::Result<_>>()?,
-            all_configs: reply::configs(&listings).map_err(unsayable)?,
-            no_config: reply::no_config().map_err(unsayable)?,
-            unknown_message: reply::unknown_message().map_err(unsayable)?,
+            all_configs: reply::configs(&listings).map_err(unencodable)?,
+            no_config: reply::no_config().map_err(unencodable)?,
+            unknown_message: reply::unknown_message().map_err(unencodable)?,
             max_frame_len: builder.max_frame_len,
             idle_timeout: builder.idle_timeout,
             big_integers: builder.big_integers,

@@ -51,6 +51,12 @@ impl ConnectionState {
     }
 }
 
+impl std::fmt::Display for ConnectionState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// When the next attempt may be made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Wait {

@@ -102,7 +102,8 @@ impl From<Violation> for PluginViolation {
     fn from(violation: Violation) -> Self {
         let text = |text: Readable<String>| text.0.unwrap_or_default();
         let Violation { reason, description, code, .. } = violation;
-        let mut salvaged = Self::new(text(reason), text(description), text(code));
+        let mut salvaged = Self::new(text(code));
+        (salvaged.reason, salvaged.description) = (text(reason), text(description));
         salvaged.details = violation.details.0.unwrap_or_default();
         salvaged.mcp_error_code = violation.mcp_error_code.0;
         salvaged.http_status_code = violation.http_status_code.0;
@@ -180,7 +181,9 @@ mod tests {
             metadata: json!({"k": 1}).as_object().unwrap().clone(),
             executions: vec![json!("x")],
             ..PluginResult::deny(
-                PluginViolation::new("r", "d", "C")
+                PluginViolation::new("C")
+                    .with_reason("r")
+                    .with_description("d")
                     .with_http_status_code(429)
                     .with_mcp_error_code(-32_000)
                     .with_plugin_name("Guard"),

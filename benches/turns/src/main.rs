@@ -10,6 +10,8 @@
 //! $ cargo run --release --manifest-path benches/turns/Cargo.toml
 //! ```
 //!
+//! `--memory` measures the memory of quiet plugins instead.
+//!
 //! `--workers`, `--callers`, `--connections` and `--small` choose among the points, `--quick` is for a
 //! short look.
 
@@ -19,6 +21,7 @@ mod contenders;
 #[allow(dead_code, reason = "shared with the benchmark beside peers")]
 #[path = "../../peers/src/load.rs"]
 mod load;
+mod memory;
 mod point;
 #[allow(dead_code, reason = "shared with the benchmark beside peers")]
 #[path = "../../peers/src/process.rs"]
@@ -26,9 +29,10 @@ mod process;
 
 use std::cell::RefCell;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use crate::contenders::{after, before};
 use crate::load::{Call, Contender, Rounds, median, throughput};
@@ -59,6 +63,32 @@ struct Arguments {
     /// Only points with the small payload that all benchmarks share.
     #[arg(long)]
     small: bool,
+    /// Measures the memory of quiet plugins instead of calls.
+    #[arg(long)]
+    memory: bool,
+    /// In a process of its own: so many quiet plugins of one build.
+    #[arg(long, hide = true, requires_all = ["side", "socket"])]
+    quiet_plugins: Option<usize>,
+    #[arg(long, hide = true)]
+    side: Option<Side>,
+    #[arg(long, hide = true)]
+    socket: Option<PathBuf>,
+}
+
+/// One of the two builds.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Side {
+    Before,
+    Now,
+}
+
+impl Side {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::Now => "now",
+        }
+    }
 }
 
 impl Arguments {
@@ -82,6 +112,14 @@ fn main() {
     let arguments = Arguments::parse();
     let rounds = arguments.rounds();
     process::raise_open_files();
+    if let (Some(plugins), Some(side), Some(socket)) =
+        (arguments.quiet_plugins, arguments.side, &arguments.socket)
+    {
+        return memory::print(side, plugins, socket);
+    }
+    if arguments.memory {
+        return memory::measure(if arguments.quick { 1 } else { 5 });
+    }
     println!("{} rounds, turns of {:?}", rounds.count, rounds.turn);
     println!("{:<58} {:>9} {:>9}   {:<24} CPU per call", "", "before", "now", "now / before");
     for point in Point::all().iter().filter(|point| arguments.chooses(point)) {
@@ -91,7 +129,7 @@ fn main() {
 
 fn measure(point: &Point, rounds: Rounds) {
     let server = point.server();
-    let (before, now) = (Side::default(), Side::default());
+    let (before, now) = (Turns::default(), Turns::default());
     let series = rounds.run(vec![
         Contender::new("before", |time| {
             before.turn(before::Typed::new(server.path(), point), point, time)
@@ -113,9 +151,9 @@ fn measure(point: &Point, rounds: Rounds) {
 
 /// CPU time of the whole process for each call, by turns; the first is the warming up.
 #[derive(Default)]
-struct Side(RefCell<Vec<f64>>);
+struct Turns(RefCell<Vec<f64>>);
 
-impl Side {
+impl Turns {
     /// Calls per second, over a handle and by threads of its own: batches and the kernel's
     /// choice of cores settle into one of several ways, which each turn is to find anew.
     fn turn<C: Call>(&self, call: C, point: &Point, time: Duration) -> f64 {

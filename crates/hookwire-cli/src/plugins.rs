@@ -89,9 +89,10 @@ fn deny(payload: &Value) -> PluginResult<Value> {
         None => PluginResult::allow(),
         Some(word) => {
             let description = format!("the payload holds the forbidden word `{word}`");
-            let mut violation =
-                PluginViolation::new("forbidden word", description, "FORBIDDEN_WORD")
-                    .with_http_status_code(403);
+            let mut violation = PluginViolation::new("FORBIDDEN_WORD")
+                .with_reason("forbidden word")
+                .with_description(description)
+                .with_http_status_code(403);
             violation.details.insert("word".to_owned(), word.into());
             PluginResult::deny(violation)
         }

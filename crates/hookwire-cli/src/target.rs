@@ -33,7 +33,7 @@ pub(crate) fn handle(
 ) -> Result<PluginHandle, Failure> {
     let mut registry = HookRegistry::builtin();
     if let Some(hook) = any_hook {
-        registry.register(hook.to_owned());
+        registry = registry.register(hook.to_owned());
     }
     Ok(PluginHandle::builder(plugin.build()?).registry(registry).connect_lazy())
 }

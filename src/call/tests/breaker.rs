@@ -62,7 +62,7 @@ async fn after_so_many_calls_without_a_reply_the_next_ones_fail_at_once() {
     assert!(error.is_retryable());
     let after = error.retry_after().unwrap();
     assert!(after > SECOND / 4 && after <= SECOND, "{after:?}");
-    assert!(error.to_string().contains("missing replies in a row: 3"), "{error}");
+    assert!(error.to_string().contains("unanswered calls in a row: 3"), "{error}");
     assert!(error.to_string().contains("the next trial is due in 0."), "{error}");
     let stats = client.stats();
     assert_eq!((stats.breaker, stats.breaker_opened, stats.refused), (Open, 1, 1));

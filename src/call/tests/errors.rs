@@ -52,19 +52,19 @@ async fn a_call_without_a_place_is_told_why_it_does_not_wait() {
         (
             1024,
             Overload::Refuse,
-            "the only place for a call is taken and the call chose not to wait; raise \
+            "the only slot for a call is taken and the call chose not to wait; raise \
              `max_connections` or `max_in_flight`, send less, or let calls wait",
         ),
         (
             0,
             Overload::Wait,
-            "the only place for a call is taken and `queue_capacity` is 0, so no call may wait; \
+            "the only slot for a call is taken and `queue_capacity` is 0, so no call may wait; \
              raise it, `max_connections` or `max_in_flight`, or send less",
         ),
         (
             1,
             Overload::Wait,
-            "the only place for a call is taken, and 1 call waits already; raise \
+            "the only slot for a call is taken, and 1 call waits already; raise \
              `queue_capacity`, `max_connections` or `max_in_flight`, or send less",
         ),
     ] {

@@ -233,7 +233,7 @@ fn a_delegation_is_written_as_the_reference_names_it() {
                         .with_capabilities(vec!["c".into()])
                         .with_resource_template("r")
                         .with_actions(vec!["read".into()])
-                        .with_ttl_seconds(60),
+                        .with_ttl(std::time::Duration::from_secs(60)),
                 ),
             json!({
                 "target_name": "t", "target_type": "agent", "target_audience": "aud",
@@ -253,7 +253,7 @@ fn a_delegation_is_written_as_the_reference_names_it() {
                 .with_delegation_update(object(json!({"depth": 1})))
                 .with_forwarded_headers([("X".to_owned(), "y".to_owned())].into())
                 .with_cache_key("k")
-                .with_cache_ttl(60),
+                .with_cache_ttl(std::time::Duration::from_secs(60)),
             json!({
                 "delegated_token": "tok", "delegation_update": {"depth": 1},
                 "forwarded_headers": {"X": "y"}, "cache_key": "k", "cache_ttl": 60,

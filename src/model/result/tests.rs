@@ -61,12 +61,13 @@ fn every_key_of_the_reference_is_written() {
 
 #[test]
 fn a_full_result_survives_json() {
-    let mut result = PluginResult::deny(PluginViolation::new("r", "d", "C"))
-        .with_metadata([("k".to_owned(), json!(1))].into_iter().collect())
-        .with_denial_metadata([("hits", 3_i64)].into_iter().collect())
-        .with_http_headers([("X".to_owned(), "y".to_owned())].into())
-        .with_modified_extensions(json!({"labels": ["pii"]}))
-        .with_retry_delay(Duration::from_millis(250));
+    let mut result =
+        PluginResult::deny(PluginViolation::new("C").with_reason("r").with_description("d"))
+            .with_metadata([("k".to_owned(), json!(1))].into_iter().collect())
+            .with_denial_metadata([("hits", 3_i64)].into_iter().collect())
+            .with_http_headers([("X".to_owned(), "y".to_owned())].into())
+            .with_modified_extensions(json!({"labels": ["pii"]}))
+            .with_retry_delay(Duration::from_millis(250));
     result.modified_payload = Some(json!({"name": "search"}));
     result.executions = vec![json!({"status": "ok"})];
     assert_eq!(read(serde_json::to_value(&result).unwrap()).unwrap(), result);
@@ -76,7 +77,10 @@ fn a_full_result_survives_json() {
 fn only_continue_processing_decides_whether_a_request_may_go_on() {
     assert!(PluginResult::<()>::allow().is_allowed());
     assert!(PluginResult::modify(1).is_allowed());
-    assert!(!PluginResult::<()>::deny(PluginViolation::new("r", "d", "C")).is_allowed());
+    assert!(
+        !PluginResult::<()>::deny(PluginViolation::new("C").with_reason("r").with_description("d"))
+            .is_allowed()
+    );
     let silent_denial = read(json!({"continue_processing": false})).unwrap();
     assert!(!silent_denial.is_allowed());
 }

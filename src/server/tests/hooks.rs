@@ -241,10 +241,15 @@ async fn a_denial_is_sent_with_all_that_the_plugin_returned() {
     let mut client = client(Handlers::new().on_json("deny", |payload, _| async move {
         Ok(PluginResult {
             modified_payload: Some(payload),
-            ..PluginResult::deny(PluginViolation::new("r", "d", "C").with_http_status_code(429))
-                .with_metadata(Map::from_iter([("m".to_owned(), json!(1))]))
-                .with_http_headers([("Retry-After".to_owned(), "1".to_owned())].into())
-                .with_retry_delay(std::time::Duration::from_millis(250))
+            ..PluginResult::deny(
+                PluginViolation::new("C")
+                    .with_reason("r")
+                    .with_description("d")
+                    .with_http_status_code(429),
+            )
+            .with_metadata(Map::from_iter([("m".to_owned(), json!(1))]))
+            .with_http_headers([("Retry-After".to_owned(), "1".to_owned())].into())
+            .with_retry_delay(std::time::Duration::from_millis(250))
         })
     }));
     assert_eq!(

@@ -141,5 +141,5 @@ fn typed(result: PluginResult<Value>) -> PluginResult<Answer> {
 
 /// No plugin of ours denies without a violation: the judge takes it for another's.
 fn unexplained() -> Box<PluginViolation> {
-    Box::new(PluginViolation::new("", "", ""))
+    Box::new(PluginViolation::new(""))
 }

@@ -108,7 +108,9 @@ fn transform() -> Handlers {
         })
         .on::<TokenDelegate>(|payload, _| async move {
             let target = payload.target_name.to_uppercase();
-            let token = DelegatedToken::new("a token").with_cache_key(target).with_cache_ttl(60);
+            let token = DelegatedToken::new("a token")
+                .with_cache_key(target)
+                .with_cache_ttl(std::time::Duration::from_secs(60));
             Ok(PluginResult::modify(token))
         })
         .any(|hook, mut payload: Value, _| async move {
@@ -130,7 +132,9 @@ fn transform() -> Handlers {
 fn deny() -> Handlers {
     Handlers::new().on::<ToolPreInvoke>(|payload, _| async move {
         let details = json!({"tool": payload.name, "tags": ["a", null, {"deep": true}]});
-        let violation = PluginViolation::new("not today", "refuses every call", "FIXTURE_DENIED")
+        let violation = PluginViolation::new("FIXTURE_DENIED")
+            .with_reason("not today")
+            .with_description("refuses every call")
             .with_details(object(details))
             .with_mcp_error_code(-32001)
             .with_http_status_code(429)

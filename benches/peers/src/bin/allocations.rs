@@ -63,7 +63,7 @@ fn main() {
                 let handle = sample::handle(server.path(), 1);
                 let (payload, mut context) = (sample::payload(), sample::context());
                 let call = handle.invoke_hook::<PromptPreFetch>(&payload, &mut context);
-                call.await.expect("the plugin answers");
+                assert!(call.await.expect("the plugin answers").is_allowed());
                 idle.push(handle);
             }
             tokio::time::sleep(quiet).await;
@@ -80,7 +80,7 @@ fn typed(handle: PluginHandle) -> impl Future<Output = ()> + Send {
     async move {
         for _ in 0..CALLS {
             let call = handle.invoke_hook::<PromptPreFetch>(&payload, &mut context);
-            call.await.expect("the plugin answers");
+            assert!(call.await.expect("the plugin answers").is_allowed());
         }
     }
 }

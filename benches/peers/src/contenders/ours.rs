@@ -30,7 +30,7 @@ impl Typed {
 impl Call for Typed {
     async fn call(&mut self) {
         let call = self.handle.invoke_hook::<PromptPreFetch>(&self.payload, &mut self.context);
-        black_box(call.await.expect("the plugin answers"));
+        let _ = black_box(call.await.expect("the plugin answers"));
     }
 }
 
@@ -51,6 +51,6 @@ impl Dynamic {
 impl Call for Dynamic {
     async fn call(&mut self) {
         let call = self.handle.invoke_hook_json(sample::HOOK, &self.payload, &mut self.context);
-        black_box(call.await.expect("the plugin answers"));
+        let _ = black_box(call.await.expect("the plugin answers"));
     }
 }

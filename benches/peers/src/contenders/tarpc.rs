@@ -85,6 +85,6 @@ impl Call for Tarpc {
         let reply = call.await.expect("the server answers");
         let result: PluginResult<PromptPreFetchPayload> =
             serde_json::from_str(&reply).expect("a result");
-        black_box(result);
+        let _ = black_box(result);
     }
 }

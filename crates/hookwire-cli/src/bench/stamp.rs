@@ -146,7 +146,7 @@ mod tests {
         let (own, other) = (stamps.next(), stamps.next());
         let metadata = |id: &str| object(json!({"request_id": id}));
         let in_metadata = |id| PluginResult::allow().with_metadata(metadata(id));
-        let violation = PluginViolation::new("", "", "").with_details(metadata(other.as_str()));
+        let violation = PluginViolation::new("").with_details(metadata(other.as_str()));
         assert!(is_foreign(&own, &in_metadata(other.as_str())));
         assert!(is_foreign(&own, &PluginResult::deny(violation)));
         assert!(!is_foreign(&own, &in_metadata(own.as_str())));

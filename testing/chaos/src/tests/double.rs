@@ -68,7 +68,7 @@ fn answer(marker: Marker, filler: &str) -> (PluginResult<Answer>, String) {
             let filler = echo.then(|| filler.to_owned());
             PluginResult::modify(Answer { marker: text, number: number.clone(), filler })
         }
-        _ => PluginResult::deny(PluginViolation::new(text, "", number.clone())),
+        _ => PluginResult::deny(PluginViolation::new(number.clone()).with_reason(text)),
     };
     (result, number)
 }
