@@ -4,7 +4,6 @@
 //! All that they have to agree on is in one value, the [`Dispatch`], behind one lock. It
 //! is held for a few moves at a time and never while anything is awaited.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -15,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::task::AtomicWaker;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::closed::Closed;
@@ -57,7 +56,7 @@ pub(crate) struct Connections {
 
 /// What is behind the lock.
 pub(crate) struct Shared {
-    pub(crate) dispatch: Dispatch<Request, VecDeque<Request>>,
+    pub(crate) dispatch: Dispatch<Request, mpsc::Sender<Request>>,
     /// Sockets that ended, for the supervisor to look at.
     pub(crate) ended: Vec<Ended>,
     supervision: Supervision,
@@ -171,11 +170,7 @@ impl Connections {
         }
         match pushed {
             Pushed::Bound(slot, request) => {
-                let wake = self.bind(&mut shared, slot, request);
-                drop(shared);
-                if wake {
-                    self.slots[slot].wake();
-                }
+                self.bind(&mut shared, slot, request);
                 Ok(false)
             }
             Pushed::Waits { wake } => {
@@ -201,38 +196,22 @@ impl Connections {
     /// the next. To be called after every change of the dispatcher.
     pub(crate) fn hand_out(&self, shared: &mut Shared) {
         while let Some((slot, request)) = shared.dispatch.next() {
-            if self.bind(shared, slot, request) {
-                self.slots[slot].wake();
-            }
+            self.bind(shared, slot, request);
         }
     }
 
-    /// Leaves a request for its socket's task, which takes it in its next turn. True if
-    /// the task has to be woken for it; best without the lock, which it needs at once.
-    #[must_use = "nobody else wakes the task"]
-    pub(crate) fn bind(&self, shared: &mut Shared, slot: usize, request: Request) -> bool {
+    /// Puts a request into the channel of its socket's task. It has room for as many as
+    /// can be bound, and is open for as long as the dispatcher knows the socket.
+    pub(crate) fn bind(&self, shared: &mut Shared, slot: usize, request: Request) {
         if request.method == Method::Connect {
             shared.dispatch.release(slot, 1);
             let origin = Origin { slot, socket: 0 };
             request.responder.reply(Reply { message: Bytes::new(), origin });
-            return false;
-        }
-        let Some(left) = shared.dispatch.sink(slot) else {
-            debug_assert!(false, "a request was bound to a socket that is not open");
-            return false;
-        };
-        left.push_back(request);
-        self.slots[slot].set_left(left.len());
-        left.len() == 1
-    }
-
-    /// Moves what was left for a socket's task behind what is in its `inbox`.
-    pub(crate) fn take(&self, shared: &mut Shared, slot: usize, inbox: &mut VecDeque<Request>) {
-        self.slots[slot].set_left(0);
-        match shared.dispatch.sink(slot) {
-            Some(left) if inbox.is_empty() => std::mem::swap(left, inbox),
-            Some(left) => inbox.append(left),
-            None => {}
+        } else if let Some(sink) = shared.dispatch.sink(slot)
+            && let Err(error) = sink.try_send(request)
+        {
+            debug_assert!(false, "a request found no room: {error}");
+            shared.dispatch.release(slot, 1);
         }
     }
 

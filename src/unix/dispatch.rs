@@ -12,7 +12,7 @@
 //!    pipelined behind the others.
 //! 4. A socket whose oldest reply is overdue takes nothing.
 //!
-//! It knows no task, no socket and no clock. `S` is what requests for a socket are
+//! It knows no task, no socket and no clock. `S` is what a request for a socket is
 //! put into, `R` the request.
 
 use std::collections::VecDeque;
@@ -120,8 +120,8 @@ impl<R: Queued, S> Dispatch<R, S> {
     }
 
     /// What requests for this socket are put into.
-    pub(crate) fn sink(&mut self, slot: usize) -> Option<&mut S> {
-        self.lanes[slot].as_mut().map(|lane| &mut lane.sink)
+    pub(crate) fn sink(&self, slot: usize) -> Option<&S> {
+        self.lanes[slot].as_ref().map(|lane| &lane.sink)
     }
 
     /// Takes a request in. `may_wait` is false for a caller that will not wait for room.

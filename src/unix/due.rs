@@ -151,7 +151,9 @@ impl SocketTask {
         let connections = Arc::clone(&self.connections);
         let mut shared = connections.lock();
         // Nothing can be bound to it meanwhile: that is done under the lock.
-        connections.take(&mut shared, self.origin.slot, &mut self.inbox);
+        while let Ok(request) = self.requests.try_recv() {
+            self.inbox.push_back(request);
+        }
         shared.dispatch.give_back(self.origin.slot, self.inbox.drain(..));
         connections.hand_out(&mut shared);
         drop(shared);
@@ -228,6 +230,6 @@ impl SocketTask {
     /// True if nothing waits that this socket could take.
     fn is_last_wanted(&self) -> bool {
         let shared = self.connections.lock();
-        shared.dispatch.queued() == 0 && self.slot().left() == 0
+        shared.dispatch.queued() == 0 && self.requests.is_empty()
     }
 }

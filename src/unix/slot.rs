@@ -18,8 +18,6 @@ use super::reconnect::ConnectionState;
 pub(crate) struct Slot {
     state: AtomicU8,
     in_flight: AtomicUsize,
-    /// Requests that were left for the socket's task and not taken by it.
-    left: AtomicUsize,
     /// The number of a socket whose replies cannot be trusted.
     suspect: AtomicU64,
     suspect_reason: AtomicU8,
@@ -66,15 +64,6 @@ impl Slot {
 
     pub(crate) fn set_in_flight(&self, count: usize) {
         self.in_flight.store(count, Relaxed);
-    }
-
-    pub(crate) fn left(&self) -> usize {
-        self.left.load(Relaxed)
-    }
-
-    /// Only under the lock of the connections, so that it is never behind.
-    pub(crate) fn set_left(&self, count: usize) {
-        self.left.store(count, Relaxed);
     }
 
     pub(crate) fn state(&self) -> ConnectionState {

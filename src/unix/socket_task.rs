@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::NEVER;
@@ -29,6 +30,9 @@ use crate::breaker::Signal;
 use crate::error::Stage;
 use crate::wire::reply::config_reply;
 
+/// Requests taken from the channel at a time.
+const TAKE: usize = 256;
+
 /// Replies that are handed out in one turn, at least.
 const LEAST_SHARE: usize = 4;
 
@@ -36,6 +40,9 @@ pub(super) struct SocketTask {
     pub(super) connections: Arc<Connections>,
     pub(super) origin: Origin,
     pub(super) socket: Socket<Box<dyn Transport>>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    /// Empty between two turns; keeps its memory.
+    taken: Vec<Request>,
     /// Bound to this socket, not begun. Goes back to the dispatcher if the socket ends.
     pub(super) inbox: VecDeque<Request>,
     /// No deadline of a request here is earlier.
@@ -66,12 +73,15 @@ impl SocketTask {
         slot: usize,
         socket: u64,
         transport: Box<dyn Transport>,
+        requests: mpsc::Receiver<Request>,
     ) -> Self {
         let now = Instant::now();
         Self {
             origin: Origin { slot, socket },
             socket: Socket::new(transport, connections.config.max_frame_len()),
             connections,
+            requests,
+            taken: Vec::new(),
             inbox: VecDeque::new(),
             deadlines_from: None,
             idle_since: now,
@@ -100,7 +110,7 @@ impl SocketTask {
     /// and where a reply is overdue, all that came is looked at before the server is
     /// judged by what did not.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Result<bool, Closed> {
-        let load = self.socket.in_flight.len() + self.inbox.len() + self.slot().left();
+        let load = self.socket.in_flight.len() + self.inbox.len() + self.requests.len();
         let share = load.div_ceil(2).max(LEAST_SHARE);
         let all = self.overdue || self.is_one_of_many();
         self.poll_deliver(cx, if all { usize::MAX } else { share }, Reading::AsTold)
@@ -207,29 +217,30 @@ impl SocketTask {
             if slot == self.origin.slot && request.method.kind().is_some() {
                 self.deadlines_from = earlier(self.deadlines_from, request.deadline);
                 self.inbox.push_back(request);
-            } else if connections.bind(&mut shared, slot, request) {
-                connections.slots[slot].wake();
+            } else {
+                connections.bind(&mut shared, slot, request);
             }
         }
     }
 
     /// Takes what was bound to this socket; true if there was any.
-    fn take_requests(&mut self) -> bool {
-        // Whoever leaves the first one wakes the task after that.
-        if self.slot().left() == 0 {
-            return false;
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut any = false;
+        while let Poll::Ready(count) = self.requests.poll_recv_many(cx, &mut self.taken, TAKE) {
+            if count == 0 {
+                break;
+            }
+            any = true;
+            for request in self.taken.drain(..) {
+                self.deadlines_from = earlier(self.deadlines_from, request.deadline);
+                self.inbox.push_back(request);
+            }
         }
-        let before = self.inbox.len();
-        let connections = Arc::clone(&self.connections);
-        connections.take(&mut connections.lock(), self.origin.slot, &mut self.inbox);
-        let taken = self.inbox.iter().skip(before);
-        self.deadlines_from =
-            taken.map(|request| request.deadline).fold(self.deadlines_from, earlier);
-        if self.overdue {
+        if any && self.overdue {
             // They were bound in the moment before it was known.
             self.give_back_inbox();
         }
-        true
+        any
     }
 
     /// Begins to write what is in the inbox, as far as it is worth a write.
@@ -300,7 +311,7 @@ impl SocketTask {
         loop {
             self.check_suspicion()?;
             let mut progress = self.poll_read(cx)?;
-            progress |= self.take_requests();
+            progress |= self.poll_requests(cx);
             // Again: the caller who found out may have called again since.
             self.check_suspicion()?;
             if self.waits_for_company(cx) {

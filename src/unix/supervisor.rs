@@ -6,7 +6,6 @@
 //! plugin can be reached, and ends after all the others. It moves no bytes: each
 //! socket has a task of its own.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -14,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connect::{Connecting, is_busy};
@@ -161,9 +161,10 @@ impl Supervisor {
         connections.gate.signal(Signal::Connected);
         connections.slots[slot].traffic.connects.fetch_add(1, Relaxed);
         connections.slots[slot].set_state(ConnectionState::Ready);
-        let task = SocketTask::new(Arc::clone(connections), slot, socket, transport);
+        let (sink, requests) = mpsc::channel(connections.config.max_in_flight());
+        let task = SocketTask::new(Arc::clone(connections), slot, socket, transport, requests);
         let mut shared = connections.lock();
-        shared.dispatch.opened(slot, VecDeque::new());
+        shared.dispatch.opened(slot, sink);
         connections.hand_out(&mut shared);
         drop(shared);
         tokio::spawn(task);

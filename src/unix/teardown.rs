@@ -34,7 +34,9 @@ impl SocketTask {
         // retired had nothing, and its slot may be another's by now.
         if !matches!(ended.why, Closed::Idle) {
             unsent.append(&mut self.inbox);
-            connections.take(&mut shared, self.origin.slot, &mut unsent);
+            while let Ok(request) = self.requests.try_recv() {
+                unsent.push_back(request);
+            }
             shared.dispatch.give_back(self.origin.slot, unsent.drain(..));
             shared.dispatch.closed(self.origin.slot);
         }
@@ -70,9 +72,6 @@ impl SocketTask {
     pub(super) fn shrink(&mut self) {
         self.socket.shrink();
         self.inbox.shrink_to(0);
-        if let Some(left) = self.connections.lock().dispatch.sink(self.origin.slot) {
-            left.shrink_to_fit();
-        }
         self.deliveries.shrink_to(0);
     }
 }
