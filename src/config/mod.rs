@@ -23,13 +23,13 @@
 //! ```
 
 mod builder;
+mod keys;
 mod plugin;
 mod policy;
 mod problem;
 mod raw;
 mod rule;
 mod section;
-mod setters;
 mod settings;
 mod transport;
 mod unix_socket;

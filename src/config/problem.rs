@@ -89,19 +89,13 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problems = Vec::from_iter(self.problems.iter().map(Problem::to_string));
+        let plural = if problems.len() == 1 { "" } else { "s" };
         f.write_str("configuration")?;
         if let Some(plugin) = &self.plugin {
             write!(f, " of plugin `{}`", Escaped(plugin))?;
         }
-        match self.problems.len() {
-            1 => f.write_str(" has 1 problem: ")?,
-            count => write!(f, " has {count} problems: ")?,
-        }
-        for (index, problem) in self.problems.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{problem}")?;
-        }
-        Ok(())
+        write!(f, " has {} problem{plural}: {}", problems.len(), problems.join("; "))
     }
 }
 
@@ -142,7 +136,7 @@ impl Problems {
 }
 
 /// Lists and objects are named, not shown: they may hold secrets.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".into(),
         Value::Object(_) => "an object".into(),
@@ -160,7 +154,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Shows control characters as escapes: a name in a log must not steer a terminal.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

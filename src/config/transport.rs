@@ -8,9 +8,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::policy::{self, CallPolicy};
 use super::problem::{Escaped, Problems};
+use super::raw;
+use super::section::Section;
 use super::unix_socket::{self, PREFIX, UnixSocketConfig};
-use super::{raw, section};
-use crate::model::Object;
+
+pub(super) const KEYS: &[&[&str]] = &[unix_socket::Values::KEYS, policy::Values::KEYS];
 
 /// What a plugin is reached over, with its settings.
 ///
@@ -96,13 +98,18 @@ pub struct UnixSocketSection {
 }
 
 impl UnixSocketSection {
-    pub(super) fn read(section: &Object, problems: &mut Problems) -> Self {
-        section::refuse_merge_key(section, PREFIX, problems);
-        let transport = Transport::Unix(UnixSocketConfig::read(section, problems));
-        let policy = CallPolicy::read(section, PREFIX, problems);
-        for (key, (nearest, _)) in section::unknown(section, &[unix_socket::TABLE, policy::TABLE]) {
-            let reason = format!("unknown key, did you mean `{nearest}`?");
-            problems.add(format!("{PREFIX}{key}"), None, reason);
+    /// As it is before anything is set.
+    pub(super) fn unset() -> Self {
+        let transport = Transport::Unix(UnixSocketConfig(unix_socket::Values::default()));
+        Self { transport, policy: CallPolicy(policy::Values::default()) }
+    }
+
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let transport = Transport::Unix(UnixSocketConfig::read(section));
+        let policy = CallPolicy::read(section);
+        for (key, nearest) in section.unknown(KEYS) {
+            let meant = nearest.map(|known| format!(", did you mean `{known}`?"));
+            section.refuse(key, None, format!("unknown key{}", meant.unwrap_or_default()));
         }
         Self { transport, policy }
     }
@@ -111,7 +118,8 @@ impl UnixSocketSection {
 impl<'de> Deserialize<'de> for UnixSocketSection {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut problems = Problems::default();
-        let section = Self::read(&raw::deserialize(deserializer)?, &mut problems);
+        let keys = raw::read(deserializer, PREFIX, KEYS, &mut problems)?;
+        let section = Self::read(&mut Section::new(&keys, PREFIX, &mut problems));
         problems.unless_any(None, Some(section)).map_err(serde::de::Error::custom)
     }
 }
