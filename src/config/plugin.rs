@@ -9,12 +9,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::policy::CallPolicy;
-use super::problem::{ConfigError, Escaped, Problems};
+use super::problem::{ConfigError, Problems};
 use super::raw;
 use super::section::{self, Section};
 use super::settings::{EXTERNAL, Local, Settings, with_present_mode};
-use super::transport::{Endpoint, Transport, UnixSocketSection};
+use super::transport::{Transport, UnixSocketSection};
 use super::unix_socket::PREFIX;
+use crate::endpoint::{Endpoint, Escaped};
 use crate::model::Object;
 
 pub(super) const KEYS: &[&[&str]] =
@@ -22,16 +23,11 @@ pub(super) const KEYS: &[&[&str]] =
 
 /// The configuration of one plugin, valid as soon as it exists.
 ///
-/// ## Behavior
-/// - Deserialises from an entry of the gateway's file, in any self-describing serde
-///   format, or is built in code with [`builder`](Self::builder).
-/// - All problems of an entry are reported together, in one [`ConfigError`].
-/// - `name` and `unix_socket` are needed; `kind` may be left out and is then `external`.
-/// - An external plugin with a `config` section is refused: that belongs to the plugin's
-///   server. So is one with a second transport (`mcp` or `grpc`).
-/// - Unknown keys are ignored with one warning; inside `unix_socket` they are refused.
-/// - What this entry does not set comes from the plugin's server when a handle starts.
-///   An empty list is set, a null is not.
+/// Deserialises from an entry of the gateway's file, in any self-describing serde format, or
+/// is built in code with [`builder`](Self::builder). `name` and `unix_socket` are needed.
+/// Unknown keys are ignored with one warning; inside `unix_socket` they are refused. What an
+/// entry does not set comes from the plugin's server when a handle starts: an empty list is
+/// set, a null is not.
 ///
 /// Its `Debug` output leaves out `config`, which may hold secrets.
 ///
@@ -86,54 +82,30 @@ impl PluginConfig {
     pub(super) fn from_entry(entry: Object, mut problems: Problems) -> Result<Self, ConfigError> {
         let entry = with_present_mode(entry);
         let mut section = Section::new(&entry, "", &mut problems);
+        section.needs("name", "it must be the plugin's name on its server");
         let local = Local::read(&mut section);
-        if section.get("name").is_none() {
-            section.refuse("name", None, "missing; it must be the plugin's name on its server");
-        }
         let settings = Settings::read(&mut section);
-        let external = local.kind == EXTERNAL;
-        let mut config = own_config(&mut section);
-        // As in the reference, an empty section is as good as none.
-        if external && config.take().is_some_and(|config| !config.is_empty()) {
-            section.refuse("config", entry.get("config"), "refused for an external plugin; set it in the configuration of the plugin's server");
-        }
-        let transport = section.get("unix_socket");
-        for other in ["mcp", "grpc"] {
-            // Without a `unix_socket`, that it is missing is enough to know.
-            if external && transport.is_some() && section.get(other).is_some() {
-                section.refuse(other, None, "an external plugin has exactly one transport, this one also has `unix_socket`; remove one of them");
-            }
-        }
-        if !external && transport.is_some() {
-            let (plugin, kind) = (&local.name, &local.kind);
-            tracing::warn!(
-                plugin,
-                kind,
-                "the plugin's kind is not `external`, but it has a `unix_socket`: it is called there, and its class is not loaded; write `kind: external`, or remove the section"
-            );
-        }
+        let config = own_config(&mut section);
+        check_kind(&local, config.as_ref(), &mut section);
         warn_of_unknown_keys(&local.name, section.unknown(KEYS));
-        match transport {
-            Some(Value::Object(_)) => {}
-            Some(_) => section.refuse("unix_socket", transport, "must be an object"),
-            None => section.refuse(
-                "unix_socket",
-                None,
-                "missing; hookwire needs this section, with the `path` of the plugin's socket",
-            ),
-        }
-        let keys = transport.and_then(Value::as_object);
-        let unix_socket =
-            keys.map(|keys| UnixSocketSection::read(&mut section.within(keys, PREFIX)));
+        section.needs(
+            "unix_socket",
+            "hookwire needs this section, with the `path` of the plugin's socket",
+        );
+        let unix_socket = match section.get("unix_socket") {
+            Some(Value::Object(keys)) => {
+                Some(UnixSocketSection::read(&mut section.within(keys, PREFIX)))
+            }
+            other => {
+                other.inspect(|_| section.refuse("unix_socket", other, "must be an object"));
+                None
+            }
+        };
         let name = Some(&local.name).filter(|name| !name.is_empty()).cloned();
-        let config = unix_socket.map(|unix_socket| Self {
-            local,
-            settings,
-            config,
-            reported: None,
-            unix_socket,
-        });
-        problems.unless_any(name, config)
+        // As in the reference, an empty section is as good as none.
+        let config = config.filter(|_| local.kind != EXTERNAL);
+        let read = |unix_socket| Self { local, settings, config, reported: None, unix_socket };
+        problems.unless_any(name, unix_socket.map(read))
     }
 
     /// This configuration, filled from what the plugin's server reported.
@@ -175,6 +147,35 @@ impl PluginConfig {
     /// The plugin's own settings (`config`), of an external plugin as its server reported them.
     pub fn plugin_settings(&self) -> Option<&Object> {
         self.reported.as_ref().or(self.config.as_ref())
+    }
+}
+
+/// What an external plugin must not have, and what another kind hardly means to have.
+fn check_kind(local: &Local, config: Option<&Object>, section: &mut Section<'_>) {
+    let is_reached = section.get("unix_socket").is_some();
+    if local.kind != EXTERNAL {
+        let (plugin, kind) = (&local.name, &local.kind);
+        if is_reached {
+            tracing::warn!(
+                plugin,
+                kind,
+                "the plugin's kind is not `external`, but it has a `unix_socket`: it is called there, and its class is not loaded; write `kind: external`, or remove the section"
+            );
+        }
+        return;
+    }
+    if config.is_some_and(|config| !config.is_empty()) {
+        section.refuse(
+            "config",
+            section.get("config"),
+            "refused for an external plugin; set it in the configuration of the plugin's server",
+        );
+    }
+    // Without a `unix_socket`, that it is missing is enough to know.
+    for other in ["mcp", "grpc"] {
+        if is_reached && section.get(other).is_some() {
+            section.refuse(other, None, "an external plugin has exactly one transport, this one also has `unix_socket`; remove one of them");
+        }
     }
 }
 

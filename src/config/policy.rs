@@ -33,19 +33,15 @@ keys! {
     /// its reply. Default 30 s, up to a year.
     #[serde(serialize_with = "in_seconds")]
     pub fn timeout: Duration = Duration::from_secs(30), seconds(YEAR);
-
     /// The most calls that may wait when every connection is full; one more is refused as
     /// overloaded. Default 1024, from 0 (refuse at once) to 1048576.
     pub fn queue_capacity: usize = 1024, whole(0..=1_048_576);
-
     /// Which calls are sent again after their connection broke. Default
     /// [`RetryPolicy::Unsent`].
     pub fn retry: RetryPolicy = RetryPolicy::Unsent, word(RetryPolicy::WORDS);
-
     /// How many calls may be sent again: this percentage of the calls of the last 10 s,
     /// plus 10 for each second. Default 20, at most 100.
     pub fn retry_budget: u32 = 20, whole(0..=100);
-
     /// How many calls in a row must be unanswered for calls to fail at once, until one that
     /// is let through on trial gets a reply. Default 5; with 0 only a plugin that cannot be
     /// reached fails calls at once.
@@ -54,20 +50,16 @@ keys! {
     /// [`timeout`](Self::timeout) for it, or else after
     /// [`stall_limit`](super::UnixSocketConfig::stall_limit) more.
     pub fn breaker_threshold: u32 = 5, whole(U32);
-
     /// The longest time between two such trials. It starts at 1 s and doubles with every
     /// trial without a reply. Default 30 s, up to a year.
     #[serde(serialize_with = "in_seconds")]
     pub fn breaker_max_open: Duration = Duration::from_secs(30), seconds(YEAR);
-
     /// What happens to integers that the wire cannot carry exactly. Default
     /// [`BigIntegers::Refuse`].
     pub fn big_integers: BigIntegers = BigIntegers::Refuse, word(BigIntegers::WORDS);
-
     /// Whether connecting asks the server about the plugin: its name is compared exactly,
     /// its configuration merged. The checks on replies are always on. Default true.
     pub fn verify: bool = true, switch;
-
     /// Whether each call carries a stamp in its context's metadata, under
     /// [`STAMP_KEY`](crate::model::STAMP_KEY), that its reply must bring back: a result is
     /// then proven to belong to its call, whatever the server does. The plugin must leave

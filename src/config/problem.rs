@@ -3,9 +3,11 @@
 //! Problems are collected, not thrown: an operator who starts a gateway three
 //! times to find three typing errors was told two thirds too little.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde_json::Value;
+
+use crate::endpoint::Escaped;
 
 /// Strings are shown up to here, so that a pasted document stays out of the log.
 const SHOWN_CHARS: usize = 200;
@@ -151,16 +153,4 @@ pub(super) fn shown(value: &Value) -> String {
 /// As JSON, with the control characters beyond ASCII escaped too.
 fn quoted(text: &str) -> String {
     Escaped(&Value::from(text).to_string()).to_string()
-}
-
-/// Shows control characters as escapes: a name in a log must not steer a terminal.
-pub(super) struct Escaped<'a>(pub(super) &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|char| match char.is_control() {
-            true => write!(f, "{}", char.escape_default()),
-            false => f.write_char(char),
-        })
-    }
 }

@@ -43,6 +43,13 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Refuses that a key is not set.
+    pub(super) fn needs(&mut self, key: &str, why: &str) {
+        if self.get(key).is_none() {
+            self.refuse(key, None, format!("missing; {why}"));
+        }
+    }
+
     /// Without a value, the key itself is the problem: it is missing, or should not be there.
     pub(super) fn refuse(&mut self, key: &str, value: Option<&Value>, reason: impl Into<String>) {
         self.problems.add(format!("{}{key}", self.prefix), value, reason);

@@ -1,16 +1,16 @@
-//! What a plugin is reached over, and where it is.
+//! What a plugin is reached over.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::policy::{self, CallPolicy};
-use super::problem::{Escaped, Problems};
+use super::problem::Problems;
 use super::raw;
 use super::section::Section;
 use super::unix_socket::{self, PREFIX, UnixSocketConfig};
+use crate::endpoint::Endpoint;
 
 pub(super) const KEYS: &[&[&str]] = &[unix_socket::Values::KEYS, policy::Values::KEYS];
 
@@ -35,42 +35,9 @@ pub enum Transport {
     Unix(UnixSocketConfig),
 }
 
-/// Where a plugin is, for errors and logs. Cheap to clone.
-///
-/// `Display` shows control characters escaped.
-///
-/// ```
-/// use hookwire::PluginConfig;
-///
-/// let guard = PluginConfig::builder("Guard").socket("/run/guard.sock").build()?;
-/// assert_eq!(guard.endpoint().to_string(), "/run/guard.sock");
-/// # Ok::<(), hookwire::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint(Arc<Path>);
-
-impl Endpoint {
-    /// The path of the plugin's socket; `None` for a plugin that has none.
-    pub fn path(&self) -> Option<&Path> {
-        Some(&self.0)
-    }
-}
-
-impl From<Arc<Path>> for Endpoint {
-    fn from(path: Arc<Path>) -> Self {
-        Self(path)
-    }
-}
-
 impl From<&Transport> for Endpoint {
     fn from(Transport::Unix(socket): &Transport) -> Self {
-        Self(socket.path().into())
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Escaped(&self.0.to_string_lossy()).fmt(f)
+        Self::from(Arc::<Path>::from(socket.path()))
     }
 }
 

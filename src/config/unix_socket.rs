@@ -44,66 +44,53 @@ keys! {
     /// The socket's path, absolute.
     #[serde(serialize_with = "path_or_bytes")]
     pub fn path: PathBuf = PathBuf::new(), path => &Path, |all| &all.path;
-
     /// How many failed connects in a row make the waiting calls fail; after that, new calls
     /// fail at once while connecting goes on in the background. Default 3; with 0, as with
     /// 1, the first failure is enough.
     pub fn reconnect_attempts: u32 = 3, whole(U32);
-
     /// The base of the wait before connecting again; it doubles with every failure.
     /// Default 0.1 s, up to a year.
     #[serde(serialize_with = "in_seconds")]
     pub fn reconnect_delay: Duration = Duration::from_millis(100), seconds(YEAR);
-
     /// The longest wait before connecting again. Default 1 s, or
     /// [`reconnect_delay`](Self::reconnect_delay) where that is longer; never below it.
     #[serde(serialize_with = "in_seconds", skip_serializing_if = "Option::is_none")]
     pub fn max_backoff: Option<Duration> = None, some(seconds(YEAR)) => Duration, |all| {
         all.max_backoff.unwrap_or(all.reconnect_delay.max(Duration::from_secs(1)))
     };
-
     /// The time one connect may take. Default 5 s, up to a year.
     #[serde(serialize_with = "in_seconds")]
     pub fn connect_timeout: Duration = Duration::from_secs(5), seconds(YEAR);
-
     /// The most connections to this plugin. A server answers one call at a time on each, so
     /// this is how many calls it works on at once. Default 8, from 1 to 1024.
     pub fn max_connections: usize = 8, whole(1..=1024);
-
     /// The most calls written ahead on one connection. Default 16, from 1 to 65536.
     pub fn max_in_flight: usize = 16, whole(1..=65_536);
-
     /// How long an unused connection stays open. Default 240 s, at most 299 s: the server
     /// closes it after 300 s.
     #[serde(serialize_with = "in_seconds")]
     pub fn idle_timeout: Duration = Duration::from_secs(240), seconds(MAX_IDLE);
-
     /// How long a connection may be idle before the server is asked, for nobody, whether it
     /// still answers. It has [`stall_limit`](Self::stall_limit) for it, or the connection is
     /// closed; that does not count as use. Must be below
     /// [`idle_timeout`](Self::idle_timeout). Default `None`: never.
     #[serde(serialize_with = "in_seconds", skip_serializing_if = "Option::is_none")]
     pub fn keep_alive: Option<Duration> = None, seconds_or_off(MAX_IDLE);
-
     /// How long a reply whose caller has left may still be overdue before its connection is
     /// closed. Default 2 s, up to a year.
     #[serde(serialize_with = "in_seconds")]
     pub fn stall_limit: Duration = Duration::from_secs(2), seconds(YEAR);
-
     /// The largest message in either direction, in bytes. Default 16777216 (16 MiB, the
     /// limit of the reference server), from 1024 to 4294967295 (its length has 4 bytes).
     pub fn max_frame_len: usize = DEFAULT_MAX_FRAME_LEN, whole(1024..=u32::MAX as i128);
-
     /// Whether the path is checked before connecting: there must be a socket and no symbolic
     /// link on the way to it; it and every directory above it must belong to root, to this
     /// process's user or to one of [`peer_uids`](Self::peer_uids); and nobody else may be able
     /// to put something in its place. Default false.
     pub fn trust_path: bool = false, switch;
-
     /// The users that the plugin's server may run as, checked after connecting and before
     /// anything is sent: the kernel knows which process began to listen. Default empty: any.
     pub fn peer_uids: Vec<u32> = Vec::new(), ids => &[u32], |all| &all.peer_uids;
-
     /// The groups that the plugin's server may run as: its effective group, not its
     /// supplementary ones. With `peer_uids`, both must fit. Default empty: any.
     pub fn peer_gids: Vec<u32> = Vec::new(), ids => &[u32], |all| &all.peer_gids;
@@ -118,13 +105,7 @@ impl UnixSocketConfig {
 
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let values: Values = Values::read(section);
-        if section.get("path").is_none() {
-            section.refuse(
-                "path",
-                None,
-                "missing; it must be the absolute path of the plugin's socket",
-            );
-        }
+        section.needs("path", "it must be the absolute path of the plugin's socket");
         // A long `reconnect_delay` alone, as written for the reference, lifts the default cap.
         if values.max_backoff.is_some_and(|cap| cap < values.reconnect_delay) {
             let base = values.reconnect_delay.as_secs_f64();

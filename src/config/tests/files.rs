@@ -50,7 +50,7 @@ fn merge_keys_that_were_resolved_before_are_read() {
 
 /// What decides where a hook applies is carried for the gateway, which would not find it.
 #[test]
-fn merge_keys_in_conditions_are_refused_too() {
+fn h36_merge_keys_in_conditions_are_refused_too() {
     let error = read("conditions: [{<<: {tools: [a]}}]").unwrap_err();
     assert!(
         error.contains("conditions = a list: a YAML merge key that was not resolved"),
@@ -103,6 +103,13 @@ fn a_template_without_quotes_is_shown_as_it_was_written() {
         let expected = format!("plugin `P` has 1 problem: unix_socket.{told}: {TEMPLATE}");
         assert!(error.contains(&expected), "{error}");
     }
+}
+
+#[test]
+fn a_template_without_quotes_that_has_text_beside_it_is_no_yaml() {
+    let yaml = "name: P\nunix_socket:\n  path: {{ env.DIR }}/p.sock\n";
+    let error = serde_norway::from_str::<PluginConfig>(yaml).unwrap_err().to_string();
+    assert!(error.contains("line 3"), "{error}");
 }
 
 /// A guard with such a hook or condition would never be asked.
