@@ -96,8 +96,9 @@ impl PluginConfig {
             Some(Value::Object(keys)) => {
                 Some(UnixSocketSection::read(&mut section.within(keys, PREFIX)))
             }
+            None => None,
             other => {
-                other.inspect(|_| section.refuse("unix_socket", other, "must be an object"));
+                section.refuse("unix_socket", other, "must be an object");
                 None
             }
         };
