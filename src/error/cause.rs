@@ -1,8 +1,8 @@
 //! What happened to a call, and what to do about it.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use super::{ErrorKind, PluginFault};
+use super::{ErrorKind, PluginFault, Stage};
 use crate::trust::is_refusal;
 use crate::wire::{EncodeError, TypeMessage};
 
@@ -364,38 +364,4 @@ fn in_its_words(fault: &PluginFault) -> String {
         code => format!("code `{code}`, "),
     };
     format!("{message} ({code}mcp_error_code {mcp_error_code})")
-}
-
-/// Where a call was when its deadline passed.
-///
-/// ```
-/// # fn look(error: hookwire::PluginError) {
-/// use hookwire::Stage;
-///
-/// match error.stage() {
-///     Some(Stage::Admission) => println!("raise `max_connections`"),
-///     Some(stage) => println!("too slow while {stage}"),
-///     None => println!("no timeout: {error}"),
-/// }
-/// # }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stage {
-    /// Waiting for a slot: all connections were full.
-    Admission,
-    /// In the connection's queue: it was connecting, or busy.
-    Queued,
-    /// Handed to the socket, waiting for the reply.
-    InFlight,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Admission => "waiting for a free connection",
-            Self::Queued => "waiting to be sent",
-            Self::InFlight => "waiting for the plugin's reply",
-        })
-    }
 }

@@ -16,12 +16,13 @@ use crate::config::Endpoint;
 mod cause;
 mod kind;
 mod sent;
+mod stage;
 
 pub use crate::model::PluginFault;
 pub(crate) use cause::Cause;
-pub use cause::Stage;
 pub use kind::ErrorKind;
 pub use sent::Sent;
+pub use stage::Stage;
 
 /// A failed call: which plugin, where, what happened, and whether it was sent.
 ///
