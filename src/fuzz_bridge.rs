@@ -7,7 +7,7 @@ pub mod socket;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::{BigIntegers, PluginConfig};
+use crate::config::PluginConfig;
 use crate::model::{Object, PluginContext, PluginResult};
 #[cfg(feature = "server")]
 use crate::server::request::Incoming;
@@ -24,7 +24,9 @@ pub fn encode_request<T: Serialize + ?Sized>(
     payload: &T,
     context: &PluginContext,
 ) -> Option<Vec<u8>> {
-    request::invoke_hook(hook_type, plugin, payload, context, None, BigIntegers::Refuse, 256).ok()
+    let fidelity = request::Fidelity::default();
+    let encoded = request::invoke_hook(hook_type, plugin, payload, context, None, fidelity, 256);
+    encoded.ok().map(|encoded| encoded.frame)
 }
 
 /// Why a reply is an error.

@@ -8,7 +8,7 @@ use super::keys::keys;
 use super::problem::ConfigError;
 use super::rule::{U32, YEAR, in_seconds, seconds, switch, whole, word};
 use super::section::{self, Section};
-use super::words::{BigIntegers, RetryPolicy};
+use super::words::{BigIntegers, DeepNesting, RetryPolicy};
 
 /// How a plugin is called, whatever it is reached over: the time for a call, what is
 /// sent again, when calls fail at once, and what is checked.
@@ -57,6 +57,9 @@ keys! {
     /// What happens to integers that the wire cannot carry exactly. Default
     /// [`BigIntegers::Refuse`].
     pub fn big_integers: BigIntegers = BigIntegers::Refuse, word(BigIntegers::WORDS);
+    /// What happens to objects and lists that nest deeper than the server's parser goes.
+    /// Default [`DeepNesting::Refuse`].
+    pub fn deep_nesting: DeepNesting = DeepNesting::Refuse, word(DeepNesting::WORDS);
     /// Whether connecting asks the server about the plugin: its name is compared exactly,
     /// its configuration merged. The checks on replies are always on. Default true.
     pub fn verify: bool = true, switch;
