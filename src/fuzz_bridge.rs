@@ -47,6 +47,14 @@ pub fn decode_reply<P: DeserializeOwned>(
     decode(message, Expected { plugin, request_id, stamp: None })
 }
 
+/// Whether a reply is an error beside a verdict that denies.
+#[must_use]
+pub fn is_denial_beside_an_error(message: &[u8], plugin: &str, request_id: &str) -> bool {
+    let expected = Expected { plugin, request_id, stamp: None };
+    let reply = hook_reply::<Object>(message, expected);
+    matches!(reply, Ok(HookReply::Fault(fault)) if fault.is_denial())
+}
+
 /// The same of a call with the stamp of this number and hash, each in 16 digits.
 pub fn decode_stamped_reply<P: DeserializeOwned>(
     message: &[u8],
