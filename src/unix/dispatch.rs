@@ -41,6 +41,8 @@ struct Lane<S> {
     load: usize,
     /// Its oldest reply is overdue.
     overdue: bool,
+    /// Its one request is a probe: nothing is sent behind that, and it is in order.
+    probed: bool,
 }
 
 /// Which of the plugin's sockets it is, and what it was made to.
@@ -185,7 +187,7 @@ impl<R: Queued, S> Dispatch<R, S> {
         let mut least: Option<(usize, usize)> = None;
         for (slot, lane) in self.lanes.iter().enumerate() {
             let Some(lane) = lane else { continue };
-            let takes = lane.sink.is_some() && !lane.overdue;
+            let takes = lane.sink.is_some() && !lane.overdue && !lane.probed;
             if !takes || lane.load >= self.bounds.max_in_flight {
                 continue;
             }
@@ -246,7 +248,8 @@ impl<R: Queued, S> Dispatch<R, S> {
 
     pub(crate) fn opened(&mut self, slot: usize, sink: S, made: Made) {
         self.opening[slot] = false;
-        self.lanes[slot] = Some(Lane { sink: Some(sink), made, load: 0, overdue: false });
+        self.lanes[slot] =
+            Some(Lane { sink: Some(sink), made, load: 0, overdue: false, probed: false });
     }
 
     /// A socket answered `count` of its requests, or they need no answer.
@@ -254,17 +257,18 @@ impl<R: Queued, S> Dispatch<R, S> {
         if let Some(lane) = &mut self.lanes[slot] {
             debug_assert!(lane.load >= count, "more was answered than was bound");
             lane.load -= count;
+            lane.probed &= lane.load > 0;
             self.bound -= count;
         }
     }
 
-    /// Takes a socket that nobody uses for a request of its own, behind which
-    /// nothing is sent; false if somebody uses it.
+    /// Takes a socket that nobody uses for a probe, behind which nothing is sent; false
+    /// if somebody uses it.
     pub(crate) fn reserve(&mut self, slot: usize) -> bool {
         match &mut self.lanes[slot] {
             Some(lane) if lane.load == 0 && lane.sink.is_some() => {
                 lane.load = 1;
-                lane.overdue = true;
+                lane.probed = true;
                 self.bound += 1;
                 true
             }

@@ -107,7 +107,9 @@ impl Model {
     fn socket_for_the_next(&self) -> Option<usize> {
         let (connections, in_flight, _) = self.bounds;
         let ready = self.sockets.iter().filter(|(_, socket)| {
-            !socket.overdue && !socket.retired && socket.calls.len() < in_flight
+            let probed = socket.calls.contains(&None);
+            let takes = !socket.overdue && !socket.retired && !probed;
+            takes && socket.calls.len() < in_flight
         });
         let (&slot, Socket { calls, .. }) =
             ready.min_by_key(|(slot, socket)| (socket.calls.len(), **slot))?;
@@ -223,7 +225,6 @@ proptest! {
                     prop_assert_eq!(dispatch.reserve(slot), socket.is_some());
                     if let Some(socket) = socket {
                         socket.calls.push(None);
-                        socket.overdue = true;
                     }
                 },
                 Op::CloseUnused { slot } => if model.sockets.contains_key(&slot) {
