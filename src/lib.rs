@@ -64,7 +64,8 @@
 //! [`watch_breaker`](PluginHandle::watch_breaker) tell of changes. With `tracing`, each call is a
 //! span `invoke_hook` at debug, target `hookwire::handle`, with the fields `plugin`, `socket`,
 //! `hook`, `request_id`, `attempt`, `outcome` (`allowed`, `denied`, or an error's
-//! [`reason`](PluginError::reason)) and `duration_us`. Nothing that is logged or traced holds a
+//! [`reason`](PluginError::reason)), `inexact` (true where a value came over as something else,
+//! see [`PluginResult::is_exact`]) and `duration_us`. Nothing that is logged or traced holds a
 //! payload, a context or a secret.
 //!
 //! # Features
@@ -103,8 +104,8 @@ pub mod fuzz_bridge;
 
 pub use breaker::BreakerState;
 pub use config::{
-    BigIntegers, CallPolicy, ConfigError, Endpoint, PluginConfig, RetryPolicy, Transport,
-    UnixSocketConfig,
+    BigIntegers, CallPolicy, ConfigError, DeepNesting, Endpoint, PluginConfig, RetryPolicy,
+    Transport, UnixSocketConfig,
 };
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{Denial, PluginHandle, PluginHandleBuilder, Stopped};

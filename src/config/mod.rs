@@ -44,4 +44,4 @@ pub use policy::{CallPolicy, CallPolicyBuilder};
 pub use problem::{ConfigError, Problem};
 pub use transport::{Endpoint, Transport, UnixSocketSection};
 pub use unix_socket::{UnixSocketBuilder, UnixSocketConfig};
-pub use words::{BigIntegers, OnError, PluginMode, RetryPolicy};
+pub use words::{BigIntegers, DeepNesting, OnError, PluginMode, RetryPolicy};

@@ -9,7 +9,7 @@ use super::problem::{ConfigError, Problems};
 use super::rule::{Rule, YEAR, seconds};
 use super::section::{self, Table};
 use super::setters::setters;
-use super::words::{BigIntegers, RetryPolicy};
+use super::words::{BigIntegers, DeepNesting, RetryPolicy};
 use crate::model::Object;
 
 pub(super) const TABLE: Table = &[
@@ -20,6 +20,7 @@ pub(super) const TABLE: Table = &[
     ("breaker_threshold", Rule::Whole(0..=u32::MAX as i128)),
     ("breaker_max_open", Rule::Seconds(YEAR)),
     ("big_integers", Rule::Word(BigIntegers::WORDS)),
+    ("deep_nesting", Rule::Word(DeepNesting::WORDS)),
     ("verify", Rule::Switch),
     ("stamp", Rule::Switch),
 ];
@@ -37,6 +38,7 @@ pub(super) struct Values {
     #[serde(with = "seconds")]
     breaker_max_open: Duration,
     big_integers: BigIntegers,
+    deep_nesting: DeepNesting,
     verify: bool,
     stamp: bool,
 }
@@ -51,6 +53,7 @@ impl Default for Values {
             breaker_threshold: 5,
             breaker_max_open: Duration::from_secs(30),
             big_integers: BigIntegers::default(),
+            deep_nesting: DeepNesting::default(),
             verify: true,
             stamp: false,
         }
@@ -130,6 +133,12 @@ impl CallPolicy {
         self.0.big_integers
     }
 
+    /// What happens to objects and lists that nest deeper than the server's parser goes.
+    /// Default [`DeepNesting::Refuse`].
+    pub fn deep_nesting(&self) -> DeepNesting {
+        self.0.deep_nesting
+    }
+
     /// Whether connecting asks the server about the plugin: its name is compared exactly,
     /// its configuration merged. The checks on replies are always on. Default true.
     pub fn verify(&self) -> bool {
@@ -162,6 +171,7 @@ impl CallPolicyBuilder {
         breaker_threshold: u32,
         breaker_max_open: Duration,
         big_integers: BigIntegers,
+        deep_nesting: DeepNesting,
         verify: bool,
         stamp: bool,
     }

@@ -153,7 +153,7 @@ pub(crate) enum Cause {
     )]
     EmptyReply,
     /// The plugin answered with an error of its own.
-    #[error("the plugin reported an error{}", in_its_words(.0))]
+    #[error("the plugin {}{}", answered(.0), in_its_words(.0))]
     Plugin(Box<PluginFault>),
     /// The task that owns the connection is gone.
     #[error("the connection's task is gone; was its runtime shut down?")]
@@ -252,6 +252,7 @@ impl Cause {
             Self::Undecodable(_) => "undecodable",
             Self::RefusedByType(_) => "wrong_type",
             Self::EmptyReply => "empty_reply",
+            Self::Plugin(fault) if fault.is_denial() => "denied",
             Self::Plugin(_) => "plugin_error",
             Self::Shutdown => "shutdown",
             Self::TaskGone => "task_gone",
@@ -296,9 +297,21 @@ impl Cause {
             | Self::Undecodable(_)
             | Self::RefusedByType(_)
             | Self::EmptyReply => "a plugin that checks requests gave no valid answer",
+            Self::Plugin(fault) if fault.is_denial() => {
+                "a plugin that checks requests denied this one"
+            }
             Self::Plugin(_) => "a plugin that checks requests failed",
             Self::Shutdown | Self::TaskGone => "the gateway is shutting down",
         }
+    }
+}
+
+/// What a plugin did that answered with an error.
+fn answered(fault: &PluginFault) -> &'static str {
+    if fault.is_denial() {
+        "denied the request, and its server reported an error beside that"
+    } else {
+        "reported an error"
     }
 }
 

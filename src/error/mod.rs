@@ -128,6 +128,26 @@ impl PluginError {
         self.kind() == ErrorKind::Timeout
     }
 
+    /// True if the plugin denied the request all the same: its error came beside (half of) a
+    /// verdict that denies. A gateway that lets requests pass where a plugin fails
+    /// (`on_error: ignore`) must not let this one pass.
+    ///
+    /// [`enforce`](crate::PluginHandle::enforce) makes it a
+    /// [`Denied`](crate::Stopped::Denied).
+    ///
+    /// ```
+    /// use hookwire::PluginError;
+    ///
+    /// /// What `on_error: ignore` may let pass.
+    /// fn may_be_ignored(error: &PluginError) -> bool {
+    ///     !error.is_denial()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        self.plugin_fault().is_some_and(PluginFault::is_denial)
+    }
+
     /// True if the same call may succeed later **and** cannot run the hook twice: it was
     /// not sent, and its cause is not the request itself.
     #[must_use]

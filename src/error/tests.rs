@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
+use crate::model::{PluginResult, PluginViolation};
 use crate::wire::{DecodeError, EncodeError};
 
 fn io_error() -> Arc<io::Error> {
@@ -17,6 +18,11 @@ fn every_cause() -> Vec<Cause> {
         code: secret(),
         details: serde_json::Map::new(),
         mcp_error_code: -32603,
+        refusal: None,
+    };
+    let denied = PluginFault {
+        refusal: Some(Box::new(PluginResult::deny(PluginViolation::new(secret())))),
+        ..fault.clone()
     };
     let DecodeError::Custom(wrong_type) = serde::de::Error::custom("/run/secret") else {
         panic!("it is the type's own message");
@@ -47,6 +53,7 @@ fn every_cause() -> Vec<Cause> {
         Cause::RefusedByType(wrong_type),
         Cause::EmptyReply,
         Cause::Plugin(Box::new(fault)),
+        Cause::Plugin(Box::new(denied)),
         Cause::Shutdown,
         Cause::TaskGone,
     ]
@@ -129,7 +136,9 @@ fn a_plugins_error_is_told_without_what_it_does_not_have() {
     let told = |message: &str, code: &str| {
         let (message, code, plugin_name) = (message.to_owned(), code.to_owned(), String::new());
         let details = serde_json::Map::new();
-        let fault = PluginFault { message, plugin_name, code, details, mcp_error_code: -32603 };
+        let mcp_error_code = -32603;
+        let fault =
+            PluginFault { message, plugin_name, code, details, mcp_error_code, refusal: None };
         Cause::Plugin(Box::new(fault)).to_string()
     };
     let start = "the plugin reported an error";

@@ -189,6 +189,7 @@ impl PluginHandle {
             request_id = %context.global_context.request_id,
             attempt = 1_u64,
             outcome = field::Empty,
+            inexact = field::Empty,
             duration_us = field::Empty,
         );
         let call = client.invoke(hook_type, payload, context, self.options, refusal);

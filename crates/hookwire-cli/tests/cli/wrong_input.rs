@@ -151,6 +151,17 @@ fn integers_beyond_a_double_are_refused_or_rounded_as_asked() {
 }
 
 #[test]
+fn what_nests_too_deep_is_refused_or_sent_as_text_as_asked() {
+    let server = Server::start();
+    let deep = (0..40).fold(json!("my password"), |inner, _| json!({"a": inner}));
+    let payload = json!({"name": "t", "args": deep}).to_string();
+    let run = server.invoke("Deny", &["--payload", &payload]);
+    assert!(run.failure(1).contains("`deep_nesting`"), "{run:?}");
+    let text = ["--payload", &payload, "--deep-nesting", "text", "--exit-code"];
+    assert_eq!(server.invoke("Deny", &text).code, Some(3), "the plugin sees its words");
+}
+
+#[test]
 fn results_are_printed_over_several_lines_if_asked() {
     let server = Server::start();
     for run in [
@@ -273,8 +284,8 @@ fn a_context_with_what_the_wire_cannot_carry_is_refused_with_the_reason() {
         let context = json!({"global_context": {key: value}}).to_string();
         let run = invoke("/nowhere", &["--payload", FINE, "--context", &context]);
         let told = run.failure(2);
-        let reason = format!("the protocol has no field for `global_context.{key}`");
-        assert!(told.contains(&reason), "{told}");
+        assert!(told.contains(&format!("global_context.{key}: ")), "{told}");
+        assert!(told.contains("do not reach a plugin over a socket"), "{told}");
     }
 }
 
