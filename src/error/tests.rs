@@ -136,9 +136,9 @@ fn a_plugins_error_is_told_without_what_it_does_not_have() {
     let told = |message: &str, code: &str| {
         let (message, code, plugin_name) = (message.to_owned(), code.to_owned(), String::new());
         let details = serde_json::Map::new();
+        let refusal = None;
         let mcp_error_code = -32603;
-        let fault =
-            PluginFault { message, plugin_name, code, details, mcp_error_code, refusal: None };
+        let fault = PluginFault { message, plugin_name, code, details, mcp_error_code, refusal };
         Cause::Plugin(Box::new(fault)).to_string()
     };
     let start = "the plugin reported an error";
