@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 
+use fault_server::{FaultServer, Reply};
 use serde_json::json;
 
 use crate::harness::{Run, Server, hookwire, text};
@@ -182,6 +183,25 @@ fn a_denial_exits_with_3_if_asked() {
     assert_eq!(run.json()["result"]["continue_processing"], false);
     for more in [&["--payload", FINE, "--exit-code"][..], &["--payload", DENIED]] {
         assert_eq!(server.invoke("Deny", more).code, Some(0), "{more:?}");
+    }
+}
+
+/// As where a plugin's violation holds what its server cannot write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_beside_a_denial_exits_with_3_if_asked() {
+    let server = FaultServer::start(|mut connection| async move {
+        let request = connection.request().await?;
+        let mut reply = Reply::denial(&request);
+        reply.0.error = Reply::error(&request, "a date in the details").0.error;
+        connection.reply(reply).await
+    });
+    for (more, code) in [(&["--exit-code"][..], 3), (&[], 1)] {
+        let socket = server.path();
+        let run = tokio::task::spawn_blocking(move || {
+            invoke(text(&socket), &[&["--payload", FINE], more].concat())
+        });
+        let run = run.await.unwrap();
+        assert!(run.failure(code).contains("denied the request"), "{run:?}");
     }
 }
 
