@@ -60,7 +60,7 @@ pub(crate) fn context(source: Option<&str>) -> Result<PluginContext, Failure> {
         global.entry("request_id").or_insert_with(|| request_id().into());
     }
     serde_path_to_error::deserialize(Value::from(context))
-        .map_err(|error| Failure::usage(format!("--context is not a plugin context: {error}")))
+        .map_err(|error| Failure::usage(format!("--context: {error}")))
 }
 
 fn refuse_unknown(object: &Object, prefix: &str, known: &[&str]) -> Result<(), Failure> {
