@@ -103,11 +103,11 @@ pub mod fuzz_bridge;
 
 pub use breaker::BreakerState;
 pub use config::{
-    BigIntegers, CallPolicy, ConfigError, Endpoint, PluginConfig, RetryPolicy, Transport,
-    UnixSocketConfig,
+    BigIntegers, CallPolicy, ConfigError, Difference, Endpoint, PluginConfig, RetryPolicy,
+    ServerEntry, Transport, UnixSocketConfig, Verify,
 };
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
-pub use handle::{Denial, PluginHandle, PluginHandleBuilder, Stopped};
+pub use handle::{Denial, EffectiveConfig, Hooks, PluginHandle, PluginHandleBuilder, Stopped};
 pub use hooks::{Hook, HookRegistry};
 pub use model::{
     GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,

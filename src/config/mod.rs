@@ -23,12 +23,14 @@
 //! ```
 
 mod builder;
+mod difference;
 mod plugin;
 mod policy;
 mod problem;
 mod raw;
 mod rule;
 mod section;
+mod server_entry;
 mod setters;
 mod settings;
 mod transport;
@@ -39,9 +41,11 @@ mod words;
 mod tests;
 
 pub use builder::PluginConfigBuilder;
+pub use difference::Difference;
 pub use plugin::PluginConfig;
 pub use policy::{CallPolicy, CallPolicyBuilder};
 pub use problem::{ConfigError, Problem};
+pub use server_entry::ServerEntry;
 pub use transport::{Endpoint, Transport, UnixSocketSection};
 pub use unix_socket::{UnixSocketBuilder, UnixSocketConfig};
-pub use words::{BigIntegers, OnError, PluginMode, RetryPolicy};
+pub use words::{BigIntegers, OnError, PluginMode, RetryPolicy, Verify};

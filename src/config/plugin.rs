@@ -124,6 +124,11 @@ impl PluginConfig {
         &self.settings.name
     }
 
+    /// True if this entry says which hooks, even if it says that there are none.
+    pub(crate) fn names_hooks(&self) -> bool {
+        self.settings.hooks.is_some()
+    }
+
     /// What kind of plugin it is. Default: `external`.
     pub fn kind(&self) -> &str {
         self.settings.kind.as_deref().unwrap_or(EXTERNAL)
@@ -164,7 +169,8 @@ impl PluginConfig {
         self.settings.version.as_deref()
     }
 
-    /// The hook types that it wants to be called for. Default: none.
+    /// The hook types that this entry names. Default: none; then those count that the plugin's
+    /// server lists, which [`PluginHandle::hooks`](crate::PluginHandle::hooks) has.
     pub fn hooks(&self) -> &[String] {
         self.settings.hooks.as_deref().unwrap_or_default()
     }

@@ -9,7 +9,7 @@ use super::problem::{ConfigError, Problems};
 use super::rule::{Rule, YEAR, seconds};
 use super::section::{self, Table};
 use super::setters::setters;
-use super::words::{BigIntegers, RetryPolicy};
+use super::words::{BigIntegers, RetryPolicy, Verify};
 use crate::model::Object;
 
 pub(super) const TABLE: Table = &[
@@ -20,7 +20,7 @@ pub(super) const TABLE: Table = &[
     ("breaker_threshold", Rule::Whole(0..=u32::MAX as i128)),
     ("breaker_max_open", Rule::Seconds(YEAR)),
     ("big_integers", Rule::Word(BigIntegers::WORDS)),
-    ("verify", Rule::Switch),
+    ("verify", Rule::SwitchOr(Verify::WORDS)),
     ("stamp", Rule::Switch),
 ];
 
@@ -37,7 +37,7 @@ pub(super) struct Values {
     #[serde(with = "seconds")]
     breaker_max_open: Duration,
     big_integers: BigIntegers,
-    verify: bool,
+    verify: Verify,
     stamp: bool,
 }
 
@@ -51,7 +51,7 @@ impl Default for Values {
             breaker_threshold: 5,
             breaker_max_open: Duration::from_secs(30),
             big_integers: BigIntegers::default(),
-            verify: true,
+            verify: Verify::default(),
             stamp: false,
         }
     }
@@ -130,9 +130,10 @@ impl CallPolicy {
         self.0.big_integers
     }
 
-    /// Whether connecting asks the server about the plugin: its name is compared exactly,
-    /// its configuration merged. The checks on replies are always on. Default true.
-    pub fn verify(&self) -> bool {
+    /// Whether the server is asked about the plugin when it is connected to, and after each
+    /// reconnect: its name is compared exactly, its entry merged and compared with the one
+    /// here. The checks on replies are always on. Default [`Verify::On`].
+    pub fn verify(&self) -> Verify {
         self.0.verify
     }
 
@@ -162,7 +163,7 @@ impl CallPolicyBuilder {
         breaker_threshold: u32,
         breaker_max_open: Duration,
         big_integers: BigIntegers,
-        verify: bool,
+        verify: impl Into<Verify>,
         stamp: bool,
     }
 

@@ -20,6 +20,8 @@ pub(super) enum Rule {
     Texts,
     Word(&'static [&'static str]),
     Switch,
+    /// One of these words; the first two may be false and true.
+    SwitchOr(&'static [&'static str]),
     Whole(RangeInclusive<i128>),
     /// Above 0, up to this.
     Seconds(Duration),
@@ -47,6 +49,10 @@ impl Rule {
                 Some("on") => return Some(true.into()),
                 Some("off") => return Some(false.into()),
                 _ => value.is_boolean(),
+            },
+            Self::SwitchOr(words) => match value.as_bool() {
+                Some(on) => return words.get(usize::from(on)).map(|word| (*word).into()),
+                None => value.as_str().is_some_and(|word| words.contains(&word)),
             },
             Self::Whole(range) => return whole(value, range),
             Self::Seconds(most) => value
@@ -87,6 +93,7 @@ impl fmt::Display for Rule {
             Self::Texts => f.write_str("a list of non-empty strings"),
             Self::Word(words) => write!(f, "one of `{}`", words.join("`, `")),
             Self::Switch => f.write_str("true, false, `on` or `off`"),
+            Self::SwitchOr(words) => write!(f, "true, false or one of `{}`", words.join("`, `")),
             Self::Whole(range) => {
                 write!(f, "a whole number from {} to {}", range.start(), range.end())
             }

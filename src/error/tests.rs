@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
+use crate::config::Difference;
 use crate::wire::{DecodeError, EncodeError};
 
 fn io_error() -> Arc<io::Error> {
@@ -24,6 +25,8 @@ fn every_cause() -> Vec<Cause> {
     vec![
         Cause::NameMismatch { configured: secret(), found: secret() },
         Cause::Disabled,
+        Cause::WeakerServer(Difference::Unknown),
+        Cause::Unchecked,
         Cause::NoHooks,
         Cause::UnregisteredHook(secret()),
         Cause::InvalidRequest(EncodeError::Custom(wrong_type.clone())),
@@ -72,7 +75,7 @@ fn a_reason_is_one_of_its_kind() {
         assert!(error.kind().reasons().contains(&error.reason()), "{error}");
     }
     let words: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
-    assert_eq!(words.len(), 9);
+    assert_eq!(words.len(), 10);
 }
 
 #[test]

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
 use super::PluginHandle;
-use crate::config::PluginMode;
 use crate::error::{Cause, PluginError};
 use crate::hooks::Hook;
 use crate::identity::Identity;
@@ -60,7 +59,7 @@ impl PluginHandle {
         payload: &Value,
         context: &mut PluginContext,
     ) -> Result<PluginResult<Value>, PluginError> {
-        let Some(refusal) = self.inner.registry.refusal(hook_type) else {
+        let Some(refusal) = self.inner.checked.registry.refusal(hook_type) else {
             return Err(self.refused(Cause::UnregisteredHook(hook_type.to_owned())));
         };
         let answer = self.call(hook_type, payload, context, refusal).await;
@@ -170,12 +169,8 @@ impl PluginHandle {
         P: Serialize + ?Sized,
         R: DeserializeOwned,
     {
-        match self.inner.checked.get() {
-            Some(Err(cause)) => return Err(self.refused(cause.clone())),
-            _ if self.config().mode() == PluginMode::Disabled => {
-                return Err(self.refused(Cause::Disabled));
-            }
-            _ => {}
+        if let Some(cause) = self.inner.checked.refusal() {
+            return Err(self.refused(cause));
         }
         let client = &self.inner.client;
         let span = tracing::debug_span!(

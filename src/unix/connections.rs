@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::asking::Listening;
 use super::closed::Closed;
 use super::connect::Connect;
 use super::dispatch::{Bounds, Dispatch, Pushed};
@@ -42,6 +43,8 @@ pub(crate) struct Connections {
     /// Sockets opened so far: their numbers.
     sockets: AtomicU64,
     shared: Mutex<Shared>,
+    /// Who hears what the server tells of the plugin.
+    pub(super) listening: Listening,
     /// Wakes the supervisor.
     pub(crate) supervisor: AtomicWaker,
     /// Callers that left before they were answered, since the queue was last swept.
@@ -133,6 +136,7 @@ impl Connections {
             slots: (0..bounds.max_connections).map(|_| Slot::default()).collect(),
             sockets: AtomicU64::new(0),
             shared: Mutex::new(shared),
+            listening: Listening::default(),
             supervisor: AtomicWaker::new(),
             left: AtomicUsize::new(0),
             state: watch::Sender::new(ConnectionState::Idle),

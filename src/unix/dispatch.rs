@@ -5,7 +5,8 @@
 //! one queue, from which sockets take as they get room. Nothing that was not
 //! begun is lost with a socket: it comes back to the front of this queue.
 //!
-//! 1. A socket that nobody uses takes the oldest request.
+//! 1. A socket that nobody uses takes the oldest request. A question of the plugin's own
+//!    is no use.
 //! 2. If all are used and more may be opened, requests wait for those, as many as
 //!    they can take.
 //! 3. Otherwise the socket with the least to do takes the oldest request: it is
@@ -33,6 +34,8 @@ struct Lane<S> {
     sink: S,
     /// Requests bound to it and not answered by it, those of callers that left included.
     load: usize,
+    /// One of them is a question of the plugin's own, and nothing was answered since.
+    asked: bool,
     /// Its oldest reply is overdue.
     overdue: bool,
 }
@@ -168,7 +171,7 @@ impl<R: Queued, S> Dispatch<R, S> {
             if lane.overdue || lane.load >= self.bounds.max_in_flight {
                 continue;
             }
-            if lane.load == 0 {
+            if lane.load == usize::from(lane.asked) {
                 return Some(slot);
             }
             if least.is_none_or(|(_, load)| lane.load < load) {
@@ -225,7 +228,7 @@ impl<R: Queued, S> Dispatch<R, S> {
 
     pub(crate) fn opened(&mut self, slot: usize, sink: S) {
         self.opening[slot] = false;
-        self.lanes[slot] = Some(Lane { sink, load: 0, overdue: false });
+        self.lanes[slot] = Some(Lane { sink, load: 0, asked: false, overdue: false });
     }
 
     /// A socket answered `count` of its requests, or they need no answer.
@@ -233,8 +236,37 @@ impl<R: Queued, S> Dispatch<R, S> {
         if let Some(lane) = &mut self.lanes[slot] {
             debug_assert!(lane.load >= count, "more was answered than was bound");
             lane.load -= count;
+            lane.asked &= count == 0;
             self.bound -= count;
         }
+    }
+
+    /// Binds a question of the plugin's own to a socket; false if that has no room. It is
+    /// answered at once, so a socket that has nothing else to do counts as unused.
+    pub(crate) fn ask(&mut self, slot: usize) -> bool {
+        match &mut self.lanes[slot] {
+            Some(lane) if !lane.overdue && lane.load < self.bounds.max_in_flight => {
+                lane.load += 1;
+                lane.asked = true;
+                self.bound += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Lets a request wait before all others.
+    pub(crate) fn push_front(&mut self, request: R) {
+        let deadline = request.deadline();
+        if self.earliest.is_none_or(|earliest| deadline < earliest) {
+            self.earliest = Some(deadline);
+        }
+        self.queue.push_front(request);
+    }
+
+    /// The socket with the least to do, if one has room.
+    pub(crate) fn least_used(&self) -> Option<usize> {
+        self.choose(usize::MAX)
     }
 
     /// Takes a socket that nobody uses for a request of its own, behind which
@@ -265,13 +297,7 @@ impl<R: Queued, S> Dispatch<R, S> {
         requests: impl DoubleEndedIterator<Item = R> + ExactSizeIterator,
     ) {
         self.release(slot, requests.len());
-        for request in requests.rev() {
-            let deadline = request.deadline();
-            if self.earliest.is_none_or(|earliest| deadline < earliest) {
-                self.earliest = Some(deadline);
-            }
-            self.queue.push_front(request);
-        }
+        requests.rev().for_each(|request| self.push_front(request));
     }
 
     /// A socket is at its end. What is bound to it is bound no more.

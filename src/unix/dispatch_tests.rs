@@ -1,7 +1,7 @@
 //! The dispatcher beside the module's rules in plain words, and beside a model that
 //! keeps every request in exactly one place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -183,6 +183,19 @@ fn a_probe_takes_a_socket_only_if_nobody_uses_it() {
 }
 
 #[test]
+fn a_question_of_the_plugins_own_sends_no_call_to_another_socket() {
+    let mut dispatch = dispatch(2, 2);
+    open(&mut dispatch);
+    assert!(dispatch.ask(0));
+    assert_eq!(dispatch.push(call(0), true), Pushed::Bound(0, call(0)));
+    assert!(matches!(dispatch.push(call(1), true), Pushed::Waits { .. }), "it is used now");
+    assert!(!dispatch.ask(0), "it is full");
+    assert!(!dispatch.ask(1), "it is not open");
+    dispatch.release(0, 2);
+    assert_eq!(bound(&mut dispatch), [(0, 1)]);
+}
+
+#[test]
 fn expired_requests_say_whether_there_was_room_for_them() {
     let mut dispatch = dispatch(1, 2);
     for i in 0..4 {
@@ -226,6 +239,9 @@ enum Op {
     Reserve {
         slot: usize,
     },
+    Ask {
+        slot: usize,
+    },
     Retire {
         slot: usize,
     },
@@ -247,6 +263,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => (slot.clone(), 0_usize..4).prop_map(|(slot, unsent)| Op::Close { slot, unsent }),
         1 => (slot.clone(), 0_usize..4).prop_map(|(slot, unsent)| Op::GiveBack { slot, unsent }),
         1 => slot.clone().prop_map(|slot| Op::Reserve { slot }),
+        1 => slot.clone().prop_map(|slot| Op::Ask { slot }),
         1 => slot.prop_map(|slot| Op::Retire { slot }),
         1 => (0_u32..60).prop_map(Op::Expire),
         1 => Just(Op::Sweep),
@@ -260,6 +277,8 @@ struct Model {
     bounds: (usize, usize, usize),
     queue: VecDeque<Call>,
     sockets: BTreeMap<usize, (Vec<Option<Call>>, bool)>,
+    /// Sockets that have answered nothing since they were asked a question.
+    asked: BTreeSet<usize>,
     opening: Vec<usize>,
     held: bool,
 }
@@ -274,11 +293,14 @@ impl Model {
         let (connections, in_flight, _) = self.bounds;
         let ready =
             self.sockets.iter().filter(|(_, (calls, overdue))| !overdue && calls.len() < in_flight);
-        let (&slot, (calls, _)) = ready.min_by_key(|(slot, (calls, _))| (calls.len(), **slot))?;
+        // A question is no use.
+        let unused = |slot, load| load == usize::from(self.asked.contains(slot));
+        let order = |slot, load| if unused(slot, load) { (0, *slot) } else { (load, *slot) };
+        let (slot, (calls, _)) = ready.min_by_key(|(slot, (calls, _))| order(slot, calls.len()))?;
         let closed = connections - self.sockets.len();
         let to_come = if self.held { self.opening.len() } else { closed };
-        let unused = calls.is_empty();
-        (unused || self.queue.len() > to_come * in_flight).then_some(slot)
+        let unused = unused(slot, calls.len());
+        (unused || self.queue.len() > to_come * in_flight).then_some(*slot)
     }
 
     fn wanted(&self) -> usize {
@@ -354,6 +376,9 @@ proptest! {
                     let count = count.min(calls.len());
                     calls.drain(..count);
                     dispatch.release(slot, count);
+                    if count > 0 {
+                        model.asked.remove(&slot);
+                    }
                 },
                 Op::Overdue { slot, overdue } => if let Some(socket) = model.sockets.get_mut(&slot) {
                     socket.1 = overdue;
@@ -366,10 +391,14 @@ proptest! {
                     let from = calls.len().saturating_sub(unsent).max(own);
                     let back: Vec<Call> = calls.split_off(from).into_iter().flatten().collect();
                     back.iter().rev().for_each(|call| model.queue.push_front(*call));
+                    if !back.is_empty() {
+                        model.asked.remove(&slot);
+                    }
                     dispatch.give_back(slot, back.into_iter());
                     if matches!(op, Op::Close { .. }) {
                         dispatch.closed(slot);
                         model.sockets.remove(&slot);
+                        model.asked.remove(&slot);
                     }
                 }
                 Op::Reserve { slot } => if slot < connections {
@@ -377,6 +406,16 @@ proptest! {
                     prop_assert_eq!(dispatch.reserve(slot), unused);
                     if unused {
                         model.sockets.insert(slot, (vec![None], true));
+                    }
+                },
+                Op::Ask { slot } => if slot < connections {
+                    let socket = model.sockets.get_mut(&slot);
+                    let room =
+                        socket.filter(|(calls, overdue)| !overdue && calls.len() < in_flight);
+                    prop_assert_eq!(dispatch.ask(slot), room.is_some());
+                    if let Some((calls, _)) = room {
+                        calls.push(None);
+                        model.asked.insert(slot);
                     }
                 },
                 Op::Retire { slot } => if model.sockets.contains_key(&slot) {

@@ -14,14 +14,15 @@
 //! | `plugin` | the way in, for calls |
 //! | `message` | what callers and tasks hand to each other |
 //! | `connections` | what a plugin's callers and tasks share |
-//! | `dispatch`, `reconnect`, `in_flight` | pure: values without a task, a socket or a clock |
-//! | `supervisor`, `socket_task`, `due`, `teardown` | the tasks around them |
+//! | `dispatch`, `reconnect`, `questions`, `in_flight` | pure: values without a task, a socket or a clock |
+//! | `supervisor`, `asking`, `socket_task`, `due`, `teardown` | the tasks around them |
 //! | `socket`, `write_queue`, `connect` | bytes in and out |
 //! | `slot` | counters of a connection, and what was found out about its replies |
 //! | `closed` | why a socket closed |
 
 use std::time::Duration;
 
+pub(crate) mod asking;
 pub(crate) mod closed;
 pub(crate) mod connect;
 pub(crate) mod connections;
@@ -30,6 +31,7 @@ mod due;
 pub(crate) mod in_flight;
 pub(crate) mod message;
 pub(crate) mod plugin;
+mod questions;
 pub(crate) mod reconnect;
 pub(crate) mod slot;
 pub(crate) mod socket;
