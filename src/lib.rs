@@ -83,6 +83,7 @@ mod backoff;
 mod breaker;
 mod call;
 pub mod config;
+mod endpoint;
 mod error;
 mod handle;
 pub mod hooks;
@@ -103,9 +104,10 @@ pub mod fuzz_bridge;
 
 pub use breaker::BreakerState;
 pub use config::{
-    BigIntegers, CallPolicy, ConfigError, Difference, Endpoint, PluginConfig, RetryPolicy,
-    ServerEntry, Transport, UnixSocketConfig, Verify,
+    BigIntegers, CallPolicy, ConfigError, Difference, PluginConfig, RetryPolicy, ServerEntry,
+    Transport, UnixSocketConfig, Verify,
 };
+pub use endpoint::Endpoint;
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{Denial, EffectiveConfig, Hooks, PluginHandle, PluginHandleBuilder, Stopped};
 pub use hooks::{Hook, HookRegistry};
@@ -121,3 +123,8 @@ pub use unix::reconnect::ConnectionState;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the examples of how to read a gateway's file.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/configuration.md")]
+struct Configuration;

@@ -109,11 +109,11 @@ async fn h30_a_reference_server_that_is_restarted_as_another_version_is_noticed(
     };
     let Some(mut server) = Configured::start(&version(1, "sequential")) else { return };
     let plugin = PluginHandle::connect(server.entry("Guard").build().unwrap()).await.unwrap();
-    call(&plugin, json!({})).await.unwrap();
+    assert!(call(&plugin, json!({})).await.unwrap().is_allowed());
     assert_eq!(plugin.config().version(), Some("1"));
     server.restart(&version(2, "audit"));
     eventually("that it is gone", || !plugin.is_checked()).await;
-    call(&plugin, json!({})).await.unwrap();
+    assert!(call(&plugin, json!({})).await.unwrap().is_allowed());
     eventually("it is asked again", || plugin.is_checked()).await;
     assert_eq!(plugin.config().version(), Some("2"));
     assert_eq!(plugin.config().mode(), PluginMode::Audit);

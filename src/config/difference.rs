@@ -7,9 +7,9 @@
 use std::fmt;
 
 use super::plugin::PluginConfig;
-use super::problem::Escaped;
 use super::server_entry::ServerEntry;
 use super::words::{OnError, PluginMode};
+use crate::endpoint::Escaped;
 use crate::hooks::HookRegistry;
 
 /// Below this likeness, a suggestion for an unknown hook would only puzzle.

@@ -3,7 +3,6 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use super::{ErrorKind, PluginFault};
-use crate::config::Difference;
 use crate::trust::is_refusal;
 use crate::wire::{EncodeError, TypeMessage};
 
@@ -29,7 +28,7 @@ pub(crate) enum Cause {
     Disabled,
     /// `verify: strict`, and this contradiction lets requests pass.
     #[error("`verify` is strict, and the plugin's server is weaker than its entry here: {0}")]
-    WeakerServer(Difference),
+    WeakerServer(Arc<str>),
     /// `verify: strict`, and the server has not told its entry.
     #[error("`verify` is strict, and the plugin's server has not told its own entry yet")]
     Unchecked,

@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
-use crate::config::Difference;
 use crate::wire::{DecodeError, EncodeError};
 
 fn io_error() -> Arc<io::Error> {
@@ -25,7 +24,7 @@ fn every_cause() -> Vec<Cause> {
     vec![
         Cause::NameMismatch { configured: secret(), found: secret() },
         Cause::Disabled,
-        Cause::WeakerServer(Difference::Unknown),
+        Cause::WeakerServer(secret().into()),
         Cause::Unchecked,
         Cause::NoHooks,
         Cause::UnregisteredHook(secret()),

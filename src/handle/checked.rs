@@ -224,7 +224,7 @@ fn view(local: &Arc<PluginConfig>, registry: &HookRegistry, told: Told) -> (View
     }
     if strict && view.answered && view.refusal.is_none() {
         let weaker = view.differences.iter().find(|difference| difference.is_weaker());
-        view.refusal = weaker.map(|difference| Cause::WeakerServer(difference.clone()));
+        view.refusal = weaker.map(|difference| Cause::WeakerServer(difference.to_string().into()));
     }
     // Whatever else is wrong with it: it is not to be called.
     if view.merged.mode() == PluginMode::Disabled {
