@@ -78,11 +78,8 @@ fn every_test_that_the_table_names_exists() {
 const NO_ROWS: &[(&str, usize)] = &[
     ("H", 11),
     ("H", 20),
-    ("H", 29),
-    ("H", 30),
     ("H", 31),
     ("H", 32),
-    ("H", 33),
     ("H", 34),
     ("H", 35),
 ];
@@ -92,7 +89,7 @@ fn the_table_has_every_row_and_every_row_a_test_of_its_name() {
     let table = table();
     let mut expected = 0;
     for (letter, last) in
-        [("R", 7), ("H", 36), ("T", 9), ("B", 8), ("S", 3), ("P", 4), ("C", 5), ("M", 5)]
+        [("R", 7), ("H", 37), ("T", 9), ("B", 8), ("S", 3), ("P", 4), ("C", 5), ("M", 5)]
     {
         for i in (1..=last).filter(|i| !NO_ROWS.contains(&(letter, *i))) {
             let row = format!("{letter}{i}");
