@@ -75,14 +75,7 @@ fn every_test_that_the_table_names_exists() {
 }
 
 /// The rows are numbered with gaps.
-const NO_ROWS: &[(&str, usize)] = &[
-    ("H", 11),
-    ("H", 20),
-    ("H", 31),
-    ("H", 32),
-    ("H", 34),
-    ("H", 35),
-];
+const NO_ROWS: [(&str, usize); 3] = [("H", 11), ("H", 20), ("H", 34)];
 
 #[test]
 fn the_table_has_every_row_and_every_row_a_test_of_its_name() {

@@ -1,7 +1,9 @@
 //! How a plugin's sockets are made.
 
 use std::{
+    fs,
     io::{self, IoSlice},
+    os::unix::fs::FileTypeExt as _,
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -11,6 +13,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
+use super::place::Place;
 use crate::nosignal::NoSignal;
 use crate::trust::Trust;
 
@@ -132,6 +135,11 @@ pub(crate) type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Tran
 pub(crate) trait Connect: Send + Sync + 'static {
     /// Starts one attempt.
     fn connect(&self) -> Connecting;
+
+    /// Where an attempt would lead now; `None` if to no server, or if that is not known.
+    fn place(&self) -> Option<Place> {
+        None
+    }
 }
 
 /// Connects to a plugin's Unix socket, if who listens there is to be trusted.
@@ -158,6 +166,12 @@ impl Connect for UnixConnector {
             Ok(transport)
         })
     }
+
+    /// One `stat`, which waits for the file system as connecting does.
+    fn place(&self) -> Option<Place> {
+        let found = fs::metadata(&self.path).ok()?;
+        found.file_type().is_socket().then(|| Place::of(&found))
+    }
 }
 
 /// Connects by calling a function of the application's.
@@ -175,6 +189,25 @@ where
             let transport: Box<dyn Transport> = Box::new(Plain(connecting.await?));
             Ok(transport)
         })
+    }
+}
+
+/// Tells the number of the server that a connector leads to.
+pub(crate) type Generation = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// A connector that tells which server it leads to.
+pub(crate) struct Numbered {
+    pub(crate) connector: Arc<dyn Connect>,
+    pub(crate) generation: Generation,
+}
+
+impl Connect for Numbered {
+    fn connect(&self) -> Connecting {
+        self.connector.connect()
+    }
+
+    fn place(&self) -> Option<Place> {
+        Some(Place::numbered((self.generation)()))
     }
 }
 

@@ -4,6 +4,7 @@
 //! of the task, so a server that answers only after it was read from, or reads
 //! only after its answer was taken, cannot bring the two to a standstill.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -111,9 +112,22 @@ impl<T: Transport> Socket<T> {
         self.write_queue.push(frame);
     }
 
-    /// Takes back the last request if the kernel has seen nothing of it; `None`
-    /// as responder if its caller has left.
-    pub(crate) fn take_back(&mut self) -> Option<Option<Request>> {
+    /// Takes back all requests of which the kernel has seen nothing, in their order, and
+    /// how many more there were whose callers have left.
+    pub(crate) fn take_back_unsent(&mut self) -> (VecDeque<Request>, usize) {
+        let (mut unsent, mut abandoned) = (VecDeque::new(), 0);
+        while let Some(request) = self.take_back() {
+            match request {
+                Some(request) => unsent.push_front(request),
+                None => abandoned += 1,
+            }
+        }
+        (unsent, abandoned)
+    }
+
+    /// The last request if the kernel has seen nothing of it; `None` within if its caller
+    /// has left.
+    fn take_back(&mut self) -> Option<Option<Request>> {
         let entry = self.in_flight.take_back()?;
         let frame = self.write_queue.pop_back()?;
         let method = match entry.kind {
