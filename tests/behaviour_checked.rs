@@ -8,8 +8,9 @@ mod common;
 
 use std::time::Duration;
 
-use common::calls::{call, in_time, spawn_call};
-use common::entries::{EntryServer, Hook, Told, entry, here};
+use common::calls::{call, config, in_time, socket, spawn_call};
+use common::entries::{EntryServer, Hook, Told, entry, here, reported};
+use fault_server::{FaultServer, Request, frame};
 use futures::StreamExt;
 use hookwire::config::PluginMode;
 use hookwire::{
@@ -188,6 +189,36 @@ async fn h30_a_server_that_hangs_up_on_questions_is_asked_ever_more_rarely() {
     }
     assert!(lost <= 60, "{lost} of 600 calls, one in a second");
     assert!(server.questions() <= 60, "{} questions", server.questions());
+}
+
+/// A rolling restart: the first server goes on, and none of its connections is lost.
+#[tokio::test]
+async fn h30_a_server_that_takes_the_path_over_is_asked_too() {
+    let first = FaultServer::honest();
+    let local = config(socket(first.path()).max_connections(4));
+    let handle = PluginHandle::connect(local).await.unwrap();
+    call(&handle, "m").await.unwrap();
+    assert_eq!((handle.is_checked(), handle.config().version()), (true, None));
+    let second = first.succeeded_by(|mut connection| async move {
+        loop {
+            let request = connection.request().await?;
+            match request {
+                Request::Config(_) => {
+                    let told = reported(true, &entry(json!({"version": "2"})));
+                    connection.raw(&frame(&told)).await?;
+                }
+                _ => connection.answer(&request).await?,
+            }
+        }
+    });
+    let followed = async {
+        while handle.config().version() != Some("2") {
+            call(&handle, "m").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    in_time("the second server is asked", followed).await;
+    assert!(second.record().seen().hook_calls() > 0);
 }
 
 /// The promise of H30 in numbers, at the worst: all connections are busy with hooks that

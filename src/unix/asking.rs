@@ -107,7 +107,7 @@ impl Asking {
         self.questions.opened(first);
         self.tell_if_stale(connections);
         if self.questions.is_due() {
-            self.ask(connections, shared, slot);
+            self.ask(connections, shared, Some(slot));
         }
     }
 
@@ -203,8 +203,8 @@ impl Asking {
     /// Asks on any socket, or before all that waits for one; true if it does.
     fn ask_somewhere(&mut self, connections: &Connections) -> bool {
         let mut shared = connections.lock();
-        if let Some(slot) = shared.dispatch.least_used() {
-            return self.ask(connections, &mut shared, slot);
+        if self.ask(connections, &mut shared, None) {
+            return true;
         }
         if !shared.dispatch.is_open() && !self.questions.opens() {
             return false;
@@ -215,10 +215,9 @@ impl Asking {
         true
     }
 
-    fn ask(&mut self, connections: &Connections, shared: &mut Shared, slot: usize) -> bool {
-        if !shared.dispatch.ask(slot) {
-            return false;
-        }
+    /// Asks on this socket, or else on any that has room; true if there is one.
+    fn ask(&mut self, connections: &Connections, shared: &mut Shared, slot: Option<usize>) -> bool {
+        let Some(slot) = shared.dispatch.ask(slot) else { return false };
         match self.question(connections) {
             Some(question) => connections.bind(shared, slot, question),
             None => shared.dispatch.release(slot, 1),

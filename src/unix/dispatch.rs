@@ -46,6 +46,13 @@ struct Lane<S> {
     overdue: bool,
 }
 
+impl<S> Lane<S> {
+    /// Whether it may have one more, if it may have so many at `most`.
+    fn takes(&self, most: usize) -> bool {
+        self.sink.is_some() && !self.overdue && self.load < most
+    }
+}
+
 /// Which of the plugin's sockets it is, and what it was made to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Made {
@@ -188,8 +195,7 @@ impl<R: Queued, S> Dispatch<R, S> {
         let mut least: Option<(usize, usize)> = None;
         for (slot, lane) in self.lanes.iter().enumerate() {
             let Some(lane) = lane else { continue };
-            let takes = lane.sink.is_some() && !lane.overdue;
-            if !takes || lane.load >= self.bounds.max_in_flight {
+            if !lane.takes(self.bounds.max_in_flight) {
                 continue;
             }
             if lane.load == usize::from(lane.asked) {
@@ -263,22 +269,15 @@ impl<R: Queued, S> Dispatch<R, S> {
         }
     }
 
-    /// Binds a question of the plugin's own to a socket; false if that has no room. It is
-    /// answered at once, so a socket that has nothing else to do counts as unused.
-    pub(crate) fn ask(&mut self, slot: usize) -> bool {
-        match &mut self.lanes[slot] {
-            Some(lane)
-                if lane.sink.is_some()
-                    && !lane.overdue
-                    && lane.load < self.bounds.max_in_flight =>
-            {
-                lane.load += 1;
-                lane.asked = true;
-                self.bound += 1;
-                true
-            }
-            _ => false,
-        }
+    /// Binds a question of the plugin's own to this socket, or else to the one with the least
+    /// to do: to which, if it has room. A socket that has nothing else to do stays unused.
+    pub(crate) fn ask(&mut self, slot: Option<usize>) -> Option<usize> {
+        let (most, slot) = (self.bounds.max_in_flight, slot.or_else(|| self.choose(usize::MAX))?);
+        let lane = self.lanes[slot].as_mut().filter(|lane| lane.takes(most))?;
+        lane.load += 1;
+        lane.asked = true;
+        self.bound += 1;
+        Some(slot)
     }
 
     /// Lets a request wait before all others.
@@ -288,11 +287,6 @@ impl<R: Queued, S> Dispatch<R, S> {
             self.earliest = Some(deadline);
         }
         self.queue.push_front(request);
-    }
-
-    /// The socket with the least to do, if one has room.
-    pub(crate) fn least_used(&self) -> Option<usize> {
-        self.choose(usize::MAX)
     }
 
     /// Takes a socket that nobody uses for a request of its own, behind which

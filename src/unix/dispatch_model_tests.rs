@@ -242,7 +242,7 @@ proptest! {
                         !socket.overdue && !socket.retired && socket.calls.len() < in_flight
                     };
                     let socket = model.sockets.get_mut(&slot).filter(room);
-                    prop_assert_eq!(dispatch.ask(slot), socket.is_some());
+                    prop_assert_eq!(dispatch.ask(Some(slot)), socket.is_some().then_some(slot));
                     if let Some(socket) = socket {
                         socket.calls.push(None);
                         socket.asked = true;
