@@ -29,7 +29,7 @@ async fn count(plugin: &PluginHandle) -> u64 {
 async fn h32_a_server_that_is_asked_to_stop_ends_though_a_handle_with_defaults_is_idle() {
     for (mut server, python) in ReferenceServer::on_every_python(&[]) {
         let plugin = connect(&server, "Echo").await;
-        call(&plugin, json!({})).await.unwrap();
+        let _ = call(&plugin, json!({})).await.unwrap();
         let ended = block_in_place(|| server.stops_within(STOP_LIMIT));
         assert!(ended, "on Python {} it runs on", python.version);
     }

@@ -33,4 +33,4 @@ pub use problem::{ConfigError, Problem};
 pub use server_entry::ServerEntry;
 pub use transport::{Transport, UnixSocketSection};
 pub use unix_socket::{UnixSocketBuilder, UnixSocketConfig};
-pub use words::{BigIntegers, OnError, PluginMode, RetryPolicy, Verify};
+pub use words::{BigIntegers, DeepNesting, OnError, PluginMode, RetryPolicy, Verify};

@@ -97,8 +97,8 @@ impl PluginConfig {
                 Some(UnixSocketSection::read(&mut section.within(keys, PREFIX)))
             }
             None => None,
-            other => {
-                section.refuse("unix_socket", other, "must be an object");
+            Some(_) => {
+                section.refuse("unix_socket", "must be an object");
                 None
             }
         };
@@ -173,14 +173,13 @@ fn check_kind(local: &Local, config: Option<&Object>, section: &mut Section<'_>)
     if config.is_some_and(|config| !config.is_empty()) {
         section.refuse(
             "config",
-            section.get("config"),
             "refused for an external plugin; set it in the configuration of the plugin's server",
         );
     }
     // Without a `unix_socket`, that it is missing is enough to know.
     for other in ["mcp", "grpc"] {
         if is_reached && section.get(other).is_some() {
-            section.refuse(other, None, "an external plugin has exactly one transport, this one also has `unix_socket`; remove one of them");
+            section.refuse_key(other, "an external plugin has exactly one transport, this one also has `unix_socket`; remove one of them");
         }
     }
 }
@@ -190,7 +189,7 @@ fn own_config(section: &mut Section<'_>) -> Option<Object> {
     match section.get("config")? {
         Value::Object(config) => Some(config.clone()),
         _ => {
-            section.refuse("config", None, "must be an object");
+            section.refuse_key("config", "must be an object");
             None
         }
     }

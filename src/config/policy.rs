@@ -8,7 +8,7 @@ use super::keys::keys;
 use super::problem::ConfigError;
 use super::rule::{U32, YEAR, in_seconds, seconds, switch, switch_or_word, whole, word};
 use super::section::{self, Section};
-use super::words::{BigIntegers, RetryPolicy, Verify};
+use super::words::{BigIntegers, DeepNesting, RetryPolicy, Verify};
 
 /// How a plugin is called, whatever it is reached over: the time for a call, what is
 /// sent again, when calls fail at once, and what is checked.
@@ -60,6 +60,9 @@ keys! {
     /// What happens to integers that the wire cannot carry exactly. Default
     /// [`BigIntegers::Refuse`].
     pub fn big_integers: BigIntegers = BigIntegers::Refuse, word(BigIntegers::WORDS);
+    /// What happens to objects and lists that nest deeper than the server's parser goes.
+    /// Default [`DeepNesting::Refuse`].
+    pub fn deep_nesting: DeepNesting = DeepNesting::Refuse, word(DeepNesting::WORDS);
     /// Whether the server is asked about the plugin when it is connected to, and after each
     /// reconnect: its name is compared exactly, its entry merged and compared with the one
     /// here. The checks on replies are always on. Default [`Verify::On`].

@@ -43,11 +43,10 @@ impl From<Raw> for Key {
 /// Text in braces that lacks its quotes is a map of keys without values; in double braces,
 /// one whose key is such a map.
 fn braces(section: &BTreeMap<Key, Raw>) -> Option<String> {
-    let (Key::Text(key) | Key::Odd(key)) = section.keys().next()?;
-    let text = match section.len() {
-        1 if key.starts_with('{') => format!("{{{key}}}"),
-        1 => format!("{{ {key} }}"),
-        _ => "{ … }".into(),
+    let text = match section.keys().next()? {
+        _ if section.len() > 1 => "{ … }".into(),
+        Key::Odd(key) if key.starts_with('{') => format!("{{{key}}}"),
+        Key::Text(key) | Key::Odd(key) => format!("{{ {key} }}"),
     };
     section.values().all(|value| matches!(value, Raw::Other(Value::Null))).then_some(text)
 }

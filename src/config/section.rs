@@ -33,26 +33,29 @@ impl<'a> Section<'a> {
 
     /// Sets a key to what its rule makes of the value, if there is one.
     pub(super) fn read<T>(&mut self, key: &str, held: &mut T, rule: impl Fn(&Value) -> Held<T>) {
-        let Some(value) = self.get(key) else { return };
-        match rule(value) {
-            Ok(accepted) => *held = accepted,
-            Err(reason) => {
-                let reason = replaced(value).err().unwrap_or(reason);
-                self.refuse(key, Some(value), reason);
+        match self.get(key).map(|value| (rule(value), value)) {
+            Some((Ok(accepted), _)) => *held = accepted,
+            Some((Err(reason), value)) => {
+                self.refuse(key, replaced(value).err().unwrap_or(reason));
             }
+            None => {}
         }
     }
 
     /// Refuses that a key is not set.
     pub(super) fn needs(&mut self, key: &str, why: &str) {
         if self.get(key).is_none() {
-            self.refuse(key, None, format!("missing; {why}"));
+            self.refuse(key, format!("missing; {why}"));
         }
     }
 
-    /// Without a value, the key itself is the problem: it is missing, or should not be there.
-    pub(super) fn refuse(&mut self, key: &str, value: Option<&Value>, reason: impl Into<String>) {
-        self.problems.add(format!("{}{key}", self.prefix), value, reason);
+    pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
+        self.problems.add(format!("{}{key}", self.prefix), self.get(key), reason);
+    }
+
+    /// Without the value: the key itself is the problem, or the value may be a secret.
+    pub(super) fn refuse_key(&mut self, key: &str, reason: impl Into<String>) {
+        self.problems.add(format!("{}{key}", self.prefix), None, reason);
     }
 
     /// The keys that are not known, each with a known one that is much like it.
@@ -66,7 +69,7 @@ impl<'a> Section<'a> {
         let mut unknown = Vec::new();
         for key in self.keys.keys().filter(|key| !known.concat().contains(&key.as_str())) {
             match key.as_str() {
-                "<<" => self.refuse(key, None, MERGE_KEY),
+                "<<" => self.refuse_key(key, MERGE_KEY),
                 key => unknown.push((key, nearest(key, &known.concat()))),
             }
         }

@@ -76,7 +76,7 @@ impl UnixSocketSection {
         let policy = CallPolicy::read(section);
         for (key, nearest) in section.unknown(KEYS) {
             let meant = nearest.map(|known| format!(", did you mean `{known}`?"));
-            section.refuse(key, None, format!("unknown key{}", meant.unwrap_or_default()));
+            section.refuse_key(key, format!("unknown key{}", meant.unwrap_or_default()));
         }
         Self { transport, policy }
     }

@@ -123,20 +123,12 @@ impl UnixSocketConfig {
         // A long `reconnect_delay` alone, as written for the reference, lifts the default cap.
         if values.max_backoff.is_some_and(|cap| cap < values.reconnect_delay) {
             let base = values.reconnect_delay.as_secs_f64();
-            section.refuse(
-                "max_backoff",
-                section.get("max_backoff"),
-                format!("must not be below reconnect_delay ({base})"),
-            );
+            section.refuse("max_backoff", format!("must not be below reconnect_delay ({base})"));
         }
         // A connection that is closed before its first probe would never be probed.
         if values.keep_alive.is_some_and(|every| every >= values.idle_timeout) {
             let idle = values.idle_timeout.as_secs_f64();
-            section.refuse(
-                "keep_alive",
-                section.get("keep_alive"),
-                format!("must be below idle_timeout ({idle})"),
-            );
+            section.refuse("keep_alive", format!("must be below idle_timeout ({idle})"));
         }
         Self(values)
     }

@@ -156,7 +156,7 @@ impl PluginHandleBuilder {
     /// A dropped connect leaves nothing behind.
     pub async fn connect(self) -> Result<PluginHandle, PluginError> {
         let handle = self.connect_lazy();
-        handle.check().await?;
+        handle.check().await.map_err(PluginError::given_up)?;
         Ok(handle)
     }
 

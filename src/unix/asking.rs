@@ -229,7 +229,7 @@ impl Asking {
     fn question(&mut self, connections: &Connections) -> Option<Request> {
         self.questions.asked();
         let frame = request::get_plugin_config(&connections.identity.plugin).ok()?;
-        let (responder, answer) = Responder::new(connections.timeout);
+        let (responder, answer) = Responder::new();
         self.answer = Some(answer);
         let deadline = Instant::now() + connections.timeout;
         Some(Request { method: Method::Check, frame, deadline, responder })

@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 
 use super::place::Place;
 use crate::nosignal::NoSignal;
-use crate::trust::Trust;
+use crate::trust::{Kind, Trust};
 
 /// What a socket's task reads from and writes to.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -160,7 +160,8 @@ impl Connect for UnixConnector {
         let (path, trust) = (Arc::clone(&self.path), Arc::clone(&self.trust));
         Box::pin(async move {
             trust.check_path(&path)?;
-            let stream = UnixStream::connect(&path).await.map_err(explained)?;
+            let stream = UnixStream::connect(&path).await;
+            let stream = stream.map_err(|error| explained(error, &path))?;
             trust.check_peer(&stream)?;
             let transport: Box<dyn Transport> = Box::new(NoSignal::new(stream));
             Ok(transport)
@@ -211,13 +212,26 @@ impl Connect for Numbered {
     }
 }
 
-/// "Resource temporarily unavailable" tells nobody what to do.
-fn explained(error: io::Error) -> io::Error {
-    if !is_busy(&error) {
-        return error;
-    }
-    let reason = format!("the server is busy, its backlog of connections is full ({error})");
-    io::Error::new(io::ErrorKind::WouldBlock, reason)
+/// What the system's words leave open. "Resource temporarily unavailable" tells nobody what
+/// to do, and a file that is no socket is refused in the same words as a socket without a
+/// server.
+fn explained(error: io::Error, path: &Path) -> io::Error {
+    let found = || fs::metadata(path).ok().map(|metadata| Kind::from(metadata.file_type()));
+    let reason = if is_busy(&error) {
+        format!("the server is busy, its backlog of connections is full ({error})")
+    } else if error.kind() == io::ErrorKind::NotFound {
+        format!("there is no such socket; is the plugin's server running? ({error})")
+    } else {
+        match found() {
+            Some(Kind::Socket) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                format!("nobody listens there; is the plugin's server running? ({error})")
+            }
+            Some(Kind::Socket) | None => return error,
+            Some(Kind::Directory) => "the path is a directory, not a socket".to_owned(),
+            Some(_) => "the path is a file, not a socket".to_owned(),
+        }
+    };
+    io::Error::new(error.kind(), reason)
 }
 
 /// A full backlog is told by EAGAIN, with no readiness to wait for: the server

@@ -316,7 +316,6 @@ impl<T: Transport> AsyncRead for Told<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
-    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, join, sink};
 
@@ -329,7 +328,7 @@ mod tests {
         let replies = FIRST.chain(SECOND);
         let mut socket = Socket::new(join(replies, sink()), 16);
         for _ in 0..4 {
-            let (responder, _) = Responder::new(Duration::ZERO);
+            let (responder, _) = Responder::new();
             let (deadline, method) = (Instant::now(), Method::InvokeHook);
             let request = Request { method, frame: vec![0], deadline, responder };
             socket.send(request, deadline);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{
-    BigIntegers, CallPolicy, CallPolicyBuilder, PluginConfigBuilder, RetryPolicy,
+    BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,
 };
 
@@ -61,6 +61,7 @@ forwards! { 1:
     breaker_threshold: u32,
     breaker_max_open: Duration,
     big_integers: BigIntegers,
+    deep_nesting: DeepNesting,
     verify: bool,
     stamp: bool,
 }

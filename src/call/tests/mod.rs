@@ -20,6 +20,6 @@ mod scripted;
 mod stamps;
 
 use crate::config::{
-    BigIntegers, CallPolicy, CallPolicyBuilder, PluginConfigBuilder, RetryPolicy,
+    BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,
 };

@@ -135,6 +135,9 @@ fn braces_in_what_people_read_are_no_template() {
     let about = "replaces {{name}} in prompts";
     assert_eq!(plugin(json!({"description": about})).description(), Some(about));
     plugin(json!({"hooks": ["a{{b", "c}}d"], "of_a_newer_gateway": "{{ x }}"}));
+    let entry = entry(json!({"conditions": [{"{x": null}, {"{x}": null}]}));
+    let read: PluginConfig = serde_json::from_str(&entry.to_string()).unwrap();
+    assert_eq!(read, PluginConfig::from_value(entry).unwrap());
 }
 
 #[test]

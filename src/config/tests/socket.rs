@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::{
-    BigIntegers, CallPolicy, CallPolicyBuilder, PluginConfig, RetryPolicy, Transport,
+    BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfig, RetryPolicy, Transport,
     UnixSocketBuilder, UnixSocketConfig, UnixSocketSection, Verify,
 };
 use super::super::{plugin, transport};
@@ -55,6 +55,7 @@ fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
     assert!(socket.peer_uids().is_empty() && socket.peer_gids().is_empty());
     assert_eq!(socket.max_frame_len(), 16_777_216);
     assert_eq!(policy.big_integers(), BigIntegers::Refuse);
+    assert_eq!(policy.deep_nesting(), DeepNesting::Refuse);
 }
 
 #[test]
@@ -65,6 +66,7 @@ fn every_knob_can_be_set_in_a_file() {
         "max_backoff": 3, "idle_timeout": 299, "stall_limit": 4, "retry": "resend",
         "verify": "off", "stamp": "on", "max_frame_len": 1024,
         "trust_path": true, "peer_uids": [0, 1000], "peer_gids": [7], "big_integers": "round",
+        "deep_nesting": "text",
         "breaker_threshold": 0, "breaker_max_open": 0.5, "keep_alive": 60, "retry_budget": 100,
         "max_connection_age": 600,
     });
@@ -77,7 +79,8 @@ fn every_knob_can_be_set_in_a_file() {
         .retry_budget(100)
         .verify(false)
         .stamp(true)
-        .big_integers(BigIntegers::Round);
+        .big_integers(BigIntegers::Round)
+        .deep_nesting(DeepNesting::Text);
     let socket = UnixSocketConfig::builder("/p")
         .reconnect_attempts(0)
         .reconnect_delay(Duration::from_millis(250))
