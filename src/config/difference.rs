@@ -12,9 +12,6 @@ use super::words::{OnError, PluginMode};
 use crate::endpoint::Escaped;
 use crate::hooks::HookRegistry;
 
-/// Below this likeness, a suggestion for an unknown hook would only puzzle.
-const LIKELY: f64 = 0.7;
-
 /// A contradiction between a plugin's entry in the gateway's configuration and its entry on
 /// its server, or within the gateway's. `Display` names both values and what follows.
 ///
@@ -184,24 +181,17 @@ fn hooks<'a>(
     here.hooks().iter().filter_map(move |hook| {
         let registered = registry.contains(hook);
         let nearest = || {
-            let known = registry.names().chain(served.into_iter().flatten().map(String::as_str));
-            if registered { None } else { nearest(hook, known) }
+            let served = served.into_iter().flatten().cloned();
+            let known = served.fold(registry.clone(), HookRegistry::register);
+            known.nearest(hook).filter(|_| !registered).map(str::to_owned)
         };
-        let hook = hook.clone();
         match served {
-            Some(served) if served.contains(&hook) => None,
-            Some(_) => Some(Difference::NotServed { nearest: nearest(), hook }),
+            Some(served) if served.contains(hook) => None,
+            Some(_) => Some(Difference::NotServed { nearest: nearest(), hook: hook.clone() }),
             None if registered => None,
-            None => Some(Difference::Unregistered { nearest: nearest(), hook }),
+            None => Some(Difference::Unregistered { nearest: nearest(), hook: hook.clone() }),
         }
     })
-}
-
-fn nearest<'a>(hook: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let likeness = |known: &str| strsim::normalized_damerau_levenshtein(hook, known);
-    let rated = known.map(|known| (likeness(known), known));
-    let (likeness, nearest) = rated.max_by(|one, other| one.0.total_cmp(&other.0))?;
-    (likeness >= LIKELY).then(|| nearest.to_owned())
 }
 
 /// By the values that hold for the gateway.
