@@ -84,6 +84,7 @@ mod backoff;
 mod breaker;
 mod call;
 pub mod config;
+mod endpoint;
 mod error;
 mod handle;
 pub mod hooks;
@@ -104,9 +105,10 @@ pub mod fuzz_bridge;
 
 pub use breaker::BreakerState;
 pub use config::{
-    BigIntegers, CallPolicy, ConfigError, DeepNesting, Endpoint, PluginConfig, RetryPolicy,
-    Transport, UnixSocketConfig,
+    BigIntegers, CallPolicy, ConfigError, DeepNesting, PluginConfig, RetryPolicy, Transport,
+    UnixSocketConfig,
 };
+pub use endpoint::Endpoint;
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{Denial, PluginHandle, PluginHandleBuilder, Stopped};
 pub use hooks::{Hook, HookRegistry};
@@ -122,3 +124,8 @@ pub use unix::reconnect::ConnectionState;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the examples of how to read a gateway's file.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/configuration.md")]
+struct Configuration;

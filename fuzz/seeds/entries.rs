@@ -49,6 +49,14 @@ pub(super) fn configs() -> Seeds {
         ("a_merge_key", with("<<", json!({"timeout": 1}))),
         ("a_control_character_in_the_path", with("path", "/a\u{9b}31m".into())),
         ("what_had_not_begun_again", with("retry", "unstarted".into())),
+        ("a_template", with("timeout", "{{ env.T }}".into())),
+        (
+            "a_merge_key_and_braces_within",
+            json!({
+                "name": "G", "unix_socket": {"path": "/a"}, "applied_to": {"{x": null},
+                "conditions": [{"<<": {}}],
+            }),
+        ),
         ("no_object", json!([1])),
         ("two_transports", json!({"name": "G", "grpc": {}, "unix_socket": {"path": "/a"}})),
     ];

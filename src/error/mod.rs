@@ -11,7 +11,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use crate::config::Endpoint;
+use crate::endpoint::Endpoint;
 
 mod cause;
 mod kind;

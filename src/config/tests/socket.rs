@@ -9,7 +9,7 @@ use super::super::{
     BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfig, RetryPolicy, Transport,
     UnixSocketBuilder, UnixSocketConfig, UnixSocketSection,
 };
-use super::super::{policy, settings, unix_socket};
+use super::super::{plugin, transport};
 use super::problems;
 
 fn with_socket(mut socket: Value) -> Value {
@@ -289,7 +289,7 @@ fn a_builder_is_held_to_the_same_bounds() {
         .build()
         .unwrap_err();
     let fields: Vec<_> = error.problems().iter().map(|problem| problem.field()).collect();
-    let expected = ["max_connections", "idle_timeout", "path", "timeout"];
+    let expected = ["path", "max_connections", "idle_timeout", "timeout"];
     assert_eq!(fields, expected.map(|key| format!("unix_socket.{key}")));
 }
 
@@ -319,8 +319,7 @@ fn every_key_is_documented_in_a_row_of_a_table() {
         .filter(|text| text.lines().nth(1).is_some_and(|l| l.starts_with("|---")));
     let rows = tables.flat_map(|table| table.lines().skip(2));
     let keys: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).collect();
-    let tables = [unix_socket::TABLE, policy::TABLE, settings::LOCAL, settings::SHARED];
-    for (key, _) in tables.into_iter().flatten() {
+    for key in [plugin::KEYS, transport::KEYS].concat().concat() {
         assert!(keys.iter().any(|cell| cell.contains(&format!("`{key}`"))), "{key}");
     }
 }
