@@ -100,7 +100,7 @@ impl PluginHandleBuilder {
     /// before, as the file at the path does for connections that are made there: once the
     /// number is another, connections that were made before take no more calls and end after
     /// those under way. Asked before a connection is made, and at most twice a second before
-    /// calls, so it must not block.
+    /// calls, so it must not block; where it panics, nothing is known.
     ///
     /// ```
     /// use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, IoSlice},
     os::unix::fs::FileTypeExt as _,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -207,8 +208,10 @@ impl Connect for Numbered {
         self.connector.connect()
     }
 
+    /// It is the application's code: a panic in it must not end a socket with calls on it.
     fn place(&self) -> Option<Place> {
-        Some(Place::numbered((self.generation)()))
+        let number = catch_unwind(AssertUnwindSafe(|| (self.generation)()));
+        number.ok().map(Place::numbered)
     }
 }
 
@@ -238,4 +241,19 @@ fn explained(error: io::Error, path: &Path) -> io::Error {
 /// is there, but busy.
 pub(crate) fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_that_panics_is_not_known() {
+        let connector = Arc::new(FnConnector(|| async { Ok(tokio::io::duplex(1).0) }));
+        let numbered = |generation: Generation| {
+            Numbered { connector: Arc::clone(&connector) as _, generation }.place()
+        };
+        assert_eq!(numbered(Arc::new(|| panic!("a generation"))), None);
+        assert_eq!(numbered(Arc::new(|| 7)), Some(Place::numbered(7)));
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! A server that takes a path over puts a socket of its own there. Connections to the server
 //! before it stay open, and nothing on them tells that it is not the plugin any more. The
-//! file does: its device and inode are those of one socket only, for as long as a
-//! connection to that one is open on the server's side, which holds them.
+//! file does: while the first server lives, which holds them, no other file has the device and
+//! inode of its socket.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;

@@ -43,7 +43,7 @@ impl Connections {
             self.supervisor.wake();
             self.identity.log(|identity| {
                 let (plugin, socket) = (&identity.plugin, identity.socket.display());
-                let told = "another server listens on the path: no more calls go to the last one";
+                let told = "the path leads to another server, calls go there from now on";
                 tracing::info!(%plugin, %socket, connections = retired, "{told}");
             });
         }

@@ -15,8 +15,14 @@ use crate::process::resident;
 /// Connections give their buffers back after a second.
 const QUIET: Duration = Duration::from_millis(2_500);
 
-const ONE: Point =
-    Point { workers: 1, callers: 1, connections: 1, max_in_flight: None, payload: None };
+const ONE: Point = Point {
+    workers: 1,
+    callers: 1,
+    plugins: 1,
+    connections: 1,
+    max_in_flight: None,
+    payload: None,
+};
 
 /// Prints the resident memory for each plugin, the process's own share included: the growth
 /// since before the first plugin was there. With few plugins that is the share of the code

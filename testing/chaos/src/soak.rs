@@ -33,6 +33,9 @@ pub(crate) struct Drift {
     pub(crate) worst: f64,
 }
 
+/// What the process occupies, among the things that are to stay flat.
+pub(crate) const MEMORY: &str = "resident bytes";
+
 /// What may be drifted to either side.
 pub(crate) const FLAT: f64 = 0.05;
 
@@ -90,7 +93,7 @@ impl Samples {
             Drift { what, median, worst }
         };
         vec![
-            drift("resident bytes", |sample| sample.resident),
+            drift(MEMORY, |sample| sample.resident),
             drift("open files", |sample| sample.holdings.fds),
             drift("tasks", |sample| sample.holdings.tasks),
         ]
