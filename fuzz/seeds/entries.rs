@@ -23,7 +23,7 @@ pub(super) fn configs() -> Seeds {
             "connect_timeout": 5, "max_backoff": 1, "idle_timeout": 240, "stall_limit": 2,
             "retry": "resend", "verify": "on", "max_frame_len": 16_777_216,
             "big_integers": "round", "breaker_threshold": 5, "breaker_max_open": 30,
-            "keep_alive": 30, "retry_budget": 20, "stamp": true, "trust_path": true,
+            "keep_alive": 30, "max_connection_age": 600, "retry_budget": 20, "stamp": true, "trust_path": true,
             "peer_uids": [0], "peer_gids": [0],
         },
     });

@@ -161,7 +161,8 @@ impl Caller {
         options: CallOptions,
     ) -> Result<Option<Object>, PluginError> {
         let frame = request::get_plugin_config(name);
-        self.ask(frame.map_err(Cause::InvalidRequest), options, config_reply).await
+        self.ask(frame.map_err(Cause::InvalidRequest), options, Errand::Question, config_reply)
+            .await
     }
 
     /// The configurations of all plugins on the server.
@@ -170,13 +171,14 @@ impl Caller {
         options: CallOptions,
     ) -> Result<Vec<Object>, PluginError> {
         let frame = request::get_plugin_configs();
-        self.ask(frame.map_err(Cause::InvalidRequest), options, configs_reply).await
+        self.ask(frame.map_err(Cause::InvalidRequest), options, Errand::Server, configs_reply).await
     }
 
     async fn ask<T>(
         &self,
         frame: Result<EncodedFrame, Cause>,
         options: CallOptions,
+        errand: Errand,
         read: impl Fn(&[u8]) -> Result<T, DecodeError>,
     ) -> Result<T, PluginError> {
         let read = |message: &[u8]| read(message).map_err(ReplyFault::from);
@@ -186,7 +188,7 @@ impl Caller {
             Ok(frame) => self.exchange(Method::GetConfig, frame, options, read).await,
             Err(cause) => Err((Sent::No, cause)),
         };
-        answer.map_err(|failure| self.error(Errand::Question, failure))
+        answer.map_err(|failure| self.error(errand, failure))
     }
 
     /// Waits until there is a connection.

@@ -204,7 +204,7 @@ setters!(GlobalContext {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a user must be a string or an object")]
 #[non_exhaustive]
 pub enum User {
     /// A name or an id.

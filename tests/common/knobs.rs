@@ -45,6 +45,7 @@ forwards! { 0:
     max_in_flight: usize,
     idle_timeout: Duration,
     keep_alive: Option<Duration>,
+    max_connection_age: Option<Duration>,
     stall_limit: Duration,
     max_frame_len: usize,
     trust_path: bool,

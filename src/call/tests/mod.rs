@@ -14,6 +14,7 @@ mod logging;
 mod pipe;
 mod pooling;
 mod reconnects;
+mod replaced;
 mod resending;
 mod scripted;
 mod stamps;

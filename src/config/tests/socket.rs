@@ -35,17 +35,18 @@ fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
     assert_eq!(socket.path().to_str(), Some("/run/p.sock"));
     assert_eq!(socket.reconnect_attempts(), 3);
     assert_eq!(socket.reconnect_delay(), Duration::from_millis(100));
-    assert_eq!(policy.timeout(), Duration::from_secs(30));
+    assert_eq!(policy.timeout(), Duration::from_secs(35));
     assert_eq!(socket.max_connections(), 8);
     assert_eq!(socket.max_in_flight(), 16);
     assert_eq!(policy.queue_capacity(), 1024);
     assert_eq!(socket.connect_timeout(), Duration::from_secs(5));
     assert_eq!(socket.max_backoff(), Duration::from_secs(1));
-    assert_eq!(socket.idle_timeout(), Duration::from_secs(240));
+    assert_eq!(socket.idle_timeout(), Duration::from_secs(8));
     assert_eq!(socket.stall_limit(), Duration::from_secs(2));
     assert_eq!(policy.breaker_threshold(), 5);
     assert_eq!(policy.breaker_max_open(), Duration::from_secs(30));
     assert_eq!(socket.keep_alive(), None);
+    assert_eq!(socket.max_connection_age(), None);
     assert_eq!(policy.retry(), RetryPolicy::Unsent);
     assert_eq!(policy.retry_budget(), 20);
     assert!(policy.verify());
@@ -67,6 +68,7 @@ fn every_knob_can_be_set_in_a_file() {
         "trust_path": true, "peer_uids": [0, 1000], "peer_gids": [7], "big_integers": "round",
         "deep_nesting": "text",
         "breaker_threshold": 0, "breaker_max_open": 0.5, "keep_alive": 60, "retry_budget": 100,
+        "max_connection_age": 600,
     });
     let policy = CallPolicy::builder()
         .timeout(Duration::from_secs(2))
@@ -89,6 +91,7 @@ fn every_knob_can_be_set_in_a_file() {
         .idle_timeout(Duration::from_secs(299))
         .stall_limit(Duration::from_secs(4))
         .keep_alive(Some(Duration::from_secs(60)))
+        .max_connection_age(Some(Duration::from_secs(600)))
         .trust_path(true)
         .peer_uids([0, 1000])
         .peer_gids([7])
@@ -214,7 +217,7 @@ fn keep_alive_is_a_time_or_off() {
 #[test]
 fn a_probe_that_would_never_be_sent_is_refused() {
     let told = problems(with_socket(json!({"keep_alive": 240})));
-    assert_eq!(told, ["unix_socket.keep_alive = 240: must be below idle_timeout (240)"]);
+    assert_eq!(told, ["unix_socket.keep_alive = 240: must be below idle_timeout (8)"]);
     let told = problems(with_socket(json!({"keep_alive": 5, "idle_timeout": 4})));
     assert_eq!(told, ["unix_socket.keep_alive = 5: must be below idle_timeout (4)"]);
 }
