@@ -44,6 +44,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    // Promise: R5
     #[test]
     fn the_bound_doubles_up_to_the_cap_and_starts_anew_after_a_reset() {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
@@ -54,6 +55,7 @@ mod tests {
     }
 
     proptest! {
+        // Promise: M3, R5
         #[test]
         fn no_delay_is_ever_above_the_cap(
             base in 1_u64..100_000, cap in 1_u64..100_000, failures in 0_u32..100, random in 0.0..1.0,
@@ -67,6 +69,7 @@ mod tests {
         }
 
         /// The bound in arithmetic that cannot overflow.
+        // Promise: M3
         #[test]
         fn a_delay_is_its_part_of_a_bound_that_doubles_up_to_the_cap(
             base in 1_u64..100_000, cap in 1_u64..10_000_000, failures in 0_u32..100, random in 0.0..1.0,

@@ -464,6 +464,7 @@ async fn h5_a_reply_cut_off_at_any_byte_is_never_taken_for_a_reply() {
     assert!(cut > 50, "a reply is longer than {cut} bytes");
 }
 
+// Promise: T7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h5_bytes_that_nobody_asked_for_close_an_idle_connection() {
     for stray in [&b"\0"[..], &[0, 0, 0, 9], &[0, 0, 0, 9, 1], &[0, 0, 0, 0]] {

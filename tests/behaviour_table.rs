@@ -1,10 +1,15 @@
-//! docs/reliability.md, docs/plugins.md and SECURITY.md tell the truth: the tests that they
-//! name exist, and no fault test and no test of the wire is left out.
+//! docs/reliability.md and SECURITY.md tell the truth: every promise has tests, and no fault
+//! test is left out.
+//!
+//! A test belongs to the rows that its name begins with (`h3_h13_…`), or to those of a line
+//! `// Promise: B2, C1` above its attribute. docs/promises.md is written from these:
+//! `UPDATE_EXPECT=1 cargo test --test behaviour_table`.
 
 // Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,34 +17,59 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The tests that each row of the table of promises names.
-fn table() -> BTreeMap<String, Vec<String>> {
-    rows_of("docs/reliability.md", "row")
+/// A promise's name, `H21`: in the order of letters, then of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Row(char, u32);
+
+impl Row {
+    fn parse(text: &str) -> Option<Self> {
+        let (letter, number) = text.split_at_checked(1)?;
+        let letter = letter.chars().next()?.to_ascii_uppercase();
+        number.parse().ok().map(|number| Self(letter, number))
+    }
 }
 
-/// The tests that each row of what the wire carries names.
-fn wire() -> impl Iterator<Item = (String, Vec<String>)> {
-    ["a plugin sees", "a plugin says"].into_iter().flat_map(|head| rows_of("docs/plugins.md", head))
+impl std::fmt::Display for Row {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.0, self.1)
+    }
 }
 
-/// The tests in the third column of a page's tables whose first column has this head.
-fn rows_of(page: &str, head: &str) -> BTreeMap<String, Vec<String>> {
+/// A test, in a file below the root.
+#[derive(Debug)]
+struct Test {
+    name: String,
+    file: String,
+    rows: BTreeSet<Row>,
+}
+
+/// The cells of each line in a page's tables whose first column has this head.
+fn rows_of(page: &str, head: &str) -> Vec<[String; 3]> {
     let text = fs::read_to_string(root().join(page)).unwrap();
     let in_table = |lines: &str| lines.starts_with(&format!("| {head} |"));
     let tables = text.split("\n\n").filter(|lines| in_table(lines));
-    let mut rows = BTreeMap::new();
-    for line in tables.flat_map(str::lines).filter(|line| !line.starts_with("|---")) {
-        let cells: Vec<_> = line.split(" | ").collect();
+    let lines = tables.flat_map(|lines| lines.lines().skip(2));
+    let cells = lines.map(|line| {
+        let cells: Vec<_> = line.trim_matches(['|', ' ']).split(" | ").map(str::to_owned).collect();
         // A row that is not understood would be one that nothing holds.
-        let [row, _, tests] = cells[..] else { panic!("{page}: not three cells: {line}") };
-        let row = row.strip_prefix("| ").unwrap_or_else(|| panic!("{page}: no row: {line}"));
-        let tests: Vec<_> = tests.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-        if row != head {
-            assert!(rows.insert(row.to_owned(), tests).is_none(), "{page} has {row} twice");
-        }
-    }
+        cells.try_into().unwrap_or_else(|_| panic!("{page}: not three cells: {line}"))
+    });
+    let rows: Vec<_> = cells.collect();
     assert!(!rows.is_empty(), "{page} has no table of {head}s");
     rows
+}
+
+/// Every promise that is made, in the page's order.
+fn promised() -> Vec<Row> {
+    let rows = rows_of("docs/reliability.md", "row");
+    rows.iter()
+        .map(|[row, _, link]| {
+            let parsed = Row::parse(row).unwrap_or_else(|| panic!("{row} is no row"));
+            let expected = format!("[tests](promises.md#{})", row.to_lowercase());
+            assert_eq!(*link, expected, "{row} leads elsewhere");
+            parsed
+        })
+        .collect()
 }
 
 fn rust_files(below: &Path) -> Vec<PathBuf> {
@@ -48,84 +78,123 @@ fn rust_files(below: &Path) -> Vec<PathBuf> {
     files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 
-/// The names of the test functions in a file.
-fn tests_in(file: &Path) -> Vec<String> {
+/// The test functions in a file.
+fn tests_in(file: &Path) -> Vec<Test> {
     let text = fs::read_to_string(file).unwrap();
-    let mut marked = false;
+    let file = file.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+    let (mut is_test, mut marked) = (false, BTreeSet::new());
     let mut tests = Vec::new();
     for line in text.lines().map(str::trim) {
         let line = line.strip_prefix("async ").unwrap_or(line);
-        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
-            marked = true;
+        if let Some(rows) = line.strip_prefix("// Promise: ") {
+            let parse = |row| Row::parse(row).unwrap_or_else(|| panic!("{file}: {row} is no row"));
+            marked = rows.split(", ").map(parse).collect();
+        } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            is_test = true;
         } else if let Some(name) = line.strip_prefix("fn ") {
             // Those in `proptest!` are marked like the others.
-            if std::mem::take(&mut marked) {
-                tests.push(name.split(['(', '<']).next().unwrap().to_owned());
+            let mut rows = std::mem::take(&mut marked);
+            if std::mem::take(&mut is_test) {
+                let name = name.split(['(', '<']).next().unwrap().to_owned();
+                rows.extend(name.split('_').map_while(Row::parse));
+                tests.push(Test { name, file: file.clone(), rows });
             }
         }
     }
     tests
 }
 
+fn tests() -> Vec<Test> {
+    let mut files = [rust_files(&root().join("tests")), rust_files(&root().join("src"))].concat();
+    files.sort();
+    files.iter().flat_map(|file| tests_in(file)).collect()
+}
+
+fn by_row(tests: &[Test]) -> BTreeMap<Row, Vec<&Test>> {
+    let mut rows: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for test in tests {
+        for row in &test.rows {
+            rows.entry(*row).or_default().push(test);
+        }
+    }
+    rows
+}
+
 #[test]
-fn every_test_that_the_table_names_exists() {
-    let files = [rust_files(&root().join("tests")), rust_files(&root().join("src"))].concat();
-    let tests: BTreeSet<_> = files.iter().flat_map(|file| tests_in(file)).collect();
-    for (row, named) in table().into_iter().chain(rows_of("SECURITY.md", "limit")).chain(wire()) {
-        assert!(!named.is_empty(), "{row} has no test");
+fn every_promise_has_tests_and_no_test_is_of_a_promise_that_nobody_made() {
+    let tests = tests();
+    let by_row = by_row(&tests);
+    let promised: BTreeSet<_> = promised().into_iter().collect();
+    for row in &promised {
+        let tests = by_row.get(row).unwrap_or_else(|| panic!("{row} has no test"));
+        let has_its_name =
+            |test: &&Test| test.name.split('_').map_while(Row::parse).any(|of| of == *row);
+        let named = match row {
+            // Shown by the codec's and the server's own tests, of which each is about more.
+            Row('C' | 'M', _) | Row('P', 4) => true,
+            Row('T', _) => tests.iter().any(|test| test.name.starts_with("trap_")),
+            _ => tests.iter().any(has_its_name),
+        };
+        assert!(named, "{row} has no test of its name: {tests:?}");
+    }
+    for (row, tests) in &by_row {
+        assert!(promised.contains(row), "{row} is not promised: {tests:?}");
+    }
+}
+
+#[test]
+fn the_page_of_tests_is_that_of_the_sources() {
+    let tests = tests();
+    let by_row = by_row(&tests);
+    let mut page = "# The tests of each promise\n\nWritten by `UPDATE_EXPECT=1 cargo test --test \
+                    behaviour_table` from the names of tests and the lines `// Promise:` above \
+                    them. What is promised: [reliability.md](reliability.md).\n"
+        .to_owned();
+    for row in promised() {
+        let _ = write!(page, "\n## {row}\n\n");
+        for Test { name, file, .. } in by_row.get(&row).into_iter().flatten() {
+            let _ = writeln!(page, "- `{name}` ([{file}](../{file}))");
+        }
+    }
+    expect_test::expect_file![root().join("docs/promises.md")].assert_eq(&page);
+}
+
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let tests: BTreeSet<_> = tests().into_iter().map(|test| test.name).collect();
+    for [limit, _, named] in rows_of("SECURITY.md", "limit") {
+        let mut named = named.split('`').skip(1).step_by(2).peekable();
+        assert!(named.peek().is_some(), "{limit} has no test");
         for name in named {
-            assert!(tests.contains(&name), "{row}: there is no test {name}");
+            assert!(tests.contains(name), "{limit}: there is no test {name}");
         }
     }
 }
 
 /// The rows are numbered with gaps.
-const NO_ROWS: [(&str, usize); 2] = [("H", 11), ("H", 20)];
+const NO_ROWS: [Row; 2] = [Row('H', 11), Row('H', 20)];
 
 #[test]
-fn the_table_has_every_row_and_every_row_a_test_of_its_name() {
-    let table = table();
-    let mut expected = 0;
+fn no_row_of_the_numbering_is_left_out() {
+    let promised = promised();
+    let mut expected = BTreeSet::new();
     for (letter, last) in
-        [("R", 7), ("H", 38), ("T", 9), ("B", 8), ("S", 3), ("P", 4), ("C", 5), ("M", 5)]
+        [('R', 7), ('H', 38), ('T', 9), ('B', 8), ('S', 3), ('P', 4), ('C', 5), ('M', 5)]
     {
-        for i in (1..=last).filter(|i| !NO_ROWS.contains(&(letter, *i))) {
-            let row = format!("{letter}{i}");
-            let named = table.get(&row).unwrap_or_else(|| panic!("{row} is missing"));
-            expected += 1;
-            let prefix = match row.as_str() {
-                // Shown by the server's own tests, of which only some are about a row.
-                "P4" => continue,
-                _ if letter == "C" || letter == "M" => continue,
-                _ if letter == "T" => "trap_".to_owned(),
-                _ => format!("{}_", row.to_lowercase()),
-            };
-            assert!(named.iter().any(|name| name.starts_with(&prefix)), "{row}: {named:?}");
-        }
+        expected.extend((1..=last).map(|i| Row(letter, i)).filter(|row| !NO_ROWS.contains(row)));
     }
-    assert_eq!(table.len(), expected, "a row that is not expected: {:?}", table.keys());
+    assert_eq!(promised.len(), expected.len(), "a row is there twice, or one too many or few");
+    assert_eq!(promised.into_iter().collect::<BTreeSet<_>>(), expected);
 }
 
 #[test]
-fn no_fault_test_is_missing_in_the_table() {
-    let named: BTreeSet<_> = table().into_values().flatten().collect();
-    for file in rust_files(&root().join("tests")) {
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+fn no_fault_test_is_without_a_promise() {
+    for test in tests() {
+        let name = test.file.strip_prefix("tests/").unwrap_or_default();
         let prefixes = ["behaviour_", "traps_", "reference_faults"];
         let is_ours = prefixes.iter().any(|prefix| name.starts_with(prefix));
-        if !is_ours || name == "behaviour_table.rs" {
-            continue;
+        if is_ours && name != "behaviour_table.rs" {
+            assert!(!test.rows.is_empty(), "{name}: {} is of no row", test.name);
         }
-        for test in tests_in(&file) {
-            assert!(named.contains(&test), "{name}: {test} is in no row");
-        }
-    }
-}
-
-#[test]
-fn no_test_of_what_the_wire_carries_is_missing_in_its_table() {
-    let named: BTreeSet<_> = wire().flat_map(|(_, tests)| tests).collect();
-    for test in tests_in(&root().join("tests/reference_wire.rs")) {
-        assert!(named.contains(&test), "docs/plugins.md: {test} is in no row");
     }
 }

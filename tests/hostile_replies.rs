@@ -54,6 +54,7 @@ fn answer(mut stream: UnixStream, replies: &[Vec<u8>]) -> std::io::Result<()> {
 }
 
 /// Six bytes of it are an object in a list, which takes a hundred times as much.
+// Promise: C2
 #[test]
 fn a_reply_that_would_take_too_much_memory_fails_its_call_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -104,6 +105,7 @@ fn announce(listener: UnixListener) {
     }
 }
 
+// Promise: C3
 #[test]
 fn a_reply_that_is_only_announced_costs_a_mebibyte_for_each_connection() {
     let dir = tempfile::tempdir().unwrap();

@@ -375,6 +375,7 @@ async fn one_that_can_never_be_used_neither_joins_nor_replaces() {
 }
 
 /// It used to be connected to, and one that was down kept the gateway from starting.
+// Promise: H37
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_disabled_is_listed_and_neither_connected_to_nor_called() {
     let dir = tempfile::tempdir().unwrap();

@@ -22,6 +22,7 @@ async fn stamped(server: &ReferenceServer, plugin: &str) -> PluginHandle {
     PluginHandle::connect(config).await.expect("the plugin is there")
 }
 
+// Promise: S3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_result_brings_its_stamp_back_whatever_the_verdict() {
     let Some(server) = ReferenceServer::shared() else { return };

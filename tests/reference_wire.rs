@@ -173,6 +173,7 @@ async fn a_user_reaches_a_plugin_as_a_name_or_a_dict() {
     }
 }
 
+// Promise: H38
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn user_context_and_content_type_never_reach_a_plugin() {
     let Some(server) = server() else { return };
@@ -235,6 +236,7 @@ async fn tuples_come_back_as_lists_and_enums_of_numbers_and_text_as_these() {
     assert_eq!(returned(&plugin, "text enum").await, json!("yes"));
 }
 
+// Promise: H38
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nan_and_infinities_that_a_plugin_returns_are_null_and_told() {
     let Some(server) = server() else { return };
@@ -307,6 +309,7 @@ async fn such_a_value_in_the_context_fails_the_call_though_the_hook_ran() {
     }
 }
 
+// Promise: H34
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn such_a_value_in_a_denial_is_an_error_that_tells_of_the_denial() {
     let Some(server) = server() else { return };

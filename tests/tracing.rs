@@ -217,6 +217,7 @@ fn no_payload_no_context_and_no_secret_is_ever_traced() {
     }
 }
 
+// Promise: P4
 #[test]
 fn refused_clients_are_one_line_in_a_second_that_counts_those_before() {
     let dir = tempfile::tempdir().unwrap();
@@ -243,6 +244,7 @@ fn refused_clients_are_one_line_in_a_second_that_counts_those_before() {
     }
 }
 
+// Promise: P4
 #[test]
 fn a_refused_peer_is_told_to_the_log_with_what_was_found_and_expected() {
     let dir = tempfile::tempdir().unwrap();

@@ -30,6 +30,7 @@ fn spawn_big(handle: &PluginHandle, marker: &'static str) -> tokio::task::JoinHa
 
 /// A write that waits for the server must not keep replies from being read: the
 /// server may write on until its reply was taken, and read only then.
+// Promise: T1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_a_blocked_write_does_not_keep_replies_from_being_read() {
     let gate = Gate::closed();
@@ -59,6 +60,7 @@ async fn trap_a_blocked_write_does_not_keep_replies_from_being_read() {
     }
 }
 
+// Promise: T2
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_every_caller_of_a_server_that_never_reads_ends_by_its_deadline() {
     let server = FaultServer::deaf();
@@ -81,6 +83,7 @@ async fn trap_every_caller_of_a_server_that_never_reads_ends_by_its_deadline() {
     assert!(started.elapsed() < LIMIT / 4, "{:?}", started.elapsed());
 }
 
+// Promise: T3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_all_calls_queued_and_in_flight_are_answered_when_the_server_is_killed() {
     for connections in [1, 4] {
@@ -114,6 +117,7 @@ async fn trap_all_calls_queued_and_in_flight_are_answered_when_the_server_is_kil
 }
 
 /// The task may end before its callers do: they live on another runtime.
+// Promise: T3
 #[test]
 fn trap_all_calls_are_answered_when_the_tasks_runtime_is_gone() {
     let of_the_task = tokio::runtime::Runtime::new().unwrap();
@@ -144,6 +148,7 @@ fn trap_all_calls_are_answered_when_the_tasks_runtime_is_gone() {
     });
 }
 
+// Promise: T5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_after_half_a_frame_and_an_error_the_next_connection_begins_with_a_whole_one() {
     // What each connection begins with, in whole frames.
@@ -177,6 +182,7 @@ async fn trap_after_half_a_frame_and_an_error_the_next_connection_begins_with_a_
     assert_eq!(*begun, [(true, "whole".to_owned())]);
 }
 
+// Promise: T6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_a_server_that_accepts_and_closes_makes_no_busy_loop() {
     let server = FaultServer::start(|connection| async move {
@@ -202,6 +208,7 @@ type StateStream = Pin<Box<dyn Stream<Item = ConnectionState>>>;
 
 /// With a clock that is moved by hand and seeded jitter: what matters is when the
 /// attempts are made, not how busy this machine is.
+// Promise: T9
 #[tokio::test]
 async fn trap_100_clients_do_not_come_back_in_lockstep() {
     const CLIENTS: usize = 100;
@@ -243,6 +250,7 @@ async fn trap_100_clients_do_not_come_back_in_lockstep() {
     calls.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
+// Promise: T2
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_a_timeout_while_connecting_leaves_no_call_behind_to_be_sent_later() {
     let mut server = FaultServer::absent(|mut connection| async move { connection.serve().await });

@@ -97,6 +97,7 @@ async fn drop_calls(handle: &PluginHandle, count: usize) {
     eventually("nothing is left of them", || is_empty(handle)).await;
 }
 
+// Promise: T4
 #[test]
 fn trap_10_000_dropped_calls_leave_nothing_behind() {
     alone(one_thread, async {
@@ -118,6 +119,7 @@ fn trap_10_000_dropped_calls_leave_nothing_behind() {
     });
 }
 
+// Promise: T4
 #[test]
 fn trap_calls_dropped_while_the_server_hangs_leave_nothing_behind_either() {
     alone(one_thread, async {
@@ -139,6 +141,7 @@ fn trap_calls_dropped_while_the_server_hangs_leave_nothing_behind_either() {
     });
 }
 
+// Promise: T8
 #[test]
 fn trap_when_the_last_handle_is_dropped_the_task_and_the_socket_are_gone() {
     alone(threads, async {
@@ -158,6 +161,7 @@ fn trap_when_the_last_handle_is_dropped_the_task_and_the_socket_are_gone() {
     });
 }
 
+// Promise: T8
 #[test]
 fn trap_dropped_and_shut_down_handles_of_absent_servers_leave_nothing_behind() {
     alone(threads, async {
@@ -175,6 +179,7 @@ fn trap_dropped_and_shut_down_handles_of_absent_servers_leave_nothing_behind() {
     });
 }
 
+// Promise: T8
 #[test]
 fn trap_1_000_reconnects_leave_nothing_behind() {
     alone(threads, async {
@@ -201,6 +206,7 @@ fn trap_1_000_reconnects_leave_nothing_behind() {
 }
 
 /// Time is moved by hand: what wakes the thread is counted, not how long it took.
+// Promise: T7
 #[test]
 fn trap_an_idle_connection_wakes_nobody() {
     alone(one_thread, async {
@@ -223,6 +229,7 @@ fn trap_an_idle_connection_wakes_nobody() {
     });
 }
 
+// Promise: T8
 #[test]
 fn trap_a_handle_that_was_never_called_costs_no_task_and_no_socket() {
     alone(one_thread, async {

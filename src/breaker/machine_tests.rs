@@ -115,6 +115,7 @@ fn a_trial_of_which_nothing_was_heard_gives_its_turn_to_the_next_call() {
     assert_eq!(breaker.admit(SECOND), unresponsive(3, None));
 }
 
+// Promise: B3
 #[test]
 fn a_trial_whose_caller_has_all_the_time_holds_up_the_others_for_a_time_only() {
     let mut breaker = after(&[Signal::Missing; 3]);
@@ -135,6 +136,7 @@ fn calls_from_before_it_opened_do_not_prolong_the_rest() {
     assert_eq!(breaker.admit(SECOND), unresponsive(9, Some(secs(2))));
 }
 
+// Promise: B1
 #[test]
 fn a_plugin_that_could_not_be_reached_is_back_with_the_next_connection() {
     let mut breaker = after(&[unreachable(false)]);
@@ -145,6 +147,7 @@ fn a_plugin_that_could_not_be_reached_is_back_with_the_next_connection() {
     assert_eq!(breaker.admit(secs(2)), Verdict::Pass);
 }
 
+// Promise: B1
 #[test]
 fn where_connections_broke_a_connection_is_not_enough_and_one_call_is_risked() {
     let mut breaker = after(&[unreachable(true), Signal::Connected]);
@@ -249,6 +252,7 @@ proptest! {
     /// one trial at a time, no rest is above the cap, a reply in time closes it, and
     /// from every state it takes one connection, the longest rest and one reply at the
     /// most to be back.
+    // Promise: B2
     #[test]
     fn a_breaker_keeps_its_promises(
         steps in proptest::collection::vec((any_step(), 0_u64..20_000, 0.0_f64..1.0), 0..60),

@@ -76,6 +76,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 proptest! {
     /// The model knows when every call was made and every resend allowed, to the
     /// millisecond: in no ten seconds are there more resends than promised.
+    // Promise: B7
     #[test]
     fn in_no_ten_seconds_are_more_calls_sent_again_than_promised(
         percent in 0_u32..=100,

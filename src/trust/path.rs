@@ -146,6 +146,7 @@ mod tests {
         entry.judge(role, &[0, SERVER]).err().map(|fault| fault.to_string())
     }
 
+    // Promise: P2
     #[test]
     fn a_socket_must_be_one_and_of_a_trusted_user_whatever_its_mode() {
         for mode in [0o600, 0o660, 0o777] {
@@ -184,6 +185,7 @@ mod tests {
         assert!(judged(0o777).is_some() && judged(0o775).is_some());
     }
 
+    // Promise: P2
     #[test]
     fn every_directory_belongs_to_a_trusted_user_and_is_no_link() {
         for role in [Role::Directory, Role::Above] {

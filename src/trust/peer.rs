@@ -46,6 +46,7 @@ impl Peers {
 mod tests {
     use super::*;
 
+    // Promise: P1
     #[test]
     fn each_list_that_is_not_empty_must_have_the_peer() {
         for (uids, gids, trusted) in [

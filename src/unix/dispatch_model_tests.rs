@@ -146,6 +146,7 @@ proptest! {
     /// say, and never to a socket that is full, overdue, retired or
     /// closed; and nothing waits that
     /// could be bound.
+    // Promise: H30, M4
     #[test]
     fn every_request_is_in_one_place_and_is_bound_by_the_rules(
         connections in 1_usize..4,

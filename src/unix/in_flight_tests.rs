@@ -52,6 +52,7 @@ fn a_reply_before_its_request_has_left_is_told() {
     assert_eq!(pop(&mut queue), Err(Unasked));
 }
 
+// Promise: H4
 #[test]
 fn only_requests_without_a_written_byte_are_taken_back() {
     let mut queue = queue([1, 2, 3, 4], 11);
@@ -92,6 +93,7 @@ fn any_op() -> impl Strategy<Value = Op> {
 
 proptest! {
     /// Against the plainest of models, a list of (caller, still there, start, end).
+    // Promise: M1
     #[test]
     fn it_behaves_like_a_list_whatever_is_done_to_it(
         ops in proptest::collection::vec(any_op(), 0..200),

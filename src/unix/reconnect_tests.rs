@@ -32,6 +32,7 @@ fn no_attempts_configured_means_that_the_first_failure_is_final() {
     assert_eq!(fail(&mut machine(0)), wait(100, true));
 }
 
+// Promise: H8
 #[test]
 fn while_failing_fast_the_attempts_go_on_without_demand_and_stay_below_the_cap() {
     let mut machine = machine(1);
@@ -45,6 +46,7 @@ fn while_failing_fast_the_attempts_go_on_without_demand_and_stay_below_the_cap()
     assert!(!machine.is_failing_fast());
 }
 
+// Promise: H18
 #[test]
 fn a_busy_server_is_waited_for_and_never_fails_fast() {
     let mut machine = machine(2);
@@ -63,6 +65,7 @@ fn without_demand_a_failed_connection_becomes_idle_and_remembers_its_failures() 
     assert_eq!(fail(&mut machine), wait(200, false));
 }
 
+// Promise: T6
 #[test]
 fn a_server_that_accepts_and_closes_is_backed_off_from() {
     let mut machine = machine(3);
@@ -74,6 +77,7 @@ fn a_server_that_accepts_and_closes_is_backed_off_from() {
     assert_eq!(waits, [wait(100, false), wait(200, false), wait(400, true)]);
 }
 
+// Promise: H8
 #[test]
 fn a_good_reply_and_nothing_less_forgets_the_failures() {
     let mut machine = machine(5);
@@ -130,6 +134,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 
 proptest! {
     /// Beside a model that keeps the whole history and counts anew every time.
+    // Promise: M2
     #[test]
     fn whatever_can_happen_a_connection_does_what_its_model_says(
         attempts in 0_u32..5,

@@ -61,6 +61,7 @@ fn call_until_gone(plugin: &UnixPlugin, begun: &AtomicBool) -> Vec<Receiver<Answ
 }
 
 /// Its socket's task, the supervisor and the callers meet in any order.
+// Promise: M5, T3
 #[test]
 fn no_call_that_was_queued_is_left_unanswered_when_the_runtime_goes_away_under_it() {
     for round in 0..300 {

@@ -83,6 +83,7 @@ fn send(plugin: &UnixPlugin) -> oneshot::Receiver<Answer> {
     answer
 }
 
+// Promise: H4
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_came_before_a_write_failed_is_still_delivered() {
     let socket = UnixSocketConfig::builder("/breaking").max_connections(1);

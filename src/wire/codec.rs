@@ -123,6 +123,7 @@ mod tests {
 
     /// The codec alone makes room for all that a header announces: sixteen
     /// mebibytes, or four gibibytes where that is allowed, for four bytes.
+    // Promise: C3
     #[test]
     fn a_header_alone_gets_room_for_what_is_trusted_and_no_more() {
         let mut bytes = BytesMut::from(&u32::MAX.to_be_bytes()[..]);
@@ -130,6 +131,7 @@ mod tests {
         assert!(bytes.capacity() <= TRUSTED + 64, "{}", bytes.capacity());
     }
 
+    // Promise: C3
     #[test]
     fn a_long_message_costs_room_as_it_comes() {
         let mut frames = FrameDecoder::new(DEFAULT_MAX_FRAME_LEN);

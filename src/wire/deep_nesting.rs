@@ -103,6 +103,7 @@ mod tests {
         inner.map(|(depth, text)| (depth + 1, text))
     }
 
+    // Promise: H14
     #[test]
     fn what_the_encoder_takes_stays_as_it_is_and_nothing_else_does() {
         for around in [1, 2, 3] {
@@ -116,6 +117,7 @@ mod tests {
         }
     }
 
+    // Promise: H14
     #[test]
     fn the_text_is_all_that_was_there() {
         let object = nested(80, 5);

@@ -64,6 +64,7 @@ fn shapes(size: usize) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+// Promise: C4
 #[test]
 fn reading_a_reply_takes_steps_in_proportion_to_its_bytes_whatever_its_shape() {
     for size in [4_000, 64_000, 1_000_000] {
@@ -77,6 +78,7 @@ fn reading_a_reply_takes_steps_in_proportion_to_its_bytes_whatever_its_shape() {
 
 /// prost lays an unusual reply out anew, and counts the length of what nests once
 /// for each level. So only a small reply may be unusual.
+// Promise: C5
 #[test]
 fn a_large_reply_of_an_unusual_layout_is_refused_before_it_is_laid_out_anew() {
     for (name, value) in shapes(MAX_UNUSUAL + 1000) {

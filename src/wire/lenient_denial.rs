@@ -170,6 +170,7 @@ mod tests {
         result
     }
 
+    // Promise: H13
     #[test]
     fn whatever_else_cannot_be_read_a_refusal_is_one() {
         for odd in [

@@ -338,6 +338,7 @@ fn a_long_key_at_any_depth_is_read_back() {
 }
 
 /// The last entry of a key wins, also over one that would not fit.
+// Promise: C5
 #[test]
 fn of_two_entries_with_one_key_the_last_counts_whatever_the_first_was() {
     #[derive(Debug, PartialEq, serde::Deserialize)]

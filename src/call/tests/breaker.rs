@@ -107,6 +107,7 @@ async fn rest_over(client: &std::sync::Arc<crate::call::Caller>) -> Duration {
     after
 }
 
+// Promise: B3
 #[tokio::test(start_paused = true)]
 async fn one_call_is_on_trial_and_its_reply_lets_all_others_pass() {
     let (client, mut server) = silent_for(3, &brief()).await;
@@ -132,6 +133,7 @@ async fn one_call_is_on_trial_and_its_reply_lets_all_others_pass() {
     }
 }
 
+// Promise: B3
 #[tokio::test(start_paused = true)]
 async fn a_trial_without_a_reply_is_followed_by_a_longer_rest_up_to_the_cap() {
     let config = brief_and(|c| c.breaker_max_open(5 * SECOND));
@@ -146,6 +148,7 @@ async fn a_trial_without_a_reply_is_followed_by_a_longer_rest_up_to_the_cap() {
     assert_eq!(client.gate.opened(), 1, "it was open all the time");
 }
 
+// Promise: B3
 #[tokio::test(start_paused = true)]
 async fn a_trial_whose_caller_leaves_gives_its_turn_to_the_next_call() {
     let (client, mut server) = silent_for(3, &brief()).await;
@@ -165,6 +168,7 @@ async fn a_trial_whose_caller_leaves_gives_its_turn_to_the_next_call() {
 
 /// A caller that waits for 5 ms says nothing about a plugin that takes 50, and must not
 /// cut off all others from it.
+// Promise: B2
 #[tokio::test(start_paused = true)]
 async fn callers_in_a_hurry_do_not_open_the_breaker_of_a_slow_plugin() {
     let (client, mut server) = pair(&config(|c| c.max_connections(16).breaker_threshold(3)), 4096);
@@ -192,6 +196,7 @@ async fn callers_in_a_hurry_do_not_open_the_breaker_of_a_slow_plugin() {
     serving.abort();
 }
 
+// Promise: B5
 #[tokio::test(start_paused = true)]
 async fn a_caller_in_a_hurry_counts_once_its_reply_stalls_the_connection() {
     let config = config(|c| c.breaker_threshold(2).reconnect_attempts(100));
@@ -208,6 +213,7 @@ async fn a_caller_in_a_hurry_counts_once_its_reply_stalls_the_connection() {
 
 /// Eight connections, and two calls of a second each on every one: the second ones run
 /// out of time, all at once, after half a second with the plugin.
+// Promise: B2
 #[tokio::test(start_paused = true)]
 async fn calls_that_waited_for_their_turn_do_not_open_the_breaker_of_a_plugin_that_answers() {
     let config = config(|c| c.max_connections(8).timeout(SECOND * 3 / 2).breaker_threshold(5));
@@ -237,6 +243,7 @@ async fn calls_that_waited_for_their_turn_do_not_open_the_breaker_of_a_plugin_th
     serving.abort();
 }
 
+// Promise: B3
 #[tokio::test(start_paused = true)]
 async fn a_trial_with_all_the_time_holds_the_others_up_no_longer_than_the_plugins_timeout() {
     let (client, mut server) = silent_for(3, &brief()).await;
@@ -267,6 +274,7 @@ async fn that_a_plugin_which_is_down_is_shut_down_is_no_news_of_it() {
 }
 
 /// One slow hook with others written behind it is one missing reply, not sixteen.
+// Promise: B2
 #[tokio::test(start_paused = true)]
 async fn calls_written_behind_a_missing_reply_are_not_counted() {
     let (client, mut server) = pair(&config(|c| c.timeout(SECOND).breaker_threshold(2)), 4096);
@@ -284,6 +292,7 @@ async fn calls_written_behind_a_missing_reply_are_not_counted() {
 }
 
 /// The most common end of a hung plugin: its supervisor kills it and starts a new one.
+// Promise: B4
 #[tokio::test(start_paused = true)]
 async fn a_restart_ends_the_rest_of_a_hung_plugin() {
     for restart_after in [Duration::ZERO, 5 * SECOND] {
@@ -319,6 +328,7 @@ async fn a_restart_ends_the_rest_of_a_hung_plugin() {
     }
 }
 
+// Promise: B4
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_answers_late_after_all_is_tried_at_once() {
     let two = |c: Knobs| c.timeout(SECOND).stall_limit(60 * SECOND).max_connections(2);
@@ -344,6 +354,7 @@ async fn a_plugin_that_answers_late_after_all_is_tried_at_once() {
     assert_eq!(answer(trial).await, "trial");
 }
 
+// Promise: B1
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_accepts_and_closes_is_sent_one_call_at_a_time() {
     let (client, mut server) = pair(&config(|c| c.reconnect_attempts(2)), 4096);
@@ -364,6 +375,7 @@ async fn a_plugin_that_accepts_and_closes_is_sent_one_call_at_a_time() {
     assert_eq!(client.gate.state(), Closed);
 }
 
+// Promise: B1
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_cannot_be_reached_is_refused_without_waking_its_task() {
     let (client, server) = pair(&config(|c| c.reconnect_attempts(1)), 4096);

@@ -190,6 +190,7 @@ async fn ten_thousand_cancelled_calls_leave_nothing_behind() {
     serving.await.unwrap();
 }
 
+// Promise: R6
 #[tokio::test(start_paused = true)]
 async fn all_replies_that_are_here_at_the_deadline_are_in_time() {
     let (client, mut server) = pair(&config(|c| c.max_in_flight(64)), 1 << 16);
@@ -206,6 +207,7 @@ async fn all_replies_that_are_here_at_the_deadline_are_in_time() {
 
 /// It was written first and timed out after that: the hook ran for a caller who was
 /// told that it did not answer.
+// Promise: H4
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_time_is_over_is_not_sent_and_its_error_says_so() {
     let (client, mut server) = pair(&config(|c| c), 4096);
@@ -223,6 +225,7 @@ async fn a_call_whose_time_is_over_is_not_sent_and_its_error_says_so() {
     answer(next).await;
 }
 
+// Promise: R7
 #[tokio::test(start_paused = true)]
 async fn all_replies_that_are_here_when_the_client_stops_are_in_time() {
     let (client, mut server) = pair(&config(|c| c.max_in_flight(64)), 1 << 16);
@@ -237,6 +240,7 @@ async fn all_replies_that_are_here_when_the_client_stops_are_in_time() {
 }
 
 /// By the deadline in its middle, the burst that ends a stall would be overdue.
+// Promise: B2
 #[tokio::test(start_paused = true)]
 async fn a_stalled_connection_is_not_judged_before_all_that_came_is_looked_at() {
     let (client, mut server) = pair(&config(|c| c.max_in_flight(64)), 1 << 16);

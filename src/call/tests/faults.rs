@@ -176,11 +176,13 @@ async fn ten_call_again_after_a_burst_with(behind: &[u8], closes: bool) {
     serving.await.unwrap();
 }
 
+// Promise: H5
 #[tokio::test(start_paused = true)]
 async fn a_reply_too_many_behind_a_burst_is_not_the_answer_to_a_call_made_meanwhile() {
     ten_call_again_after_a_burst_with(&framed(&reply(PLUGIN, "surplus")), false).await;
 }
 
+// Promise: H4
 #[tokio::test(start_paused = true)]
 async fn an_end_behind_a_burst_is_noticed_before_another_call_is_written() {
     ten_call_again_after_a_burst_with(&[], true).await;

@@ -78,6 +78,7 @@ async fn a_shutdown_while_connecting_lets_the_calls_that_were_taken_finish() {
 
 /// The first connection had nothing left to do once its calls had moved on, and ended
 /// before they were back.
+// Promise: R7
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_before_the_first_attempt_fails_lets_the_calls_that_were_taken_finish() {
     let config = config(|c| c.max_connections(4).connect_timeout(Duration::from_secs(1)));
@@ -96,6 +97,7 @@ async fn a_shutdown_before_the_first_attempt_fails_lets_the_calls_that_were_take
 }
 
 /// It was handed to the first connection, which had nothing left to do and had ended.
+// Promise: R7
 #[tokio::test(start_paused = true)]
 async fn in_a_shutdown_a_call_whose_connection_cannot_be_made_takes_one_that_gets_free() {
     let config = config(|c| {
@@ -190,6 +192,7 @@ fn a_handle_may_be_called_from_outside_its_runtime() {
 }
 
 /// The wait took the runtime's timer from where the caller was, and panicked.
+// Promise: R6
 #[test]
 fn a_call_from_outside_its_runtime_may_wait_for_a_place() {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -214,6 +217,7 @@ fn a_call_from_outside_its_runtime_may_wait_for_a_place() {
 }
 
 /// Their timers belong to the runtime that is gone.
+// Promise: T3
 #[test]
 fn calls_that_wait_for_a_place_learn_that_the_runtime_is_gone() {
     let own = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -39,6 +39,7 @@ fn found() -> Bytes {
     proto::GetPluginConfigResponse { found: true, config }.encode_to_vec().into()
 }
 
+// Promise: B8
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_is_probed_and_its_replies_go_to_nobody() {
     let (client, server, mut peer) = idle(|c| c).await;
@@ -73,6 +74,7 @@ async fn a_connection_in_use_is_not_probed() {
     }
 }
 
+// Promise: B8
 #[tokio::test(start_paused = true)]
 async fn probes_are_no_use_of_a_connection_and_it_still_idles_out() {
     let (client, _server, mut peer) = idle(|c| c.idle_timeout(3 * EVERY)).await;
@@ -102,6 +104,7 @@ async fn a_hung_server_is_found_before_a_call_and_says_nothing_of_its_hooks() {
 }
 
 /// A probe must not cost a call anything that it would not have lost without it.
+// Promise: B8
 #[tokio::test(start_paused = true)]
 async fn a_call_is_not_sent_behind_a_probe_and_takes_the_next_connection_if_it_fails() {
     let (client, mut server, mut hung) = idle(|c| c).await;
@@ -139,6 +142,7 @@ async fn a_call_that_meets_a_probe_takes_another_connection_if_there_may_be_one(
 
 /// The reply of a hook where the answer to a probe is due: the order is lost, so
 /// nothing that comes over this connection can be trusted any more.
+// Promise: B8
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_is_no_answer_to_a_probe_ends_the_connection() {
     for wrong in [reply(PLUGIN, "of a hook"), Bytes::from_static(&[0xff; 9])] {
@@ -176,6 +180,7 @@ async fn a_probe_keeps_nobody_from_shutting_down_and_holds_nothing_open() {
     assert!(peer.is_closed().await);
 }
 
+// Promise: B8
 #[tokio::test(start_paused = true)]
 async fn a_probe_takes_no_place_that_a_call_needs() {
     let (client, mut server, mut peer) =

@@ -159,6 +159,7 @@ async fn every_place_is_given_back_whatever_becomes_of_the_calls() {
 }
 
 /// What the failed attempt handed back could never leave the first connection again.
+// Promise: R5
 #[tokio::test(start_paused = true)]
 async fn what_waited_through_a_failed_attempt_spreads_over_all_connections() {
     let (client, mut server) = pair(&config(|c| c.max_connections(4)), 4096);
@@ -182,6 +183,7 @@ async fn what_waited_through_a_failed_attempt_spreads_over_all_connections() {
     }
 }
 
+// Promise: R5
 #[tokio::test(start_paused = true)]
 async fn while_no_connection_is_open_only_one_of_them_tries() {
     let config = config(|c| {
@@ -247,6 +249,7 @@ async fn what_waits_behind_a_stalled_connection_takes_one_that_can_be_opened_aga
     assert_eq!(answer(waits).await, "waits");
 }
 
+// Promise: R5
 #[tokio::test(start_paused = true)]
 async fn beside_a_stalled_connection_one_call_does_not_try_all_the_others() {
     let config = config(|c| c.max_connections(8).stall_limit(Duration::from_secs(60)));

@@ -41,6 +41,7 @@ async fn lose(client: &Arc<Caller>, server: &mut Server, count: usize) -> (usize
     (lost, sent_again)
 }
 
+// Promise: B7
 #[tokio::test(start_paused = true)]
 async fn beyond_the_retry_budget_a_lost_call_fails_and_says_why() {
     let config = config(|c| c.max_in_flight(1000));
@@ -60,6 +61,7 @@ async fn the_share_of_the_calls_that_may_be_sent_again_can_be_set() {
     assert_eq!(lose(&client, &mut server, 300).await, (0, 300));
 }
 
+// Promise: B7
 #[tokio::test(start_paused = true)]
 async fn while_the_breaker_is_open_nothing_is_sent_again() {
     let config = config(|c| c.reconnect_attempts(1));

@@ -145,6 +145,7 @@ async fn without_stamp_nothing_is_added_and_the_key_is_the_callers_own() {
 
 /// It could be overwritten, and was lost then, or written twice, and one of the two
 /// would be taken out of the reply.
+// Promise: S3
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_uses_the_key_itself_is_refused_before_sending() {
     let (client, mut server) = stamped();
@@ -155,6 +156,7 @@ async fn a_caller_that_uses_the_key_itself_is_refused_before_sending() {
     assert!(server.nobody_came());
 }
 
+// Promise: S1
 #[tokio::test(start_paused = true)]
 async fn a_foreign_stamp_is_a_mismatch() {
     for foreign in ["00000000000000000000000000000000", "", "short"] {
@@ -165,6 +167,7 @@ async fn a_foreign_stamp_is_a_mismatch() {
     }
 }
 
+// Promise: S1
 #[tokio::test(start_paused = true)]
 async fn metadata_without_a_stamp_proves_nothing() {
     let removed = changed(|fields| {
@@ -179,6 +182,7 @@ async fn metadata_without_a_stamp_proves_nothing() {
     assert!(matches!(null.await, Cause::Unproven));
 }
 
+// Promise: S1
 #[tokio::test(start_paused = true)]
 async fn a_result_without_a_context_proves_nothing() {
     let (client, mut server) = stamped();
@@ -210,6 +214,7 @@ async fn of_two_stamps_in_one_reply_the_last_one_counts() {
 }
 
 /// It brings no context, so whose it is cannot be proven; it allows nothing either.
+// Promise: S2
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_plugin_needs_no_stamp_and_keeps_the_connection() {
     let (client, mut server) = stamped();
@@ -225,6 +230,7 @@ async fn an_error_of_the_plugin_needs_no_stamp_and_keeps_the_connection() {
     assert!(next.await.unwrap().0.is_ok());
 }
 
+// Promise: S2
 #[tokio::test(start_paused = true)]
 async fn an_error_that_brings_a_context_must_bring_the_stamp_too() {
     let foreign = Fields::from([(STAMP_KEY.to_owned(), text("foreign"))]);
@@ -253,6 +259,7 @@ async fn a_call_that_is_sent_again_keeps_its_stamp() {
 }
 
 /// It may well have run: what came is no sign that it was lost.
+// Promise: S1
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_result_proves_nothing_is_not_sent_again_even_where_that_is_allowed() {
     let stamped = Some("00000000000000000000000000000000");

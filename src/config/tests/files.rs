@@ -23,6 +23,7 @@ fn refused(keys: &str) -> String {
 }
 
 /// A plugin that its base disables was called all the same.
+// Promise: H36
 #[test]
 fn yaml_merge_keys_are_refused_with_what_to_do() {
     let yaml = "
@@ -38,6 +39,7 @@ fn yaml_merge_keys_are_refused_with_what_to_do() {
     assert!(told.len() == 1 && told[0].starts_with("unix_socket.<<: a YAML merge key"), "{told:?}");
 }
 
+// Promise: H36
 #[test]
 fn merge_keys_that_were_resolved_before_are_read() {
     let yaml =
@@ -70,6 +72,7 @@ fn yaml_that_json_cannot_say_is_ignored_or_refused_like_any_other_value() {
     assert!(error.contains("tags = an object: must be a list of non-empty strings"), "{error}");
 }
 
+// Promise: H36
 #[test]
 fn a_template_is_told_from_other_wrong_values_with_what_to_do() {
     for (keys, told) in [
@@ -91,6 +94,7 @@ fn a_template_is_told_from_other_wrong_values_with_what_to_do() {
 }
 
 /// Without quotes, YAML reads it as a map whose key is a map.
+// Promise: H36
 #[test]
 fn a_template_without_quotes_is_shown_as_it_was_written() {
     for (keys, told) in [
@@ -113,6 +117,7 @@ fn a_template_without_quotes_that_has_text_beside_it_is_no_yaml() {
 }
 
 /// A guard with such a hook or condition would never be asked.
+// Promise: H36
 #[test]
 fn templates_in_what_decides_about_a_call_are_refused() {
     for (keys, field) in [

@@ -57,6 +57,7 @@ impl Setup {
     }
 }
 
+// Promise: H28
 #[tokio::test]
 async fn a_shutdown_answers_what_was_received_and_closes() {
     let setup = setup().await;
@@ -77,6 +78,7 @@ async fn a_shutdown_answers_what_was_received_and_closes() {
 
 /// H28. The requests are written while neither runtime nor server has a turn: on one
 /// connection that waits for a request, and on one that is not accepted yet.
+// Promise: H28
 #[tokio::test]
 async fn a_shutdown_answers_what_nobody_has_looked_at_yet() {
     let setup = setup().await;
@@ -103,6 +105,7 @@ async fn a_shutdown_answers_what_nobody_has_looked_at_yet() {
 }
 
 /// A client that asks without a pause does not keep the server from its end.
+// Promise: H28
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_what_a_client_asks_later() {
     let setup = setup().await;

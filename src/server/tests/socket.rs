@@ -29,6 +29,7 @@ async fn the_mode_of_the_socket_can_be_chosen() {
     assert_eq!(metadata.permissions().mode() & 0o777, 0o666);
 }
 
+// Promise: P4
 #[tokio::test]
 async fn a_client_that_is_not_named_is_closed_and_not_served() {
     let directory = tempdir().unwrap();
@@ -48,6 +49,7 @@ async fn a_client_that_is_not_named_is_closed_and_not_served() {
     }
 }
 
+// Promise: P4
 #[tokio::test]
 async fn a_client_that_is_named_is_served() {
     let directory = tempdir().unwrap();

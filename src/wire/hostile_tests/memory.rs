@@ -35,6 +35,7 @@ fn cost<P: DeserializeOwned>(message: &[u8]) -> (usize, bool) {
     (cost, accepted)
 }
 
+// Promise: C1
 #[test]
 fn a_small_reply_costs_at_most_128_times_its_bytes() {
     let mut worst = 0.0_f64;
@@ -50,6 +51,7 @@ fn a_small_reply_costs_at_most_128_times_its_bytes() {
     assert!(worst > 50.0, "the shapes are too harmless: {worst}");
 }
 
+// Promise: C2
 #[test]
 fn no_reply_of_the_protocols_size_costs_more_than_256_mib() {
     let mut refused = Vec::new();
@@ -69,6 +71,7 @@ fn no_reply_of_the_protocols_size_costs_more_than_256_mib() {
 }
 
 /// What honest servers send passes: the smallest of rows, a quarter of a million.
+// Promise: C2
 #[test]
 fn a_table_of_eight_mebibytes_is_read() {
     let row =
@@ -83,6 +86,7 @@ fn a_table_of_eight_mebibytes_is_read() {
 }
 
 /// Wherever else in a reply a tree can be.
+// Promise: C2
 #[test]
 fn the_bound_holds_for_contexts_errors_metrics_and_configurations() {
     let bare = item(&object(&[0x0a, 0])).repeat(3 * MIB / 6);
@@ -134,6 +138,7 @@ fn the_bound_holds_for_contexts_errors_metrics_and_configurations() {
 
 /// A result that repeats itself is merged by prost, whose tree is gone before ours
 /// is built. Only small replies may be like that.
+// Promise: C1
 #[test]
 fn a_reply_that_repeats_fields_costs_no_more_than_another() {
     let bare = item(&object(&[0x0a, 0])).repeat(MIB / 6 - 100);
@@ -143,6 +148,7 @@ fn a_reply_that_repeats_fields_costs_no_more_than_another() {
     assert!(cost <= (WORST + 8) * twice.len(), "{} times", cost / twice.len());
 }
 
+// Promise: C1
 #[test]
 fn typed_results_cost_no_more_than_json() {
     fn typed<P: DeserializeOwned>(name: &str, value: &[u8]) {
@@ -178,6 +184,7 @@ fn typed_results_cost_no_more_than_json() {
 }
 
 /// The reading of it gave up at its size, and only then at its verdict.
+// Promise: C2
 #[test]
 fn a_denial_that_is_too_large_to_be_read_is_still_a_denial() {
     let bare = field(0x32, &item(&object(&[0x0a, 0])).repeat(3 * MIB / 6));

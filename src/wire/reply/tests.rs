@@ -85,6 +85,7 @@ fn misfits() -> impl Iterator<Item = Value> {
     MISFITS.iter().map(|misfit| serde_json::from_str(misfit).unwrap())
 }
 
+// Promise: H6
 #[test]
 fn h25_a_payload_of_another_type_fails_its_caller_alone() {
     for payload in [json!({"name": 7}), json!({"name": null}), json!([1]), json!({"args": {}})] {
@@ -94,6 +95,7 @@ fn h25_a_payload_of_another_type_fails_its_caller_alone() {
     }
 }
 
+// Promise: H6
 #[test]
 fn h25_other_parts_of_another_type_fail_their_caller_alone_typed_and_by_name() {
     for misfit in misfits() {
@@ -103,6 +105,7 @@ fn h25_other_parts_of_another_type_fail_their_caller_alone_typed_and_by_name() {
     }
 }
 
+// Promise: H6
 #[test]
 fn h25_a_denial_with_such_parts_stays_a_denial() {
     for misfit in misfits().chain([json!({"modified_payload": {"name": 7}})]) {
@@ -114,6 +117,7 @@ fn h25_a_denial_with_such_parts_stays_a_denial() {
     }
 }
 
+// Promise: H6
 #[test]
 fn h25_the_words_of_the_callers_type_are_kept() {
     #[derive(Debug)]
@@ -128,6 +132,7 @@ fn h25_the_words_of_the_callers_type_are_kept() {
     assert_eq!(words.to_string(), "never enough");
 }
 
+// Promise: H6
 #[test]
 fn a_misfit_without_a_verdict_puts_the_connection_in_doubt() {
     for verdict in [json!(null), json!("true"), json!(1)] {
@@ -147,6 +152,7 @@ fn a_misfit_without_a_verdict_puts_the_connection_in_doubt() {
     assert!(matches!(fault, ReplyFault::Undecodable(_)), "{fault:?}");
 }
 
+// Promise: H6
 #[test]
 fn a_misfit_in_anothers_name_or_with_anothers_context_puts_the_connection_in_doubt() {
     let odd = reply(Some(&allow(&json!({"modified_payload": {"name": 7}}))));
@@ -160,6 +166,7 @@ fn a_misfit_in_anothers_name_or_with_anothers_context_puts_the_connection_in_dou
     assert!(is_unfit(&read::<ToolPreInvokePayload>(&own)));
 }
 
+// Promise: H6
 #[test]
 fn a_misfit_must_bring_its_stamp_back_too() {
     let stamp = Stamp::new(STAMP.0, STAMP.1);
@@ -178,6 +185,7 @@ fn a_misfit_must_bring_its_stamp_back_too() {
 }
 
 /// The type gives up before it comes to them.
+// Promise: H6
 #[test]
 fn a_misfit_before_bytes_that_are_no_protobuf_puts_the_connection_in_doubt() {
     let mut result = structure(&allow(&json!({"retry_delay_ms": "soon"}))).encode_to_vec();
@@ -194,6 +202,7 @@ fn a_misfit_before_bytes_that_are_no_protobuf_puts_the_connection_in_doubt() {
 }
 
 /// It was an empty reply, whose code was lost and whose connection was closed.
+// Promise: H6
 #[test]
 fn h25_an_error_with_an_empty_message_is_the_plugins_error_and_keeps_its_codes() {
     let coded = proto::PluginError {
@@ -310,6 +319,7 @@ fn h34_half_a_result_that_cannot_be_read_leaves_the_error_one() {
     assert!(!fault.is_denial() && fault.message == "m");
 }
 
+// Promise: H38
 #[test]
 fn a_number_that_json_does_not_have_is_null_and_told() {
     for (number, is_exact) in [(f64::NAN, false), (f64::INFINITY, false), (0.5, true)] {

@@ -171,6 +171,7 @@ mod tests {
     /// In a list: an object with an entry without key and value.
     const OBJECT_ITEM: [u8; 6] = [0x0a, 4, 0x2a, 2, 0x0a, 0];
 
+    // Promise: C2
     #[test]
     fn a_long_string_costs_little_more_than_its_bytes() {
         let mut writer = Writer::with_capacity(0);
@@ -179,6 +180,7 @@ mod tests {
         assert!((1_000_000..1_001_000).contains(&charged), "{charged}");
     }
 
+    // Promise: C1
     #[test]
     fn no_shape_costs_more_times_its_bytes_than_the_worst_factor() {
         for item in
@@ -190,6 +192,7 @@ mod tests {
         }
     }
 
+    // Promise: C2
     #[test]
     fn small_messages_pass_whatever_they_hold_and_large_ones_by_what_they_cost() {
         let objects = |bytes: usize| with_list(&OBJECT_ITEM.repeat(bytes / 6));
@@ -199,6 +202,7 @@ mod tests {
     }
 
     /// Possible only where `max_frame_len` is raised.
+    // Promise: C2
     #[test]
     fn beyond_the_protocols_size_a_message_may_cost_sixteen_times_its_bytes() {
         // Nulls cost more than that, and a string less.
@@ -217,6 +221,7 @@ mod tests {
         assert_eq!(is_read(&heavy), Err(DecodeError::TooHeavy { limit }));
     }
 
+    // Promise: C2
     #[test]
     fn what_a_type_skips_costs_nothing_and_what_it_keeps_by_its_own_size() {
         #[derive(serde::Deserialize)]
@@ -237,6 +242,7 @@ mod tests {
         assert!(charged >= 1000 * size_of::<Large>(), "{charged}");
     }
 
+    // Promise: C2
     #[test]
     fn a_budget_that_is_spent_stays_so_and_an_attempt_that_fails_is_not_charged() {
         let budget = Budget::limited(100);
@@ -247,6 +253,7 @@ mod tests {
         assert_eq!((budget.charge(11), budget.charge(1)), (spent.clone(), spent));
     }
 
+    // Promise: C4
     #[test]
     fn what_nests_without_end_is_refused_and_not_followed() {
         let nested =
