@@ -82,7 +82,7 @@ impl Checked {
 
     /// The server that is called has answered.
     pub(super) fn is_fresh(&self) -> bool {
-        self.current.borrow().view().answered && !self.stale.load(Relaxed)
+        !self.stale.load(Acquire) && self.current.borrow().view().answered
     }
 
     pub(super) fn answers(&self) -> u64 {
@@ -107,8 +107,6 @@ impl Checked {
 
     /// Takes over what the server has answered.
     pub(super) fn learn(&self, reported: Option<Reported>) -> Result<(), Cause> {
-        self.answers.fetch_add(1, Relaxed);
-        self.stale.store(false, Relaxed);
         let told = match reported {
             Some(Reported { entry, complete }) => Told::Entry(ServerEntry::new(entry, complete)),
             None => Told::NotKnown,
@@ -122,7 +120,11 @@ impl Checked {
                 }
             });
         }
-        self.conclude(view)
+        let outcome = self.conclude(view);
+        // After it is published: whoever sees that it is checked sees what was answered.
+        self.stale.store(false, Release);
+        self.answers.fetch_add(1, Relaxed);
+        outcome
     }
 
     /// Publishes what was found out. A plugin that is disabled is in order.
