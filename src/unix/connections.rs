@@ -51,7 +51,7 @@ pub(crate) struct Connections {
     state: watch::Sender<ConnectionState>,
     /// When to stop, in milliseconds after `started`; `u64::MAX` is never.
     stop_at: AtomicU64,
-    pub(super) started: Instant,
+    started: Instant,
     /// The last handle is gone, and with it everybody who could wait.
     released: AtomicBool,
 }
@@ -134,7 +134,7 @@ impl Connections {
             connector,
             slots: (0..bounds.max_connections).map(|_| Slot::default()).collect(),
             sockets: AtomicU64::new(0),
-            lookout: Lookout::new(),
+            lookout: Lookout::new(Instant::now()),
             shared: Mutex::new(shared),
             supervisor: AtomicWaker::new(),
             left: AtomicUsize::new(0),
