@@ -54,7 +54,7 @@ pub(crate) struct Connections {
     state: watch::Sender<ConnectionState>,
     /// When to stop, in milliseconds after `started`; `u64::MAX` is never.
     stop_at: AtomicU64,
-    pub(super) started: Instant,
+    started: Instant,
     /// The last handle is gone, and with it everybody who could wait.
     released: AtomicBool,
 }
@@ -137,7 +137,7 @@ impl Connections {
             connector,
             slots: (0..bounds.max_connections).map(|_| Slot::default()).collect(),
             sockets: AtomicU64::new(0),
-            lookout: Lookout::new(),
+            lookout: Lookout::new(Instant::now()),
             shared: Mutex::new(shared),
             listening: Listening::default(),
             supervisor: AtomicWaker::new(),

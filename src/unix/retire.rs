@@ -27,7 +27,7 @@ impl Connections {
     /// Before requests are bound to sockets: looks where the path leads, if nobody has for
     /// a while.
     pub(crate) fn look_if_due(&self, now: Instant) {
-        if self.lookout.is_due(now.saturating_duration_since(self.started)) {
+        if self.lookout.is_due(now) {
             self.look();
         }
     }
