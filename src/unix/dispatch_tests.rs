@@ -184,6 +184,19 @@ fn a_probe_takes_a_socket_only_if_nobody_uses_it() {
 }
 
 #[test]
+fn a_question_of_the_plugins_own_sends_no_call_to_another_socket() {
+    let mut dispatch = dispatch(2, 2);
+    open(&mut dispatch);
+    assert_eq!(dispatch.ask(None), Some(0));
+    assert_eq!(dispatch.push(call(0), true), Pushed::Bound(0, call(0)));
+    assert!(matches!(dispatch.push(call(1), true), Pushed::Waits { .. }), "it is used now");
+    assert_eq!(dispatch.ask(Some(0)), None, "it is full");
+    assert_eq!(dispatch.ask(Some(1)), None, "it is not open");
+    dispatch.release(0, 2);
+    assert_eq!(bound(&mut dispatch), [(0, 1)]);
+}
+
+#[test]
 fn expired_requests_say_whether_there_was_room_for_them() {
     let mut dispatch = dispatch(1, 2);
     for i in 0..4 {
