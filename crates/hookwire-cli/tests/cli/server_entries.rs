@@ -59,9 +59,8 @@ async fn check_tells_where_a_gateways_entry_and_its_servers_contradict_each_othe
     let (dir, _server) = server().await;
     let ran = run(&["check", &entry(&dir, "Guard", "tool_pre_invoke")]).await;
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    let [difference] = &ran.json()["differences"].as_array().unwrap()[..] else {
-        panic!("{ran:?}")
-    };
+    let report = ran.json();
+    let [difference] = &report["differences"].as_array().unwrap()[..] else { panic!("{ran:?}") };
     assert_eq!(difference["weaker"], true);
     let message = difference["message"].as_str().unwrap();
     assert!(message.contains("its server never lets it deny"), "{message}");
