@@ -137,7 +137,7 @@ pub struct PluginStats {
     pub mismatches: u64,
     /// Calls that failed otherwise: connection lost, reply not understood.
     pub other_failures: u64,
-    /// Calls whose plugin was shown something else than was given: integers that were
+    /// Calls that were encoded as something else than was given: with integers that were
     /// rounded, or text in place of what nests too deep.
     pub inexact_requests: u64,
     /// Results with NaN or an infinity where JSON was read, which has neither: it is null.

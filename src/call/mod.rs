@@ -58,6 +58,11 @@ pub(crate) struct Caller {
 /// A small request after a large one must not carry the large one's buffer.
 const LARGEST_GUESS: usize = 16 * 1024;
 
+const INEXACT_REQUEST: &str =
+    "sent inexactly: integers were rounded, or values that nest too deep became text";
+const INEXACT_REPLY: &str =
+    "the reply holds NaN or an infinity, which JSON does not have: it is null";
+
 impl Caller {
     /// The plugin's tasks run on `runtime`, or else on the one that is entered here, or
     /// else on that of the first call.
@@ -119,7 +124,7 @@ impl Caller {
             Ok(Encoded { frame, inexact }) => {
                 if inexact {
                     sent_exactly = false;
-                    self.note_inexact(&self.counters.inexact_requests, "sent inexactly: integers were rounded, or values that nest too deep became text");
+                    self.note_inexact(&self.counters.inexact_requests, INEXACT_REQUEST);
                 }
                 self.exchange(Method::InvokeHook, frame, options, |message| {
                     let request_id = &context.global_context.request_id;
@@ -133,10 +138,7 @@ impl Caller {
         let failure = match outcome {
             Ok(HookReply::Result(mut result, reply_context)) => {
                 if result.inexact {
-                    self.note_inexact(
-                        &self.counters.inexact_replies,
-                        "the reply holds NaN or an infinity, which JSON does not have: it is null",
-                    );
+                    self.note_inexact(&self.counters.inexact_replies, INEXACT_REPLY);
                 }
                 result.inexact |= !sent_exactly;
                 result.heed(refusal, &self.identity.plugin);

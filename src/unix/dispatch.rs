@@ -44,12 +44,14 @@ struct Lane<S> {
     asked: bool,
     /// Its oldest reply is overdue.
     overdue: bool,
+    /// Its one request is a probe: nothing is sent behind that, and it is in order.
+    probed: bool,
 }
 
 impl<S> Lane<S> {
     /// Whether it may have one more, if it may have so many at `most`.
     fn takes(&self, most: usize) -> bool {
-        self.sink.is_some() && !self.overdue && self.load < most
+        self.sink.is_some() && !self.overdue && !self.probed && self.load < most
     }
 }
 
@@ -255,7 +257,8 @@ impl<R: Queued, S> Dispatch<R, S> {
 
     pub(crate) fn opened(&mut self, slot: usize, sink: S, made: Made) {
         self.opening[slot] = false;
-        let lane = Lane { sink: Some(sink), made, load: 0, asked: false, overdue: false };
+        let lane =
+            Lane { sink: Some(sink), made, load: 0, asked: false, overdue: false, probed: false };
         self.lanes[slot] = Some(lane);
     }
 
@@ -264,6 +267,7 @@ impl<R: Queued, S> Dispatch<R, S> {
         if let Some(lane) = &mut self.lanes[slot] {
             debug_assert!(lane.load >= count, "more was answered than was bound");
             lane.load -= count;
+            lane.probed &= lane.load > 0;
             lane.asked &= count == 0;
             self.bound -= count;
         }
@@ -289,13 +293,13 @@ impl<R: Queued, S> Dispatch<R, S> {
         self.queue.push_front(request);
     }
 
-    /// Takes a socket that nobody uses for a request of its own, behind which
-    /// nothing is sent; false if somebody uses it.
+    /// Takes a socket that nobody uses for a probe, behind which nothing is sent; false
+    /// if somebody uses it.
     pub(crate) fn reserve(&mut self, slot: usize) -> bool {
         match &mut self.lanes[slot] {
             Some(lane) if lane.load == 0 && lane.sink.is_some() => {
                 lane.load = 1;
-                lane.overdue = true;
+                lane.probed = true;
                 self.bound += 1;
                 true
             }
@@ -350,12 +354,8 @@ impl<R: Queued, S> Dispatch<R, S> {
             let Made { number, place: made_to } = lane.made;
             lane.sink.is_some() && number <= until && made_to != Some(place)
         };
-        let mut retired = 0;
-        for lane in self.lanes.iter_mut().flatten().filter(elsewhere) {
-            lane.sink = None;
-            retired += 1;
-        }
-        retired
+        let retired = self.lanes.iter_mut().flatten().filter(elsewhere);
+        retired.map(|lane| lane.sink = None).count()
     }
 
     /// When the earliest request in the queue is over, at the earliest.

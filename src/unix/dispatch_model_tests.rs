@@ -87,6 +87,8 @@ struct Socket {
     calls: Vec<Option<Call>>,
     /// It was asked a question, and has answered nothing since.
     asked: bool,
+    /// Its one request is a probe.
+    probed: bool,
     overdue: bool,
     retired: bool,
     number: u64,
@@ -113,7 +115,8 @@ impl Model {
     fn socket_for_the_next(&self) -> Option<usize> {
         let (connections, in_flight, _) = self.bounds;
         let ready = self.sockets.iter().filter(|(_, socket)| {
-            !socket.overdue && !socket.retired && socket.calls.len() < in_flight
+            let takes = !socket.overdue && !socket.retired && !socket.probed;
+            takes && socket.calls.len() < in_flight
         });
         // A question is no use.
         let unused = |socket: &Socket| socket.calls.len() == usize::from(socket.asked);
@@ -192,8 +195,10 @@ proptest! {
                     let number = model.opened;
                     let place = Some(Place::numbered(generation));
                     dispatch.opened(slot, (), Made { number, place });
-                    let (calls, asked, overdue, retired) = (Vec::new(), false, false, false);
-                    let socket = Socket { calls, asked, overdue, retired, number, generation };
+                    let (calls, asked, probed) = (Vec::new(), false, false);
+                    let (overdue, retired) = (false, false);
+                    let socket =
+                        Socket { calls, asked, probed, overdue, retired, number, generation };
                     model.sockets.insert(slot, socket);
                 },
                 Op::FailOpening => if let Some(slot) = model.opening.pop() {
@@ -207,6 +212,7 @@ proptest! {
                     let count = count.min(socket.calls.len());
                     socket.calls.drain(..count);
                     socket.asked &= count == 0;
+                    socket.probed &= !socket.calls.is_empty();
                     dispatch.release(slot, count);
                 },
                 Op::Overdue { slot, overdue } => if let Some(socket) = model.sockets.get_mut(&slot) {
@@ -234,12 +240,13 @@ proptest! {
                     prop_assert_eq!(dispatch.reserve(slot), socket.is_some());
                     if let Some(socket) = socket {
                         socket.calls.push(None);
-                        socket.overdue = true;
+                        socket.probed = true;
                     }
                 },
                 Op::Ask { slot } => if slot < connections {
                     let room = |socket: &&mut Socket| {
-                        !socket.overdue && !socket.retired && socket.calls.len() < in_flight
+                        let takes = !socket.overdue && !socket.retired && !socket.probed;
+                        takes && socket.calls.len() < in_flight
                     };
                     let socket = model.sockets.get_mut(&slot).filter(room);
                     prop_assert_eq!(dispatch.ask(Some(slot)), socket.is_some().then_some(slot));
