@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use hookwire::{PluginConfig, PluginHandle, UnixSocketConfig};
+use hookwire::config::{Difference, OnError, PluginMode};
+use hookwire::model::Object;
+use hookwire::{HookRegistry, PluginConfig, PluginHandle, ServerEntry, UnixSocketConfig};
+use serde_json::Value;
 
 use crate::failure::{self, Failure};
 use crate::input;
@@ -15,7 +18,8 @@ const ALL: &str = "*";
 
 /// Print the configuration of one plugin (an object) or of all (a list) as JSON.
 ///
-/// This is the server's own configuration and may hold secrets.
+/// This is the server's own configuration and may hold secrets. What in it keeps a plugin
+/// from denying is warned of on stderr; `hookwire check` compares it with a gateway's entry.
 #[derive(Debug, Args)]
 pub(crate) struct Configs {
     /// The plugin server's Unix socket, as an absolute path.
@@ -33,15 +37,22 @@ pub(crate) struct Configs {
 }
 
 impl Configs {
-    pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
+    pub(crate) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let socket = UnixSocketConfig::builder(&self.socket).max_connections(1);
         let plugin = PluginConfig::builder(self.plugin.as_deref().unwrap_or(ALL));
         let plugin = plugin.unix_socket(socket).timeout(self.timeout);
         let handle = PluginHandle::connect_lazy(plugin.build()?);
-        match self.plugin {
-            None => failure::print_json(&handle.plugin_configs().await?, self.pretty)?,
+        match &self.plugin {
+            None => {
+                let configs = handle.plugin_configs().await?;
+                configs.iter().for_each(|config| self.warn_of(config, json));
+                failure::print_json(&configs, self.pretty)?;
+            }
             Some(name) => match handle.plugin_config().await? {
-                Some(config) => failure::print_json(&config, self.pretty)?,
+                Some(config) => {
+                    self.warn_of(&config, json);
+                    failure::print_json(&config, self.pretty)?;
+                }
                 None => {
                     let path = self.socket.display();
                     return Err(Failure::not_found(format!(
@@ -51,5 +62,24 @@ impl Configs {
             },
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Tells what would keep a plugin from denying, or let requests pass where it fails:
+    /// nothing that arrives at the gateway would show it.
+    fn warn_of(&self, config: &Object, json: bool) {
+        let name = config.get("name").and_then(Value::as_str).unwrap_or(ALL);
+        let guard = PluginConfig::builder(name).socket(&self.socket);
+        let guard = guard.mode(PluginMode::default()).on_error(OnError::default()).build();
+        // A name that none can be configured with is told where it is configured.
+        let Ok(guard) = guard else { return };
+        let server = ServerEntry::from(config.clone());
+        for found in Difference::between(&guard, &server, &HookRegistry::builtin()) {
+            if found.is_weaker() {
+                failure::warn(
+                    json,
+                    &format!("plugin `{name}`, for a gateway that takes it for a guard: {found}"),
+                );
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod advice;
 mod bench;
+mod check;
 mod configs;
 mod demo;
 mod failure;
@@ -52,6 +53,7 @@ struct Cli {
 enum Command {
     Invoke(invoke::Invoke),
     Configs(configs::Configs),
+    Check(check::Check),
     Bench(bench::Bench),
     Serve(serve::Serve),
     Demo(demo::Demo),
@@ -70,7 +72,8 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Invoke(command) => one_thread()?.block_on(command.run(cli.json)),
-        Command::Configs(command) => one_thread()?.block_on(command.run()),
+        Command::Configs(command) => one_thread()?.block_on(command.run(cli.json)),
+        Command::Check(command) => one_thread()?.block_on(command.run()),
         Command::Bench(command) => threads(command.threads())?.block_on(command.run(cli.json)),
         Command::Serve(command) => threads(None)?.block_on(command.run()),
         Command::Demo(command) => threads(None)?.block_on(command.run()),

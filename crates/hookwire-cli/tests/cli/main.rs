@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod harness;
+mod server_entries;
 mod wrong_input;
 
 use std::os::unix::net::UnixListener;
