@@ -43,6 +43,7 @@ impl Counters {
             ErrorKind::Overloaded
             | ErrorKind::Unavailable
             | ErrorKind::Config
+            | ErrorKind::Disabled
             | ErrorKind::InvalidRequest => &self.refused,
             ErrorKind::Closed if error.reason() == "shutdown" => &self.refused,
             ErrorKind::Closed | ErrorKind::Disconnected | ErrorKind::BadReply => {
@@ -84,6 +85,8 @@ impl Counters {
             inexact_replies: self.inexact_replies.load(Relaxed),
             retries: self.retries.load(Relaxed),
             retries_refused: self.retries_refused.load(Relaxed),
+            config_answers: 0,
+            config_changes: 0,
             breaker: of.gate.state(),
             breaker_opened: of.gate.opened(),
             panics: of.identity.panics(),
@@ -143,6 +146,10 @@ pub struct PluginStats {
     pub retries: u64,
     /// Requests not sent again because the retry budget was spent.
     pub retries_refused: u64,
+    /// Answers of the server about the plugin's configuration.
+    pub config_answers: u64,
+    /// How often such an answer was another one than before.
+    pub config_changes: u64,
     /// Whether calls are let through now.
     pub breaker: BreakerState,
     /// How often the breaker opened: outages, as this handle saw them.

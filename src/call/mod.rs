@@ -25,7 +25,7 @@ use crate::unix::plugin::{Outbound, UnixPlugin};
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
 use crate::wire::reply::{
-    Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
+    Expected, HookReply, ReplyFault, Reported, config_reply, configs_reply, hook_reply,
 };
 use crate::wire::request::{self, Encoded, EncodedFrame, Fidelity};
 use crate::wire::stamp::{Stamp, Stamps};
@@ -159,7 +159,7 @@ impl Caller {
         &self,
         name: &str,
         options: CallOptions,
-    ) -> Result<Option<Object>, PluginError> {
+    ) -> Result<Option<Reported>, PluginError> {
         let frame = request::get_plugin_config(name);
         self.ask(frame.map_err(Cause::InvalidRequest), options, Errand::Question, config_reply)
             .await
@@ -349,7 +349,9 @@ impl Caller {
     fn admit(&self, method: Method) -> Result<Option<HalfOpenPermit<'_>>, Cause> {
         let admitted = match method {
             Method::InvokeHook => self.gate.admit(),
-            Method::GetConfig | Method::Connect => self.gate.admit_question().map(|()| None),
+            Method::GetConfig | Method::Check | Method::Connect => {
+                self.gate.admit_question().map(|()| None)
+            }
         };
         admitted.map_err(|cause| if self.plugin.is_stopped() { Cause::Shutdown } else { cause })
     }
