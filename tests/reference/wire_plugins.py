@@ -81,7 +81,7 @@ VALUES = {
     "set": {1},
     "frozenset": frozenset({1}),
     "uuid": uuid.UUID(int=1),
-    "path": pathlib.PurePosixPath("/tmp"),
+    "path": pathlib.PurePosixPath("/motd"),
     "object": object(),
     "integer key": {1: "x"},
     "huge integer": 10**400,
