@@ -1,5 +1,5 @@
-//! docs/reliability.md and SECURITY.md tell the truth: every promise has tests, and no fault
-//! test is left out.
+//! docs/reliability.md, docs/plugins.md and SECURITY.md tell the truth: every promise has
+//! tests, those that are named exist, and no fault test and no test of the wire is left out.
 //!
 //! A test belongs to the rows that its name begins with (`h3_h13_…`), or to those of a line
 //! `// Promise: B2, C1` above its attribute. docs/promises.md is written from these:
@@ -159,16 +159,41 @@ fn the_page_of_tests_is_that_of_the_sources() {
     expect_test::expect_file![root().join("docs/promises.md")].assert_eq(&page);
 }
 
+/// The tests that each row names of pages whose tables have them in a column.
+fn named_in_tables() -> Vec<(String, Vec<String>)> {
+    let tables = [
+        ("SECURITY.md", "limit"),
+        ("docs/plugins.md", "a plugin sees"),
+        ("docs/plugins.md", "a plugin says"),
+    ];
+    let rows = tables.into_iter().flat_map(|(page, head)| rows_of(page, head));
+    rows.map(|[row, _, named]| {
+        (row, named.split('`').skip(1).step_by(2).map(str::to_owned).collect())
+    })
+    .collect()
+}
+
 #[test]
-fn every_test_that_the_security_page_names_exists() {
+fn every_test_that_a_table_names_exists() {
     let tests: BTreeSet<_> = tests().into_iter().map(|test| test.name).collect();
-    for [limit, _, named] in rows_of("SECURITY.md", "limit") {
-        let mut named = named.split('`').skip(1).step_by(2).peekable();
-        assert!(named.peek().is_some(), "{limit} has no test");
+    for (row, named) in named_in_tables() {
+        assert!(!named.is_empty(), "{row} has no test");
         for name in named {
-            assert!(tests.contains(name), "{limit}: there is no test {name}");
+            assert!(tests.contains(&name), "{row}: there is no test {name}");
         }
     }
+}
+
+#[test]
+fn no_test_of_the_wire_is_missing_in_its_tables() {
+    let named: BTreeSet<_> = named_in_tables().into_iter().flat_map(|(_, named)| named).collect();
+    let of_the_wire = tests().into_iter().filter(|test| test.file == "tests/reference_wire.rs");
+    let mut any = false;
+    for test in of_the_wire {
+        assert!(named.contains(&test.name), "{} is in no row", test.name);
+        any = true;
+    }
+    assert!(any, "the tests of the wire are elsewhere");
 }
 
 /// The rows are numbered with gaps.
