@@ -277,8 +277,10 @@ impl Caller {
     ) -> Result<Reply, (Sent, Cause)> {
         // Held until the call ends.
         let _permit = self.admit(method).map_err(|cause| (Sent::No, cause))?;
-        let timeout = options.timeout.unwrap_or(self.timeout);
         let now = Instant::now();
+        let left = options.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        let timeout = options.timeout.unwrap_or(self.timeout);
+        let timeout = left.map_or(timeout, |left| timeout.min(left));
         let terms = Terms {
             method,
             timeout,
