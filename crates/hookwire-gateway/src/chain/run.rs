@@ -1,0 +1,325 @@
+//! One run of a chain: calls the plugins of a plan, and lets their answers take effect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use hookwire::config::{OnError, PluginMode};
+use hookwire::model::Object;
+use hookwire::{Hook, PluginContext, PluginError, PluginHandle, PluginResult, ReplyContext};
+use tokio::time::Instant;
+
+use super::cargo::Cargo;
+use super::judge::{self, Consequence, Failure, Weighed};
+use super::member::Member;
+use super::outcome::{Denial, HaltReason, Halted, Passed, Report};
+use super::plan::{Plan, Step};
+use super::record::{Decision, Record, Status};
+use super::{Inner, PERMISSION_HOOK};
+use crate::context::RequestContext;
+
+pub(super) struct Run<'a, C> {
+    chain: &'a Inner,
+    request: &'a mut RequestContext,
+    cargo: C,
+    report: Report,
+    deadline: Option<Instant>,
+    /// The last plugin that changed the payload, or decided.
+    decided_by: Option<Arc<str>>,
+}
+
+type Payload<C> = <<C as Cargo>::Hook as Hook>::Payload;
+type Modified<C> = <<C as Cargo>::Hook as Hook>::Modified;
+type Called<M> = Result<(PluginResult<M>, Option<ReplyContext>), PluginError>;
+
+/// A plugin's answer, and how long it took.
+struct Answer<M> {
+    called: Called<M>,
+    duration: Duration,
+}
+
+/// Calls one plugin.
+async fn ask<H: Hook>(
+    handle: &PluginHandle,
+    deadline: Option<Instant>,
+    payload: &H::Payload,
+    context: &PluginContext,
+) -> Answer<H::Modified> {
+    let started = Instant::now();
+    let called = match deadline {
+        None => handle.invoke_hook_shared::<H>(payload, context).await,
+        Some(at) => handle.until(at).invoke_hook_shared::<H>(payload, context).await,
+    };
+    Answer { called, duration: started.elapsed() }
+}
+
+impl<'a, C: Cargo> Run<'a, C> {
+    pub(super) fn new(chain: &'a Inner, request: &'a mut RequestContext, cargo: C) -> Self {
+        let deadline = chain.timeout.map(|timeout| Instant::now() + timeout);
+        Self { chain, request, cargo, report: Report::default(), deadline, decided_by: None }
+    }
+
+    pub(super) async fn run(mut self) -> Result<Passed<C::Product>, Box<Halted>> {
+        let plan = self.chain.plan::<C::Hook>(self.cargo.payload(), self.request);
+        for (index, mode, status) in &plan.left_out {
+            let name = &self.chain.members[*index].name;
+            self.report.records.push(Record::without_answer(name, *mode, *status));
+        }
+        // Those in the background see the payload as it came in.
+        let original = (!plan.background.is_empty()).then(|| Arc::clone(self.cargo.payload()));
+
+        let halted = self.wait_for(&plan).await.err();
+        for step in plan.serial.iter().chain(&plan.concurrent) {
+            let name = &self.chain.members[step.index].name;
+            if !self.report.records.iter().any(|record| record.plugin == *name) {
+                self.report.records.push(Record::without_answer(name, step.mode, Status::Skipped));
+            }
+        }
+        let observed = matches!(halted, None | Some(HaltReason::Denied(_)));
+        for step in &plan.background {
+            let member = &self.chain.members[step.index];
+            let started = observed
+                && original
+                    .as_ref()
+                    .is_some_and(|original| self.start(member, *step, Arc::clone(original)));
+            let status = if started { Status::Started } else { Status::Skipped };
+            self.report.records.push(Record::without_answer(&member.name, step.mode, status));
+        }
+        drop(original);
+        if let Some(plugin) = self.decided_by.filter(|_| C::Hook::NAME == PERMISSION_HOOK) {
+            self.report.note_decision(&plugin);
+        }
+        match halted {
+            Some(reason) => Err(Box::new(Halted { reason, report: self.report })),
+            None => Ok(Passed { value: self.cargo.product(), report: self.report }),
+        }
+    }
+
+    /// The phases whose answers count.
+    async fn wait_for(&mut self, plan: &Plan) -> Result<(), HaltReason> {
+        for step in &plan.serial {
+            self.in_time()?;
+            let member = &self.chain.members[step.index];
+            let payload = Arc::clone(self.cargo.payload());
+            let context = self.request.load(&member.name);
+            let answer = ask::<C::Hook>(&member.handle, self.deadline, &payload, context).await;
+            drop(payload);
+            self.settle(*step, answer, None)?;
+        }
+        if !plan.concurrent.is_empty() {
+            self.in_time()?;
+            self.side_by_side(&plan.concurrent).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks all at once, as many as the chain allows, until one of them ends the chain; the
+    /// others' calls are dropped then. Answers take effect in the order of the plan.
+    async fn side_by_side(&mut self, steps: &[Step]) -> Result<(), HaltReason> {
+        let seen = self.request.global().state.clone();
+        let (answers, asked) = {
+            let calls: Vec<_> = steps
+                .iter()
+                .enumerate()
+                .map(|(position, step)| {
+                    let member = &self.chain.members[step.index];
+                    let context = self.request.copy_for(&member.name);
+                    let payload = Arc::clone(self.cargo.payload());
+                    let deadline = self.deadline;
+                    async move {
+                        let handle = &member.handle;
+                        (position, ask::<C::Hook>(handle, deadline, &payload, &context).await)
+                    }
+                })
+                .collect();
+            let mut answers: Vec<_> = steps.iter().map(|_| None).collect();
+            let mut finished = 0;
+            let mut calls = stream::iter(calls).buffer_unordered(self.chain.concurrency);
+            while let Some((position, answer)) = calls.next().await {
+                finished += 1;
+                let ends = self.ends_the_chain(&steps[position], &answer);
+                answers[position] = Some(answer);
+                if ends {
+                    break;
+                }
+            }
+            // They are begun in their order, the next one when one has finished.
+            (answers, finished + self.chain.concurrency - 1)
+        };
+        let mut outcome = Ok(());
+        for (position, (step, answer)) in steps.iter().zip(answers).enumerate() {
+            match answer {
+                Some(answer) => outcome = outcome.and(self.settle(*step, answer, Some(&seen))),
+                None => {
+                    let name = &self.chain.members[step.index].name;
+                    let begun = position < asked;
+                    let status = if begun { Status::Cancelled } else { Status::Skipped };
+                    self.report.records.push(Record::without_answer(name, step.mode, status));
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Whether an answer of the concurrent phase ends the chain: as [`settle`](Self::settle)
+    /// finds once more.
+    fn ends_the_chain(&self, step: &Step, answer: &Answer<Modified<C>>) -> bool {
+        match &answer.called {
+            Ok((result, _)) => !result.is_allowed(),
+            Err(error) => {
+                !matches!(self.consequence(step, error), Consequence::GoOn | Consequence::Disable)
+            }
+        }
+    }
+
+    fn consequence(&self, step: &Step, error: &PluginError) -> Consequence {
+        let out_of_time =
+            error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let failure = Failure { denied: denied(error), out_of_time };
+        judge::on_failure(step.mode, step.on_error, failure)
+    }
+
+    /// Lets an answer take effect.
+    fn settle(
+        &mut self,
+        step: Step,
+        Answer { called, duration }: Answer<Modified<C>>,
+        seen: Option<&Object>,
+    ) -> Result<(), HaltReason> {
+        let member = &*self.chain.members[step.index];
+        let blank = Record::without_answer(&member.name, step.mode, Status::Completed);
+        let mut record = Record { duration, ..blank };
+        let outcome = match called {
+            Ok((result, reply)) => {
+                if let Some(trial) = step.trial {
+                    member.switch.turn_on(trial);
+                }
+                if let Some(reply) = reply {
+                    let may_change_shared = step.mode != PluginMode::Audit;
+                    self.request.absorb(&member.name, reply, seen, may_change_shared);
+                }
+                self.heed(step, member, result, &mut record)
+            }
+            Err(error) => self.fail(&step, member, error, &mut record),
+        };
+        if outcome.is_err() {
+            (record.effective, record.applied) = (Decision::Deny, true);
+        }
+        self.report.records.push(record);
+        outcome
+    }
+
+    /// Lets a verdict take effect.
+    fn heed(
+        &mut self,
+        step: Step,
+        member: &Member,
+        result: PluginResult<Modified<C>>,
+        record: &mut Record,
+    ) -> Result<(), HaltReason> {
+        self.report.gather(&result);
+        let allowed = result.is_allowed();
+        record.requested = Some(if allowed { Decision::Allow } else { Decision::Deny });
+        record.code = result.violation().map(|violation| violation.code.clone());
+        let extensions = result.modified_extensions().cloned();
+        let metrics = result.denial_metadata().cloned();
+        match judge::weigh::<C::Hook>(step.mode, result) {
+            Weighed::Deny(violation) => {
+                let violation = violation.map(|mut violation| {
+                    violation.plugin_name = Some(member.name.to_string());
+                    violation
+                });
+                let plugin = Arc::clone(&member.name);
+                Err(HaltReason::Denied(Denial { plugin, violation, metrics }))
+            }
+            Weighed::GoOn { modified, overruled } => {
+                if overruled {
+                    let (plugin, mode, hook) = (&*member.name, step.mode.as_str(), C::Hook::NAME);
+                    tracing::warn!(plugin, mode, hook, "a denial of a plugin that may not deny");
+                }
+                if let Some(modified) = modified {
+                    record.modified =
+                        self.cargo.take(&member.name, modified).map_err(|message| {
+                            HaltReason::Unfilterable { plugin: Arc::clone(&member.name), message }
+                        })?;
+                    if record.modified {
+                        self.decided_by = Some(Arc::clone(&member.name));
+                    }
+                }
+                let may_modify =
+                    matches!(step.mode, PluginMode::Sequential | PluginMode::Transform);
+                let extensions = extensions.filter(|_| may_modify);
+                record.applied = record.modified || extensions.is_some();
+                self.report.extensions = extensions.or(self.report.extensions.take());
+                Ok(())
+            }
+        }
+    }
+
+    /// Lets a failed call take effect.
+    fn fail(
+        &self,
+        step: &Step,
+        member: &Member,
+        error: PluginError,
+        record: &mut Record,
+    ) -> Result<(), HaltReason> {
+        record.status = if error.is_timeout() { Status::Timeout } else { Status::Error };
+        record.code = Some(error.reason().to_owned());
+        match self.consequence(step, &error) {
+            Consequence::Deny => {
+                record.requested = Some(Decision::Deny);
+                let plugin = Arc::clone(&member.name);
+                Err(HaltReason::Denied(Denial { plugin, violation: None, metrics: None }))
+            }
+            Consequence::OutOfTime => Err(self.out_of_time()),
+            Consequence::Fail => Err(HaltReason::Failed(error)),
+            Consequence::GoOn => {
+                tracing::warn!(hook = C::Hook::NAME, "{error}; ignored, as configured");
+                Ok(())
+            }
+            Consequence::Disable => {
+                self.chain.times.turn_off(&member.switch);
+                tracing::warn!(hook = C::Hook::NAME, "{error}; the plugin is disabled from now on");
+                Ok(())
+            }
+        }
+    }
+
+    fn in_time(&self) -> Result<(), HaltReason> {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => Err(self.out_of_time()),
+            _ => Ok(()),
+        }
+    }
+
+    fn out_of_time(&self) -> HaltReason {
+        HaltReason::OutOfTime(self.chain.timeout.unwrap_or_default())
+    }
+
+    /// Starts a call that nobody waits for.
+    fn start(&self, member: &Arc<Member>, step: Step, payload: Arc<Payload<C>>) -> bool {
+        let (member, times) = (Arc::clone(member), self.chain.times);
+        let context = self.request.copy_without_own();
+        self.chain.background.start(async move {
+            match ask::<C::Hook>(&member.handle, None, &payload, &context).await.called {
+                Ok(_) => {
+                    if let Some(trial) = step.trial {
+                        member.switch.turn_on(trial);
+                    }
+                }
+                Err(error) => {
+                    if step.on_error == OnError::Disable {
+                        times.turn_off(&member.switch);
+                    }
+                    tracing::warn!(hook = C::Hook::NAME, "{error}; nobody waited for it");
+                }
+            }
+        })
+    }
+}
+
+/// Whether a plugin has denied although its call failed.
+fn denied(error: &PluginError) -> bool {
+    error.reason() == "denied"
+}

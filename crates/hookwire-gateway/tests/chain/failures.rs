@@ -1,0 +1,171 @@
+//! What a plugin that fails does to the request.
+
+use std::time::Duration;
+
+use hookwire::{ErrorKind, PluginHandle};
+use hookwire_gateway::{Chain, Decision, HaltReason, Halted};
+use serde_json::{Value, json};
+
+use crate::world::{Act, config, gate, in_time, path, record, run, statuses, world};
+
+/// The modes whose answers are waited for.
+const MODES: [&str; 4] = ["sequential", "transform", "audit", "concurrent"];
+
+fn with(mode: &str, on_error: &str) -> Value {
+    json!({"mode": mode, "on_error": on_error})
+}
+
+fn failure(halted: &Halted) -> &hookwire::PluginError {
+    match halted.reason() {
+        HaltReason::Failed(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_fails_ends_the_chain_in_every_mode_that_is_waited_for() {
+    for mode in MODES {
+        let world = world([
+            ("Broken", Act::Fail, with(mode, "fail")),
+            ("Watcher", Act::Allow, json!("fire_and_forget")),
+        ])
+        .await;
+        let halted = run(&world.chain()).await.unwrap_err();
+        let error = failure(&halted);
+        assert_eq!((error.plugin(), error.kind()), ("Broken", ErrorKind::Plugin), "{mode}");
+        let broken = record(halted.report(), "Broken");
+        assert_eq!((broken.status.as_str(), broken.requested), ("error", None));
+        assert_eq!((broken.effective, broken.applied), (Decision::Deny, true));
+        assert_eq!(broken.code.as_deref(), Some("plugin_error"));
+        assert_eq!(statuses(halted.report())["Watcher"], "skipped");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ignored_failure_lets_the_others_decide() {
+    for mode in MODES {
+        let entries = || [("Broken", Act::Fail, with(mode, "ignore"))];
+        let with_guard = world(entries().into_iter().chain([(
+            "Guard",
+            Act::Deny,
+            json!({"mode": "concurrent"}),
+        )]))
+        .await;
+        let halted = run(&with_guard.chain()).await.unwrap_err();
+        assert_eq!(halted.denial().unwrap().plugin(), "Guard");
+
+        let alone = world(entries()).await;
+        let chain = alone.chain();
+        let ran = run(&chain).await;
+        let broken = record(ran.as_ref().unwrap().report(), "Broken");
+        assert_eq!((broken.status.as_str(), broken.effective), ("error", Decision::Allow));
+        assert!(!broken.applied && broken.requested.is_none());
+        assert_eq!(path(ran), "");
+        assert!(chain.disabled().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_is_disabled_by_its_error_is_left_out_until_it_is_reset() {
+    for mode in MODES {
+        let world = world([("Broken", Act::FailTimes(1), with(mode, "disable"))]).await;
+        let chain = world.chain();
+        assert_eq!(statuses(run(&chain).await.unwrap().report())["Broken"], "error");
+        assert_eq!(chain.disabled(), ["Broken"]);
+        let same_chain = chain.clone();
+        assert_eq!(statuses(run(&same_chain).await.unwrap().report())["Broken"], "disabled");
+        assert_eq!(world.log.all().len(), 1, "{mode}");
+
+        assert!(chain.reset("Broken") && !chain.reset("Nobody"));
+        assert_eq!(statuses(run(&chain).await.unwrap().report())["Broken"], "completed");
+        assert!(chain.disabled().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_chain_asks_a_disabled_plugin_again() {
+    let world = world([("Broken", Act::FailTimes(1), with("sequential", "disable"))]).await;
+    assert!(run(&world.chain()).await.is_ok());
+    assert_eq!(statuses(run(&world.chain()).await.unwrap().report())["Broken"], "completed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_its_time_a_trial_that_succeeds_takes_a_disabled_plugin_in_again() {
+    let world = world([("Broken", Act::FailTimes(2), with("sequential", "disable"))]).await;
+    let chain = world.builder().disable_for(Duration::ZERO).build().unwrap();
+    let mut statuses_seen = Vec::new();
+    in_time("its return", async {
+        while statuses_seen.last() != Some(&"completed") {
+            statuses_seen.push(statuses(run(&chain).await.unwrap().report())["Broken"]);
+        }
+    })
+    .await;
+    statuses_seen.retain(|status| *status != "disabled");
+    assert_eq!(statuses_seen, ["error", "error", "completed"]);
+    assert!(chain.disabled().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_in_the_concurrent_phase_drops_the_calls_beside_it() {
+    let (key, gate) = gate();
+    let world = world([
+        ("Slow", Act::Hang, json!("concurrent")),
+        ("Broken", Act::When(gate, Box::new(Act::Fail)), json!("concurrent")),
+    ])
+    .await;
+    let chain = world.chain();
+    let ran = tokio::spawn(async move { run(&chain).await });
+    world.log.wait_for(2).await;
+    key.send_replace(true);
+    let halted = in_time("the run", ran).await.unwrap().unwrap_err();
+    assert_eq!(failure(&halted).plugin(), "Broken");
+    assert_eq!(statuses(halted.report())["Slow"], "cancelled");
+}
+
+/// Its server is down, so neither side has named a hook: a chain that asked for its hooks
+/// would leave the guard out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guard_whose_hooks_are_not_known_yet_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = json!({"path": dir.path().join("absent.sock"), "reconnect_attempts": 1});
+    for (on_error, passes) in [("fail", false), ("ignore", true)] {
+        let guard = config("Guard", &socket, json!({ "on_error": on_error }));
+        let chain = Chain::builder().plugin(PluginHandle::connect_lazy(guard)).build().unwrap();
+        match run(&chain).await {
+            Ok(passed) => {
+                assert!(passes);
+                assert_eq!(statuses(passed.report())["Guard"], "error");
+            }
+            Err(halted) => {
+                assert!(!passes);
+                assert_eq!(failure(&halted).kind(), ErrorKind::Unavailable);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_does_not_answer_is_a_timeout() {
+    let entry = json!({"on_error": "ignore", "unix_socket": {"timeout": 0.2}});
+    let world = world([("Slow", Act::Hang, entry)]).await;
+    let passed = run(&world.chain()).await.unwrap();
+    let slow = record(passed.report(), "Slow");
+    assert_eq!((slow.status.as_str(), slow.code.as_deref()), ("timeout", Some("timeout")));
+    assert!(slow.duration >= Duration::from_millis(200));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_without_a_verdict_is_a_failure() {
+    let (dir, server) = {
+        use hookwire::server::{Handlers, PluginServer};
+        let dir = tempfile::tempdir().unwrap();
+        let handlers = Handlers::new();
+        let server = PluginServer::builder().plugin("Mute", handlers);
+        (dir.path().join("p.sock"), (server.bind(dir.path().join("p.sock")).await.unwrap(), dir))
+    };
+    // It serves no hook at all, so its server answers with an error.
+    let entry = config("Mute", &json!({ "path": dir }), json!({"hooks": ["tool_pre_invoke"]}));
+    let chain = Chain::builder().plugin(PluginHandle::connect_lazy(entry)).build().unwrap();
+    assert_eq!(failure(&run(&chain).await.unwrap_err()).kind(), ErrorKind::Plugin);
+    drop(server);
+}
