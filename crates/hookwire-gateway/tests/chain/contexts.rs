@@ -14,9 +14,9 @@ async fn what_a_plugin_keeps_it_sees_at_its_next_hook_and_no_other_plugin_does()
             world([("A", Act::Keep("a"), json!(mode)), ("B", Act::Keep("b"), json!(mode))]).await;
         let chain = world.chain();
         let mut request = RequestContext::new("request-1");
-        run_in(&chain, &mut request).await.unwrap();
+        let _ = run_in(&chain, &mut request).await.unwrap();
         let payload = ToolPostInvokePayload::new("tool", json!(1));
-        in_time("a run", chain.run::<ToolPostInvoke>(payload, &mut request)).await.unwrap();
+        let _ = in_time("a run", chain.run::<ToolPostInvoke>(payload, &mut request)).await.unwrap();
 
         for (name, key) in [("A", "a"), ("B", "b")] {
             let calls = world.log.of(name);
@@ -34,7 +34,7 @@ async fn another_request_sees_nothing_of_it() {
     let world = world([("A", Act::Keep("a"), json!({}))]).await;
     let chain = world.chain();
     for id in ["request-1", "request-2"] {
-        run_in(&chain, &mut RequestContext::new(id)).await.unwrap();
+        let _ = run_in(&chain, &mut RequestContext::new(id)).await.unwrap();
     }
     let second = &world.log.all()[1].context;
     assert_eq!(second.global_context.request_id, "request-2");
@@ -55,7 +55,7 @@ async fn what_a_plugin_shares_those_behind_it_see_but_for_audit_and_the_backgrou
         let state = json!({"gateway": 1}).as_object().unwrap().clone();
         let global = GlobalContext::new("request-1").with_state(state);
         let mut request = RequestContext::from(global);
-        run_in(&chain, &mut request).await.unwrap();
+        let _ = run_in(&chain, &mut request).await.unwrap();
         assert!(chain.background_idle(crate::world::LIMIT).await);
         let expected = if shares { json!({"gateway": 1, "a": "A"}) } else { json!({"gateway": 1}) };
         assert_eq!(json!(request.global().state), expected, "{mode}");
@@ -78,7 +78,7 @@ async fn of_plugins_side_by_side_none_takes_back_what_another_has_shared() {
     let chain = world.chain();
     let ran = tokio::spawn(async move {
         let mut request = RequestContext::new("request-1");
-        run_in(&chain, &mut request).await.unwrap();
+        let _ = run_in(&chain, &mut request).await.unwrap();
         request
     });
     world.log.wait_for(3).await;
@@ -96,7 +96,7 @@ async fn a_run_that_is_dropped_loses_nothing_of_what_was_kept() {
     .await;
     let chain = world.chain();
     let mut request = RequestContext::new("request-1");
-    run_in(&chain, &mut request).await.unwrap();
+    let _ = run_in(&chain, &mut request).await.unwrap();
     {
         let payload = ToolPostInvokePayload::new("tool", json!(1));
         let dropped = chain.run::<ToolPostInvoke>(payload, &mut request);
@@ -106,6 +106,6 @@ async fn a_run_that_is_dropped_loses_nothing_of_what_was_kept() {
         }
     }
     assert_eq!(json!(request.plugin_state("A")), json!({"a": "A"}));
-    run_in(&chain, &mut request).await.unwrap();
+    let _ = run_in(&chain, &mut request).await.unwrap();
     assert_eq!(json!(world.log.of("A").last().unwrap().context.state), json!({"a": "A"}));
 }

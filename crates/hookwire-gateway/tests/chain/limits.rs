@@ -83,7 +83,7 @@ async fn the_background_has_room_for_so_many_calls_and_more_are_dropped_and_coun
 async fn a_run_does_not_wait_for_the_background() {
     let world = world([("Watcher", Act::Hang, json!("fire_and_forget"))]).await;
     let chain = world.builder().timeout(LIMIT).build().unwrap();
-    in_time("the run", run(&chain)).await.unwrap();
+    let _ = in_time("the run", run(&chain)).await.unwrap();
     world.log.wait_for(1).await;
     assert_eq!(chain.background_running(), 1);
 }
@@ -94,7 +94,7 @@ async fn a_failure_in_the_background_disables_a_plugin_that_says_so_and_stops_no
         let entry = json!({"mode": "fire_and_forget", "on_error": on_error});
         let world = world([("Watcher", Act::Fail, entry)]).await;
         let chain = world.chain();
-        run(&chain).await.unwrap();
+        let _ = run(&chain).await.unwrap();
         assert!(chain.background_idle(LIMIT).await);
         assert_eq!(!chain.disabled().is_empty(), disables, "{on_error}");
         let status = statuses(run(&chain).await.unwrap().report())["Watcher"];
