@@ -184,11 +184,11 @@ mod tests {
         let answer =
             headers([("AUTHORIZATION", "plugin"), ("Accept", "text/html"), ("cookie", "a")]);
         assert_eq!(
-            merged(&["authorization", "cookie"], &[answer.clone()]),
+            merged(&["authorization", "cookie"], std::slice::from_ref(&answer)),
             headers([("Authorization", "client"), ("Accept", "text/html"), ("cookie", "a")])
         );
         assert_eq!(
-            merged(&[], &[answer]),
+            merged(&[], std::slice::from_ref(&answer)),
             headers([("AUTHORIZATION", "plugin"), ("Accept", "text/html"), ("cookie", "a")])
         );
     }

@@ -8,7 +8,9 @@ mod member;
 mod outcome;
 mod plan;
 mod record;
+mod report;
 mod run;
+mod settle;
 mod switch;
 
 use std::collections::BTreeMap;
@@ -21,8 +23,9 @@ use hookwire::hooks::{Applies, HttpAuthCheckPermission};
 use serde::de::DeserializeOwned;
 
 pub use builder::{ChainBuilder, ChainError};
-pub use outcome::{Denial, HaltReason, Halted, Passed, Report};
+pub use outcome::{Denial, HaltReason, Halted, Passed};
 pub use record::{Decision, Record, Status};
+pub use report::Report;
 
 use background::Background;
 use cargo::{Changing, Deciding};

@@ -4,38 +4,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use hookwire::config::{OnError, PluginMode};
-use hookwire::model::Object;
+use hookwire::config::OnError;
 use hookwire::{Hook, PluginContext, PluginError, PluginHandle, PluginResult, ReplyContext};
 use tokio::time::Instant;
 
 use super::cargo::Cargo;
-use super::judge::{self, Consequence, Failure, Weighed};
 use super::member::Member;
-use super::outcome::{Denial, HaltReason, Halted, Passed, Report};
+use super::outcome::{HaltReason, Halted, Passed};
 use super::plan::{Plan, Step};
-use super::record::{Decision, Record, Status};
+use super::record::{Record, Status};
+use super::report::Report;
 use super::{Inner, PERMISSION_HOOK};
 use crate::context::RequestContext;
 
 pub(super) struct Run<'a, C> {
-    chain: &'a Inner,
-    request: &'a mut RequestContext,
-    cargo: C,
-    report: Report,
-    deadline: Option<Instant>,
+    pub(super) chain: &'a Inner,
+    pub(super) request: &'a mut RequestContext,
+    pub(super) cargo: C,
+    pub(super) report: Report,
+    pub(super) deadline: Option<Instant>,
     /// The last plugin that changed the payload, or decided.
-    decided_by: Option<Arc<str>>,
+    pub(super) decided_by: Option<Arc<str>>,
 }
 
 type Payload<C> = <<C as Cargo>::Hook as Hook>::Payload;
-type Modified<C> = <<C as Cargo>::Hook as Hook>::Modified;
+pub(super) type Modified<C> = <<C as Cargo>::Hook as Hook>::Modified;
 type Called<M> = Result<(PluginResult<M>, Option<ReplyContext>), PluginError>;
 
 /// A plugin's answer, and how long it took.
-struct Answer<M> {
-    called: Called<M>,
-    duration: Duration,
+pub(super) struct Answer<M> {
+    pub(super) called: Called<M>,
+    pub(super) duration: Duration,
 }
 
 /// Calls one plugin.
@@ -161,131 +160,6 @@ impl<'a, C: Cargo> Run<'a, C> {
         outcome
     }
 
-    /// Whether an answer of the concurrent phase ends the chain: as [`settle`](Self::settle)
-    /// finds once more.
-    fn ends_the_chain(&self, step: &Step, answer: &Answer<Modified<C>>) -> bool {
-        match &answer.called {
-            Ok((result, _)) => !result.is_allowed(),
-            Err(error) => {
-                !matches!(self.consequence(step, error), Consequence::GoOn | Consequence::Disable)
-            }
-        }
-    }
-
-    fn consequence(&self, step: &Step, error: &PluginError) -> Consequence {
-        let out_of_time =
-            error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        let failure = Failure { denied: denied(error), out_of_time };
-        judge::on_failure(step.mode, step.on_error, failure)
-    }
-
-    /// Lets an answer take effect.
-    fn settle(
-        &mut self,
-        step: Step,
-        Answer { called, duration }: Answer<Modified<C>>,
-        seen: Option<&Object>,
-    ) -> Result<(), HaltReason> {
-        let member = &*self.chain.members[step.index];
-        let blank = Record::without_answer(&member.name, step.mode, Status::Completed);
-        let mut record = Record { duration, ..blank };
-        let outcome = match called {
-            Ok((result, reply)) => {
-                if let Some(trial) = step.trial {
-                    member.switch.turn_on(trial);
-                }
-                if let Some(reply) = reply {
-                    let may_change_shared = step.mode != PluginMode::Audit;
-                    self.request.absorb(&member.name, reply, seen, may_change_shared);
-                }
-                self.heed(step, member, result, &mut record)
-            }
-            Err(error) => self.fail(&step, member, error, &mut record),
-        };
-        if outcome.is_err() {
-            (record.effective, record.applied) = (Decision::Deny, true);
-        }
-        self.report.records.push(record);
-        outcome
-    }
-
-    /// Lets a verdict take effect.
-    fn heed(
-        &mut self,
-        step: Step,
-        member: &Member,
-        result: PluginResult<Modified<C>>,
-        record: &mut Record,
-    ) -> Result<(), HaltReason> {
-        self.report.gather(&result);
-        let allowed = result.is_allowed();
-        record.requested = Some(if allowed { Decision::Allow } else { Decision::Deny });
-        record.code = result.violation().map(|violation| violation.code.clone());
-        let extensions = result.modified_extensions().cloned();
-        let metrics = result.denial_metadata().cloned();
-        match judge::weigh::<C::Hook>(step.mode, result) {
-            Weighed::Deny(violation) => {
-                let violation = violation.map(|mut violation| {
-                    violation.plugin_name = Some(member.name.to_string());
-                    violation
-                });
-                let plugin = Arc::clone(&member.name);
-                Err(HaltReason::Denied(Denial { plugin, violation, metrics }))
-            }
-            Weighed::GoOn { modified, overruled } => {
-                if overruled {
-                    let (plugin, mode, hook) = (&*member.name, step.mode.as_str(), C::Hook::NAME);
-                    tracing::warn!(plugin, mode, hook, "a denial of a plugin that may not deny");
-                }
-                if let Some(modified) = modified {
-                    record.modified =
-                        self.cargo.take(&member.name, modified).map_err(|message| {
-                            HaltReason::Unfilterable { plugin: Arc::clone(&member.name), message }
-                        })?;
-                    if record.modified {
-                        self.decided_by = Some(Arc::clone(&member.name));
-                    }
-                }
-                let may_modify =
-                    matches!(step.mode, PluginMode::Sequential | PluginMode::Transform);
-                let extensions = extensions.filter(|_| may_modify);
-                record.applied = record.modified || extensions.is_some();
-                self.report.extensions = extensions.or(self.report.extensions.take());
-                Ok(())
-            }
-        }
-    }
-
-    /// Lets a failed call take effect.
-    fn fail(
-        &self,
-        step: &Step,
-        member: &Member,
-        error: PluginError,
-        record: &mut Record,
-    ) -> Result<(), HaltReason> {
-        record.status = if error.is_timeout() { Status::Timeout } else { Status::Error };
-        record.code = Some(error.reason().to_owned());
-        match self.consequence(step, &error) {
-            Consequence::Deny => {
-                record.requested = Some(Decision::Deny);
-                let plugin = Arc::clone(&member.name);
-                Err(HaltReason::Denied(Denial { plugin, violation: None, metrics: None }))
-            }
-            Consequence::OutOfTime => Err(self.out_of_time()),
-            Consequence::Fail => Err(HaltReason::Failed(error)),
-            Consequence::GoOn => {
-                tracing::warn!(hook = C::Hook::NAME, "{error}; ignored, as configured");
-                Ok(())
-            }
-            Consequence::Disable => {
-                self.chain.times.turn_off(&member.switch);
-                tracing::warn!(hook = C::Hook::NAME, "{error}; the plugin is disabled from now on");
-                Ok(())
-            }
-        }
-    }
-
     fn in_time(&self) -> Result<(), HaltReason> {
         match self.deadline {
             Some(deadline) if deadline <= Instant::now() => Err(self.out_of_time()),
@@ -293,7 +167,7 @@ impl<'a, C: Cargo> Run<'a, C> {
         }
     }
 
-    fn out_of_time(&self) -> HaltReason {
+    pub(super) fn out_of_time(&self) -> HaltReason {
         HaltReason::OutOfTime(self.chain.timeout.unwrap_or_default())
     }
 
@@ -317,9 +191,4 @@ impl<'a, C: Cargo> Run<'a, C> {
             }
         })
     }
-}
-
-/// Whether a plugin has denied although its call failed.
-fn denied(error: &PluginError) -> bool {
-    error.reason() == "denied"
 }
