@@ -2,10 +2,16 @@
 //! requests, all sharing two handles.
 //!
 //! `cargo run --features server --example gateway`, then
-//! `curl --json '{"text": "a secret plan"}' localhost:8080/tools/search`.
-//! With `--requests N` it sends itself N requests at once and stops.
+//!
+//! ```sh
+//! curl -H 'Content-Type: application/json' -d '{"text": "a secret plan"}' localhost:8080/tools/search
+//! ```
+//!
+//! `--listen ADDRESS` takes another address. With `--requests N` it sends itself N requests
+//! at once and stops.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +36,18 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 const CHAIN: [&str; 2] = ["Guard", "Redact"];
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Returned from `main` it would be shown as `Debug`, which is for developers.
+        Err(error) => {
+            eprintln!("gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Error> {
     let directory = std::env::temp_dir().join(format!("gateway-{}", std::process::id()));
     std::fs::create_dir(&directory)?;
     let socket = directory.join("plugins.sock");
@@ -49,9 +66,10 @@ async fn main() -> Result<(), Error> {
         }
     }
 
-    let requests = std::env::args().skip_while(|arg| arg != "--requests").nth(1);
-    let address = if requests.is_some() { "127.0.0.1:0" } else { "127.0.0.1:8080" };
-    let listener = TcpListener::bind(address).await?;
+    let option = |name| std::env::args().skip_while(move |arg| arg != name).nth(1);
+    let requests = option("--requests");
+    let default = if requests.is_some() { "127.0.0.1:0" } else { "127.0.0.1:8080" };
+    let listener = TcpListener::bind(option("--listen").as_deref().unwrap_or(default)).await?;
     let address = listener.local_addr()?;
     println!("listening on http://{address}/tools/NAME");
     let router = Router::new().route("/tools/{name}", post(call_tool)).with_state(plugins.clone());

@@ -1,10 +1,23 @@
 //! One hook of one plugin: `cargo run --example invoke_hook -- /run/plugins/guard.sock Guard`.
 
+use std::process::ExitCode;
+
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::{PluginConfig, PluginContext, PluginHandle, Stopped};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        // Returned from `main` it would be shown as `Debug`, which is for developers.
+        Err(error) => {
+            eprintln!("invoke_hook: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let socket = args.next().ok_or("usage: invoke_hook SOCKET PLUGIN")?;
     let plugin = args.next().ok_or("usage: invoke_hook SOCKET PLUGIN")?;

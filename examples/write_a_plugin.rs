@@ -2,8 +2,13 @@
 //!
 //! `cargo run --features server --example write_a_plugin [socket]`, then point a
 //! gateway's `unix_socket.path` at the socket that it prints. Ctrl-C stops it.
+//!
+//! The command line calls its own hook, too, which is not built in:
+//! `hookwire invoke --socket SOCKET --plugin Example --hook invoice_check --any-hook
+//! --payload '{"total": 12.345}'`.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use hookwire::hooks::{ToolPostInvoke, ToolPreInvoke};
@@ -12,7 +17,17 @@ use hookwire::{PluginResult, PluginViolation};
 use serde_json::json;
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("write_a_plugin: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> std::io::Result<()> {
     let plugin = Handlers::new()
         // A built-in hook comes with the types of its payload and result.
         .on::<ToolPreInvoke>(|mut payload, _context| async move {

@@ -7,7 +7,7 @@ pub mod socket;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::config::{BigIntegers, PluginConfig};
+use crate::config::PluginConfig;
 use crate::model::{Object, PluginContext, PluginResult};
 #[cfg(feature = "server")]
 use crate::server::request::Incoming;
@@ -24,7 +24,9 @@ pub fn encode_request<T: Serialize + ?Sized>(
     payload: &T,
     context: &PluginContext,
 ) -> Option<Vec<u8>> {
-    request::invoke_hook(hook_type, plugin, payload, context, None, BigIntegers::Refuse, 256).ok()
+    let fidelity = request::Fidelity::default();
+    let encoded = request::invoke_hook(hook_type, plugin, payload, context, None, fidelity, 256);
+    encoded.ok().map(|encoded| encoded.frame)
 }
 
 /// Why a reply is an error.
@@ -43,6 +45,14 @@ pub fn decode_reply<P: DeserializeOwned>(
     request_id: &str,
 ) -> Result<Option<PluginResult<P>>, Rejected> {
     decode(message, Expected { plugin, request_id, stamp: None })
+}
+
+/// Whether a reply is an error beside a verdict that denies.
+#[must_use]
+pub fn is_denial_beside_an_error(message: &[u8], plugin: &str, request_id: &str) -> bool {
+    let expected = Expected { plugin, request_id, stamp: None };
+    let reply = hook_reply::<Object>(message, expected);
+    matches!(reply, Ok(HookReply::Fault(fault)) if fault.is_denial())
 }
 
 /// The same of a call with the stamp of this number and hash, each in 16 digits.

@@ -64,7 +64,8 @@
 //! [`watch_breaker`](PluginHandle::watch_breaker) tell of changes. With `tracing`, each call is a
 //! span `invoke_hook` at debug, target `hookwire::handle`, with the fields `plugin`, `socket`,
 //! `hook`, `request_id`, `attempt`, `outcome` (`allowed`, `denied`, or an error's
-//! [`reason`](PluginError::reason)) and `duration_us`. Nothing that is logged or traced holds a
+//! [`reason`](PluginError::reason)), `inexact` (true where a value came over as something else,
+//! see [`PluginResult::is_exact`]) and `duration_us`. Nothing that is logged or traced holds a
 //! payload, a context or a secret.
 //!
 //! # Features
@@ -83,6 +84,7 @@ mod backoff;
 mod breaker;
 mod call;
 pub mod config;
+mod endpoint;
 mod error;
 mod handle;
 pub mod hooks;
@@ -103,9 +105,10 @@ pub mod fuzz_bridge;
 
 pub use breaker::BreakerState;
 pub use config::{
-    BigIntegers, CallPolicy, ConfigError, Endpoint, PluginConfig, RetryPolicy, Transport,
+    BigIntegers, CallPolicy, ConfigError, DeepNesting, PluginConfig, RetryPolicy, Transport,
     UnixSocketConfig,
 };
+pub use endpoint::Endpoint;
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{Denial, PluginHandle, PluginHandleBuilder, Stopped};
 pub use hooks::{Hook, HookRegistry};
@@ -117,7 +120,12 @@ pub use plugins::{ConnectError, OnConnectFailure, PluginReport, Plugins, Plugins
 pub use stats::{ConnectionStats, PluginStats};
 pub use unix::reconnect::ConnectionState;
 
-/// Compiles the README's examples.
-#[cfg(doctest)]
+/// Compiles the README's examples, and runs its quick start, which needs a plugin.
+#[cfg(all(doctest, feature = "server"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the examples of how to read a gateway's file.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/configuration.md")]
+struct Configuration;

@@ -22,6 +22,8 @@ pub(crate) struct Counters {
     pub(crate) retries_refused: AtomicU64,
     pub(crate) mismatches: AtomicU64,
     pub(crate) other_failures: AtomicU64,
+    pub(crate) inexact_requests: AtomicU64,
+    pub(crate) inexact_replies: AtomicU64,
 }
 
 impl Counters {
@@ -32,6 +34,7 @@ impl Counters {
     /// Counts a failed call once.
     pub(crate) fn count_failure(&self, error: &PluginError) {
         Self::add(match error.kind() {
+            ErrorKind::Plugin if error.is_denial() => &self.violations,
             ErrorKind::Plugin => &self.plugin_errors,
             ErrorKind::Timeout => &self.timeouts,
             ErrorKind::BadReply if matches!(error.reason(), "mismatch" | "unproven") => {
@@ -77,6 +80,8 @@ impl Counters {
             refused: self.refused.load(Relaxed),
             mismatches: self.mismatches.load(Relaxed),
             other_failures: self.other_failures.load(Relaxed),
+            inexact_requests: self.inexact_requests.load(Relaxed),
+            inexact_replies: self.inexact_replies.load(Relaxed),
             retries: self.retries.load(Relaxed),
             retries_refused: self.retries_refused.load(Relaxed),
             breaker: of.gate.state(),
@@ -115,9 +120,9 @@ pub struct PluginStats {
     pub calls: u64,
     /// Results that let the request go on.
     pub ok: u64,
-    /// Results that do not.
+    /// Results that do not, and errors beside a verdict that does not.
     pub violations: u64,
-    /// Errors that the plugin reported.
+    /// Other errors that the plugin reported.
     pub plugin_errors: u64,
     /// Calls that ran out of time.
     pub timeouts: u64,
@@ -129,6 +134,11 @@ pub struct PluginStats {
     pub mismatches: u64,
     /// Calls that failed otherwise: connection lost, reply not understood.
     pub other_failures: u64,
+    /// Calls whose plugin was shown something else than was given: integers that were
+    /// rounded, or text in place of what nests too deep.
+    pub inexact_requests: u64,
+    /// Results with NaN or an infinity where JSON was read, which has neither: it is null.
+    pub inexact_replies: u64,
     /// Requests sent again under [`RetryPolicy::Resend`](crate::RetryPolicy::Resend).
     pub retries: u64,
     /// Requests not sent again because the retry budget was spent.

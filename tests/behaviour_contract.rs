@@ -15,7 +15,8 @@ use fault_server::{FaultServer, Gate, Reply, config_reply, frame};
 use futures::StreamExt;
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::{
-    CallOptions, ConnectionState, ErrorKind, PluginConfig, PluginContext, PluginHandle, Sent, Stage,
+    CallOptions, ConnectError, ConnectionState, ErrorKind, PluginConfig, PluginContext,
+    PluginHandle, Plugins, Sent, Stage,
 };
 use serde_json::json;
 
@@ -65,6 +66,38 @@ async fn r2_connect_fails_where_it_cannot_connect() {
     let config = config(socket(server.path()));
     let error = in_time("connect", PluginHandle::connect(config)).await.unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+}
+
+/// Nobody is left who would make it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r2_a_connect_that_fails_promises_no_next_attempt() {
+    let server = FaultServer::absent(|mut connection| async move { connection.serve().await });
+    let config = config(socket(server.path()));
+    let alone = in_time("connect", PluginHandle::connect(config.clone())).await.unwrap_err();
+    let plugins = Plugins::builder().plugin(config);
+    let Err(ConnectError::Failed(reports)) = in_time("connect", plugins.connect()).await else {
+        panic!("nobody is there");
+    };
+    for error in [&alone, reports[0].outcome.as_ref().unwrap_err()] {
+        assert!(!error.to_string().contains("next attempt"), "{error}");
+        assert!(error.to_string().contains("is the plugin's server running?"), "{error}");
+        assert_eq!(error.retry_after(), None);
+    }
+}
+
+/// Linux refuses it in the words of a socket that nobody listens on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r2_a_path_that_is_no_socket_is_told_as_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("plugins.sock");
+    std::fs::write(&file, "").unwrap();
+    for (path, kind) in [(dir.path(), "a directory"), (&file, "a file")] {
+        let config = config(socket(path));
+        let error = in_time("connect", PluginHandle::connect(config)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let told = format!("the path is {kind}, not a socket");
+        assert!(error.to_string().contains(&told), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ mod common;
 
 use common::calls::{PLUGIN, config, lazy, socket};
 use fault_server::{FaultServer, Reply, Request, config_reply, frame};
-use hookwire::config::BigIntegers;
+use hookwire::config::{BigIntegers, DeepNesting};
 use hookwire::hooks::{
     IdentityResolve, IdentityResolvePayload, TokenDelegate, TokenDelegatePayload,
 };
@@ -93,6 +93,67 @@ async fn h9_an_integer_beyond_2_to_the_53_is_rounded_where_that_is_allowed() {
     let handle = lazy(socket(server.path()).big_integers(BigIntegers::Round));
     let rounded = send_integer(&handle, (1 << 53) + 1).await.unwrap();
     assert_eq!(rounded.as_f64(), Some(9_007_199_254_740_992.0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h9_a_rounded_integer_is_told_by_the_result_and_counted_and_an_exact_one_is_not() {
+    let server = FaultServer::honest();
+    let handle = lazy(socket(server.path()).big_integers(BigIntegers::Round));
+    for (integer, is_exact) in [(1_i64 << 60, true), ((1 << 60) + 1, false), (7, true)] {
+        let payload = json!({"name": "t", "args": {"integer": integer}});
+        let mut context = PluginContext::new("r");
+        let call = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context);
+        assert_eq!(call.await.unwrap().is_exact(), is_exact, "{integer}");
+    }
+    let stats = handle.stats();
+    assert_eq!((stats.inexact_requests, stats.inexact_replies), (1, 0));
+}
+
+/// An upstream chooses its results: the operator has to find the field.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h9_h14_a_refusal_names_the_field_that_holds_the_value() {
+    let server = FaultServer::honest();
+    let handle = lazy(socket(server.path()));
+    let big = json!(u64::MAX);
+    for (payload, place) in [
+        (json!({"name": "t", "result": {"id": big}}), "`payload.result`"),
+        (json!({"name": "t", "result": big}), "`payload.result`"),
+        (json!({"name": "t", "result": ["x".repeat(5000), [[big]]]}), "`payload.result`"),
+        (json!({"name": "t", "args": nested(33)}), "`payload.args`"),
+        // It may be data.
+        (json!({"a key of the caller": big}), "`payload`"),
+        (json!({"k".repeat(65): big}), "`payload`"),
+    ] {
+        let mut context = PluginContext::new("r");
+        let call = handle.invoke_hook_json("tool_post_invoke", &payload, &mut context).await;
+        let error = call.unwrap_err();
+        assert_refused(&server, &error);
+        assert!(error.to_string().contains(&format!("in {place}: ")), "{error}");
+    }
+    let payload = json!({"name": "t"});
+    type Put = fn(&mut PluginContext, Value);
+    let parts: [(Put, &str); 4] = [
+        (|context, value| drop(context.state.insert("k".into(), value)), "context.state"),
+        (|context, value| drop(context.metadata.insert("k".into(), value)), "context.metadata"),
+        (
+            |context, value| drop(context.global_context.state.insert("k".into(), value)),
+            "context.global_context.state",
+        ),
+        (
+            |context, value| drop(context.global_context.metadata.insert("k".into(), value)),
+            "context.global_context.metadata",
+        ),
+    ];
+    for (put, place) in parts {
+        for value in [json!(u64::MAX), nested(40)] {
+            let mut context = PluginContext::new("r");
+            put(&mut context, value);
+            let call = handle.invoke_hook_json("tool_post_invoke", &payload, &mut context).await;
+            let error = call.unwrap_err();
+            assert_refused(&server, &error);
+            assert!(error.to_string().contains(&format!("in `{place}`: ")), "{error}");
+        }
+    }
 }
 
 // --- H10 ---
@@ -207,6 +268,39 @@ async fn h14_a_state_nested_too_deep_is_refused_before_sending() {
     let error =
         handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await.unwrap_err();
     assert_refused(&server, &error);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h14_what_nests_too_deep_is_sent_as_its_json_text_where_that_is_allowed() {
+    let (server, mut received) = recording_server();
+    let handle = lazy(socket(server.path()).deep_nesting(DeepNesting::Text));
+    for depth in [32, 60, 127, 500] {
+        let payload = json!({"name": "t", "args": {"deep": nested(depth)}});
+        let mut context = PluginContext::new("r");
+        context.state.insert("deep".into(), nested(depth));
+        let call = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await;
+        // What came back has the text in its place: nobody can tell it from one that was there.
+        let result = call.unwrap();
+        assert!(!result.is_exact());
+        let modified = common::modified(result).unwrap();
+        let mut inner = &modified["args"]["deep"];
+        let mut above = 0;
+        while let Value::Object(object) = inner {
+            (inner, above) = (&object["k"], above + 1);
+        }
+        let text = inner.as_str().unwrap();
+        assert_eq!(above, 31, "{depth}");
+        assert_eq!(
+            serde_json::from_str::<Value>(text).ok(),
+            (depth < 150).then(|| nested(depth - 31))
+        );
+        assert!(received.recv().await.is_some());
+    }
+    let payload = json!({"name": "t", "args": {"deep": nested(31)}});
+    let mut context = PluginContext::new("r");
+    let call = handle.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await;
+    assert!(call.unwrap().is_exact(), "it fits");
+    assert_eq!((handle.stats().inexact_requests, handle.stats().refused), (4, 0));
 }
 
 // --- H17 ---

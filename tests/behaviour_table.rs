@@ -1,5 +1,5 @@
-//! docs/reliability.md and SECURITY.md tell the truth: the tests that they name exist,
-//! and no fault test is left out.
+//! docs/reliability.md, docs/plugins.md and SECURITY.md tell the truth: the tests that they
+//! name exist, and no fault test and no test of the wire is left out.
 
 // Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
@@ -15,6 +15,11 @@ fn root() -> &'static Path {
 /// The tests that each row of the table of promises names.
 fn table() -> BTreeMap<String, Vec<String>> {
     rows_of("docs/reliability.md", "row")
+}
+
+/// The tests that each row of what the wire carries names.
+fn wire() -> impl Iterator<Item = (String, Vec<String>)> {
+    ["a plugin sees", "a plugin says"].into_iter().flat_map(|head| rows_of("docs/plugins.md", head))
 }
 
 /// The tests in the third column of a page's tables whose first column has this head.
@@ -66,7 +71,7 @@ fn tests_in(file: &Path) -> Vec<String> {
 fn every_test_that_the_table_names_exists() {
     let files = [rust_files(&root().join("tests")), rust_files(&root().join("src"))].concat();
     let tests: BTreeSet<_> = files.iter().flat_map(|file| tests_in(file)).collect();
-    for (row, named) in table().into_iter().chain(rows_of("SECURITY.md", "limit")) {
+    for (row, named) in table().into_iter().chain(rows_of("SECURITY.md", "limit")).chain(wire()) {
         assert!(!named.is_empty(), "{row} has no test");
         for name in named {
             assert!(tests.contains(&name), "{row}: there is no test {name}");
@@ -75,14 +80,15 @@ fn every_test_that_the_table_names_exists() {
 }
 
 /// The rows are numbered with gaps.
-const NO_ROWS: [(&str, usize); 2] = [("H", 11), ("H", 20)];
+const NO_ROWS: &[(&str, usize)] =
+    &[("H", 11), ("H", 20), ("H", 29), ("H", 30), ("H", 33), ("H", 37)];
 
 #[test]
 fn the_table_has_every_row_and_every_row_a_test_of_its_name() {
     let table = table();
     let mut expected = 0;
     for (letter, last) in
-        [("R", 7), ("H", 28), ("T", 9), ("B", 8), ("S", 3), ("P", 4), ("C", 5), ("M", 5)]
+        [("R", 7), ("H", 38), ("T", 9), ("B", 8), ("S", 3), ("P", 4), ("C", 5), ("M", 5)]
     {
         for i in (1..=last).filter(|i| !NO_ROWS.contains(&(letter, *i))) {
             let row = format!("{letter}{i}");
@@ -114,5 +120,13 @@ fn no_fault_test_is_missing_in_the_table() {
         for test in tests_in(&file) {
             assert!(named.contains(&test), "{name}: {test} is in no row");
         }
+    }
+}
+
+#[test]
+fn no_test_of_what_the_wire_carries_is_missing_in_its_table() {
+    let named: BTreeSet<_> = wire().flat_map(|(_, tests)| tests).collect();
+    for test in tests_in(&root().join("tests/reference_wire.rs")) {
+        assert!(named.contains(&test), "docs/plugins.md: {test} is in no row");
     }
 }

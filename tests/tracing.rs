@@ -7,13 +7,14 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fault_server::{FaultServer, Reply};
 use hookwire::hooks::{
     IdentityResolve, IdentityResolvePayload, ToolPreInvoke, ToolPreInvokePayload,
 };
 use hookwire::server::{HandlerError, Handlers, PluginServer};
 use hookwire::{
-    BreakerState, CallOptions, CallPolicy, PluginConfig, PluginContext, PluginHandle, PluginResult,
-    PluginViolation, UnixSocketConfig,
+    BigIntegers, BreakerState, CallOptions, CallPolicy, PluginConfig, PluginContext, PluginHandle,
+    PluginResult, PluginViolation, Stopped, UnixSocketConfig,
 };
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -123,6 +124,52 @@ fn a_call_is_a_span_that_says_where_it_went_and_how_it_ended() {
         }
         assert!(line.contains(&format!("outcome=\"{outcome}\"")), "{line}");
     }
+}
+
+#[test]
+fn h34_a_denial_beside_an_error_is_traced_as_a_denial() {
+    let lines = traced(async {
+        let server = FaultServer::start(|mut connection| async move {
+            let call = connection.hook().await?;
+            let mut denial = Reply::denial(&call);
+            denial.0.error = Reply::error(&call, SECRET).0.error;
+            connection.reply(denial).await?;
+            connection.serve().await
+        });
+        let config = PluginConfig::builder("Guard").socket(server.path()).build().unwrap();
+        let guard = PluginHandle::connect_lazy(config);
+        let mut context = PluginContext::new("request-7");
+        let payload = ToolPreInvokePayload::new("tool");
+        let denied = guard.enforce::<ToolPreInvoke>(payload, &mut context).await;
+        assert!(matches!(denied, Err(Stopped::Denied(_))), "{denied:?}");
+    });
+    let closed: Vec<_> = lines.iter().filter(|line| line.contains("close")).collect();
+    assert_eq!(closed.len(), 1, "{lines:#?}");
+    assert!(closed[0].contains("outcome=\"denied\""), "{closed:?}");
+    assert!(!lines.iter().any(|line| line.contains(SECRET)), "{lines:#?}");
+}
+
+#[test]
+fn what_came_over_as_something_else_is_traced() {
+    let lines = traced(async {
+        let server = FaultServer::honest();
+        let policy = CallPolicy::builder().big_integers(BigIntegers::Round);
+        let config = PluginConfig::builder("Guard").socket(server.path()).policy(policy);
+        let guard = PluginHandle::connect_lazy(config.build().unwrap());
+        for integer in [7, u64::MAX] {
+            let payload = ToolPreInvokePayload::new("tool").with_arg("id", integer);
+            let mut context = PluginContext::new("request-7");
+            let call = guard.enforce::<ToolPreInvoke>(payload, &mut context).await;
+            assert!(call.is_ok(), "{call:?}");
+        }
+    });
+    let closed: Vec<_> = lines.iter().filter(|line| line.contains("close")).collect();
+    assert_eq!(closed.len(), 2, "{lines:#?}");
+    for (line, is_exact) in closed.iter().zip([true, false]) {
+        assert_eq!(!line.contains("inexact=true"), is_exact, "{line}");
+    }
+    let told = lines.iter().filter(|line| line.contains("sent inexactly"));
+    assert_eq!(told.count(), 1, "{lines:#?}");
 }
 
 #[test]

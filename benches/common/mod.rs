@@ -11,4 +11,4 @@ pub mod sample;
 pub(crate) mod structpb;
 
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
-use hookwire::{BigIntegers, CallPolicy, RetryPolicy, UnixSocketConfig};
+use hookwire::{BigIntegers, CallPolicy, DeepNesting, RetryPolicy, UnixSocketConfig};

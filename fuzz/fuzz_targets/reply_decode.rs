@@ -4,7 +4,9 @@
 
 use hookwire::PluginResult;
 use hookwire::Verdict;
-use hookwire::fuzz_bridge::{Rejected, decode_configs, decode_reply, decode_stamped_reply};
+use hookwire::fuzz_bridge::{
+    Rejected, decode_configs, decode_reply, decode_stamped_reply, is_denial_beside_an_error,
+};
 use hookwire::hooks::{MessagePayload, ToolPreInvokePayload};
 use hookwire::model::STAMP_KEY;
 use hookwire_fuzz::json::to_json;
@@ -42,7 +44,12 @@ fn check_typed<P: DeserializeOwned>(bytes: &[u8], ours: &Read<Value>) {
 
 fn check_verdict(ours: Option<PluginResult<Value>>, theirs: Reply, bytes: &[u8]) {
     assert_eq!(ours.is_none(), theirs.error.is_some(), "an error wins, and nothing else is one");
-    let Some(ours) = ours else { return };
+    let Some(ours) = ours else {
+        let half = theirs.result.map(to_json).unwrap_or_default();
+        let denies = half["continue_processing"] == Value::Bool(false);
+        assert_eq!(is_denial_beside_an_error(bytes, "Guard", "1"), denies, "half a verdict");
+        return;
+    };
     assert_eq!(theirs.plugin_name, "Guard");
     if let Ok(Some(proven)) = decode_stamped_reply::<Value>(bytes, "Guard", "1", (1, 0xa5)) {
         assert_eq!(proven.is_allowed(), ours.is_allowed());

@@ -23,7 +23,7 @@ pub(super) fn configs() -> Seeds {
             "connect_timeout": 5, "max_backoff": 1, "idle_timeout": 240, "stall_limit": 2,
             "retry": "resend", "verify": "on", "max_frame_len": 16_777_216,
             "big_integers": "round", "breaker_threshold": 5, "breaker_max_open": 30,
-            "keep_alive": 30, "retry_budget": 20, "stamp": true, "trust_path": true,
+            "keep_alive": 30, "max_connection_age": 600, "retry_budget": 20, "stamp": true, "trust_path": true,
             "peer_uids": [0], "peer_gids": [0],
         },
     });
@@ -49,6 +49,14 @@ pub(super) fn configs() -> Seeds {
         ("a_merge_key", with("<<", json!({"timeout": 1}))),
         ("a_control_character_in_the_path", with("path", "/a\u{9b}31m".into())),
         ("what_had_not_begun_again", with("retry", "unstarted".into())),
+        ("a_template", with("timeout", "{{ env.T }}".into())),
+        (
+            "a_merge_key_and_braces_within",
+            json!({
+                "name": "G", "unix_socket": {"path": "/a"}, "applied_to": {"{x": null},
+                "conditions": [{"<<": {}}],
+            }),
+        ),
         ("no_object", json!([1])),
         ("two_transports", json!({"name": "G", "grpc": {}, "unix_socket": {"path": "/a"}})),
     ];

@@ -4,7 +4,7 @@
 //! core and never hold up a connection. What is below carries encoded messages.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Gate, HalfOpenPermit};
-use crate::config::{BigIntegers, PluginConfig, RetryPolicy, Transport};
+use crate::config::{PluginConfig, RetryPolicy, Transport};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
 use crate::model::{Object, PluginContext, PluginResult, PluginViolation, ReplyContext};
@@ -27,7 +27,7 @@ use crate::unix::slot::Suspicion;
 use crate::wire::reply::{
     Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
 };
-use crate::wire::request::{self, EncodedFrame};
+use crate::wire::request::{self, Encoded, EncodedFrame, Fidelity};
 use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
@@ -48,7 +48,7 @@ pub(crate) struct Caller {
     retry: RetryPolicy,
     reconnect_attempts: u32,
     budget: RetryBudget,
-    big_integers: BigIntegers,
+    fidelity: Fidelity,
     stamps: Option<Stamps>,
     max_frame_len: usize,
     /// The size of the last request: a good first guess for the next one's buffer.
@@ -84,7 +84,10 @@ impl Caller {
             retry: policy.retry(),
             reconnect_attempts: socket.reconnect_attempts(),
             budget: RetryBudget::new(policy.retry_budget()),
-            big_integers: policy.big_integers(),
+            fidelity: Fidelity {
+                big_integers: policy.big_integers(),
+                deep_nesting: policy.deep_nesting(),
+            },
             stamps: policy.stamp().then(Stamps::default),
             max_frame_len: socket.max_frame_len(),
             last_size: AtomicUsize::new(0),
@@ -111,8 +114,13 @@ impl Caller {
         Counters::add(&self.counters.calls);
         let stamp = self.stamps.as_ref().map(Stamps::next);
         let stamp = stamp.as_ref();
+        let mut sent_exactly = true;
         let outcome = match self.encode(hook_type, payload, context, stamp) {
-            Ok(frame) => {
+            Ok(Encoded { frame, inexact }) => {
+                if inexact {
+                    sent_exactly = false;
+                    self.note_inexact(&self.counters.inexact_requests, "sent inexactly: integers were rounded, or values that nest too deep became text");
+                }
                 self.exchange(Method::InvokeHook, frame, options, |message| {
                     let request_id = &context.global_context.request_id;
                     let plugin = &self.identity.plugin;
@@ -124,6 +132,13 @@ impl Caller {
         };
         let failure = match outcome {
             Ok(HookReply::Result(mut result, reply_context)) => {
+                if result.inexact {
+                    self.note_inexact(
+                        &self.counters.inexact_replies,
+                        "the reply holds NaN or an infinity, which JSON does not have: it is null",
+                    );
+                }
+                result.inexact |= !sent_exactly;
                 result.heed(refusal, &self.identity.plugin);
                 let allowed = result.is_allowed();
                 Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
@@ -144,7 +159,8 @@ impl Caller {
         options: CallOptions,
     ) -> Result<Option<Object>, PluginError> {
         let frame = request::get_plugin_config(name);
-        self.ask(frame.map_err(Cause::InvalidRequest), options, config_reply).await
+        self.ask(frame.map_err(Cause::InvalidRequest), options, Errand::Question, config_reply)
+            .await
     }
 
     /// The configurations of all plugins on the server.
@@ -153,13 +169,14 @@ impl Caller {
         options: CallOptions,
     ) -> Result<Vec<Object>, PluginError> {
         let frame = request::get_plugin_configs();
-        self.ask(frame.map_err(Cause::InvalidRequest), options, configs_reply).await
+        self.ask(frame.map_err(Cause::InvalidRequest), options, Errand::Server, configs_reply).await
     }
 
     async fn ask<T>(
         &self,
         frame: Result<EncodedFrame, Cause>,
         options: CallOptions,
+        errand: Errand,
         read: impl Fn(&[u8]) -> Result<T, DecodeError>,
     ) -> Result<T, PluginError> {
         let read = |message: &[u8]| read(message).map_err(ReplyFault::from);
@@ -169,7 +186,7 @@ impl Caller {
             Ok(frame) => self.exchange(Method::GetConfig, frame, options, read).await,
             Err(cause) => Err((Sent::No, cause)),
         };
-        answer.map_err(|failure| self.error(Errand::Question, failure))
+        answer.map_err(|failure| self.error(errand, failure))
     }
 
     /// Waits until there is a connection.
@@ -188,6 +205,14 @@ impl Caller {
         let mut state = self.plugin.watch_state();
         // The sender lives in `plugin`, which we hold.
         let _ = state.wait_for(|state| *state == ConnectionState::Shutdown).await;
+    }
+
+    /// Something of the current call came over as something else.
+    #[cold]
+    fn note_inexact(&self, counter: &AtomicU64, how: &'static str) {
+        Counters::add(counter);
+        tracing::Span::current().record("inexact", true);
+        self.identity.log(|_| tracing::debug!("{how}"));
     }
 
     /// Counts and refuses a call that is not even tried.
@@ -209,26 +234,18 @@ impl Caller {
         payload: &P,
         context: &PluginContext,
         stamp: Option<&Stamp>,
-    ) -> Result<EncodedFrame, Cause> {
+    ) -> Result<Encoded, Cause> {
         let capacity = self.last_size.load(Relaxed).next_multiple_of(64).max(256);
-        let plugin = &self.identity.plugin;
-        let big_integers = self.big_integers;
-        let frame = request::invoke_hook(
-            hook_type,
-            plugin,
-            payload,
-            context,
-            stamp,
-            big_integers,
-            capacity,
-        )
-        .map_err(Cause::InvalidRequest)?;
-        let size = frame.len() - FRAME_HEADER;
+        let (plugin, fidelity) = (&self.identity.plugin, self.fidelity);
+        let encoded =
+            request::invoke_hook(hook_type, plugin, payload, context, stamp, fidelity, capacity)
+                .map_err(Cause::InvalidRequest)?;
+        let size = encoded.frame.len() - FRAME_HEADER;
         if size > self.max_frame_len {
             return Err(Cause::RequestTooLarge { size, limit: self.max_frame_len });
         }
-        self.last_size.store(frame.len().min(LARGEST_GUESS), Relaxed);
-        Ok(frame)
+        self.last_size.store(encoded.frame.len().min(LARGEST_GUESS), Relaxed);
+        Ok(encoded)
     }
 
     /// Sends a request and reads its reply; a reply that is not the answer makes

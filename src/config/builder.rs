@@ -1,19 +1,37 @@
 //! Writes an entry in code.
 
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
 use super::plugin::PluginConfig;
-use super::policy::CallPolicyBuilder;
-use super::problem::ConfigError;
+use super::policy::{CallPolicy, CallPolicyBuilder};
+use super::problem::{ConfigError, Problems};
 use super::section;
-use super::setters::{adders, setters};
-use super::settings::Settings;
+use super::settings::{Local, Settings};
 use super::transport::{Transport, UnixSocketSection};
-use super::unix_socket::UnixSocketBuilder;
+use super::unix_socket::{UnixSocketBuilder, UnixSocketConfig};
 use super::words::{OnError, PluginMode};
 use crate::model::Object;
+
+/// Makes setters, and methods that add to a list.
+macro_rules! setters {
+    ($($key:ident: $type:ty,)+; $($item:ident to $list:ident: $item_type:ty,)+) => {
+        $(
+            #[doc = concat!("Sets [`", stringify!($key), "`](PluginConfig::", stringify!($key), ").")]
+            pub fn $key(mut self, $key: $type) -> Self {
+                self.0.settings.$key = Some($key.into());
+                self
+            }
+        )+
+        $(
+            #[doc = concat!("Adds one of the [`", stringify!($list), "`](PluginConfig::", stringify!($list), ").")]
+            pub fn $item(mut self, $item: $item_type) -> Self {
+                self.0.settings.$list.get_or_insert_default().push($item.into());
+                self
+            }
+        )+
+    };
+}
 
 /// Builds a [`PluginConfig`]; what is not set comes from the plugin's server, or has its
 /// default.
@@ -29,23 +47,21 @@ use crate::model::Object;
 ///     .unwrap_err();
 /// assert_eq!(error.problems().len(), 3);
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[must_use = "`build` makes the configuration"]
-pub struct PluginConfigBuilder {
-    settings: Settings,
-    socket: UnixSocketBuilder,
-    policy: CallPolicyBuilder,
-}
+pub struct PluginConfigBuilder(PluginConfig);
 
 impl PluginConfig {
     /// Starts the configuration of an external plugin; it still needs a
     /// [`socket`](PluginConfigBuilder::socket).
     pub fn builder(name: impl Into<String>) -> PluginConfigBuilder {
-        PluginConfigBuilder {
-            settings: Settings { name: name.into(), ..Settings::default() },
-            socket: UnixSocketBuilder::default(),
-            policy: CallPolicyBuilder::default(),
-        }
+        PluginConfigBuilder(Self {
+            local: Local { name: name.into(), ..Local::default() },
+            settings: Settings::default(),
+            config: None,
+            reported: None,
+            unix_socket: UnixSocketSection::unset(),
+        })
     }
 }
 
@@ -55,50 +71,45 @@ impl PluginConfigBuilder {
     /// # Errors
     /// All problems of the plugin, its socket and its policy, together.
     pub fn build(self) -> Result<PluginConfig, ConfigError> {
-        let mut entry = section::written(&self.settings);
-        let mut section = section::written(&self.socket.0);
-        section.extend(section::written(&self.policy.0));
-        entry.insert("unix_socket".into(), section.into());
-        PluginConfig::from_entry(entry)
+        PluginConfig::from_entry(section::written(&self.0), Problems::default())
     }
 
     /// Sets the path of the plugin's socket, absolute; what else is set stays.
     pub fn socket(mut self, path: impl AsRef<Path>) -> Self {
-        self.socket = self.socket.path(path);
+        let Transport::Unix(socket) = &mut self.0.unix_socket.transport;
+        socket.0.path = path.as_ref().into();
         self
     }
 
-    /// Sets the time a call has for everything, [`CallPolicy::timeout`](super::CallPolicy::timeout); what else is set
-    /// stays.
+    /// Sets the time a call has for everything, [`CallPolicy::timeout`];
+    /// what else is set stays.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.policy = self.policy.timeout(timeout);
+        self.0.unix_socket.policy.0.timeout = timeout;
         self
     }
 
-    /// Replaces the whole transport: a [`UnixSocketConfig`](super::UnixSocketConfig), or the
-    /// [builder](super::UnixSocketConfig::builder) of one, whose problems are then reported
+    /// Replaces the whole transport: a [`UnixSocketConfig`], or the
+    /// [builder](UnixSocketConfig::builder) of one, whose problems are then reported
     /// together with the plugin's.
     pub fn unix_socket(mut self, socket: impl Into<UnixSocketBuilder>) -> Self {
-        self.socket = socket.into();
+        self.0.unix_socket.transport = Transport::Unix(UnixSocketConfig(socket.into().0));
         self
     }
 
-    /// Replaces the whole policy: a [`CallPolicy`](super::CallPolicy), or the
-    /// [builder](super::CallPolicy::builder)
+    /// Replaces the whole policy: a [`CallPolicy`], or the [builder](CallPolicy::builder)
     /// of one, whose problems are then reported together with the plugin's.
     pub fn policy(mut self, policy: impl Into<CallPolicyBuilder>) -> Self {
-        self.policy = policy.into();
+        self.0.unix_socket.policy = CallPolicy(policy.into().0);
         self
     }
 
     /// Replaces both by those of a section that was read from a file.
-    pub fn unix_socket_section(self, section: UnixSocketSection) -> Self {
-        let Transport::Unix(socket) = section.transport;
-        self.unix_socket(socket).policy(section.policy)
+    pub fn unix_socket_section(mut self, section: UnixSocketSection) -> Self {
+        self.0.unix_socket = section;
+        self
     }
 
     setters! {
-        PluginConfig, settings, Some:
         description: impl Into<String>,
         author: impl Into<String>,
         namespace: impl Into<String>,
@@ -108,10 +119,7 @@ impl PluginConfigBuilder {
         priority: i32,
         max_content_size: u64,
         applied_to: Object,
-    }
-
-    adders! {
-        PluginConfig, settings:
+        ;
         hook to hooks: impl Into<String>,
         tag to tags: impl Into<String>,
         capability to capabilities: impl Into<String>,
@@ -121,16 +129,6 @@ impl PluginConfigBuilder {
     /// Adds some of the [`hooks`](PluginConfig::hooks).
     pub fn hooks<H: Into<String>>(self, hooks: impl IntoIterator<Item = H>) -> Self {
         hooks.into_iter().fold(self, Self::hook)
-    }
-}
-
-impl fmt::Debug for PluginConfigBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PluginConfigBuilder")
-            .field("name", &self.settings.name)
-            .field("unix_socket", &self.socket)
-            .field("policy", &self.policy)
-            .finish_non_exhaustive()
     }
 }
 
@@ -149,8 +147,6 @@ impl fmt::Debug for PluginConfigBuilder {
 /// ```
 impl From<PluginConfig> for PluginConfigBuilder {
     fn from(config: PluginConfig) -> Self {
-        let Transport::Unix(socket) = config.unix_socket.transport;
-        let policy = config.unix_socket.policy.into();
-        Self { settings: config.settings, socket: socket.into(), policy }
+        Self(config)
     }
 }

@@ -9,28 +9,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::policy::CallPolicy;
-use super::problem::{ConfigError, Escaped, Problems};
-use super::settings::{EXTERNAL, LOCAL, SHARED, Settings, with_present_mode};
-use super::transport::{Endpoint, Transport, UnixSocketSection};
-use super::words::{OnError, PluginMode};
-use super::{raw, section};
+use super::problem::{ConfigError, Problems};
+use super::raw;
+use super::section::{self, Section};
+use super::settings::{EXTERNAL, Local, Settings, with_present_mode};
+use super::transport::{Transport, UnixSocketSection};
+use super::unix_socket::PREFIX;
+use crate::endpoint::{Endpoint, Escaped};
 use crate::model::Object;
 
-/// Below this likeness, a suggestion for an unknown key would only puzzle.
-const LIKELY: f64 = 0.7;
+pub(super) const KEYS: &[&[&str]] =
+    &[Local::KEYS, Settings::KEYS, &["unix_socket", "mcp", "grpc", "config"]];
 
 /// The configuration of one plugin, valid as soon as it exists.
 ///
-/// ## Behavior
-/// - Deserialises from an entry of the gateway's file, in any self-describing serde
-///   format, or is built in code with [`builder`](Self::builder).
-/// - All problems of an entry are reported together, in one [`ConfigError`].
-/// - `name` and `unix_socket` are needed; `kind` may be left out and is then `external`.
-/// - An external plugin with a `config` section is refused: that belongs to the plugin's
-///   server. So is one with a second transport (`mcp` or `grpc`).
-/// - Unknown keys are ignored with one warning; inside `unix_socket` they are refused.
-/// - What this entry does not set comes from the plugin's server when a handle starts.
-///   An empty list is set, a null is not.
+/// Deserialises from an entry of the gateway's file, in any self-describing serde format, or
+/// is built in code with [`builder`](Self::builder). `name` and `unix_socket` are needed.
+/// Unknown keys are ignored with one warning; inside `unix_socket` they are refused. What an
+/// entry does not set comes from the plugin's server when a handle starts: an empty list is
+/// set, a null is not.
 ///
 /// Its `Debug` output leaves out `config`, which may hold secrets.
 ///
@@ -50,8 +47,12 @@ const LIKELY: f64 = 0.7;
 /// ```
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct PluginConfig {
+    #[serde(flatten)]
+    pub(super) local: Local,
     #[serde(flatten, serialize_with = "what_is_set")]
     pub(super) settings: Settings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) config: Option<Object>,
     /// The server's own `config`: never written, since it cannot be read back here.
     #[serde(skip)]
     pub(super) reported: Option<Object>,
@@ -68,38 +69,44 @@ impl PluginConfig {
     /// # Errors
     /// All problems of the entry, together.
     pub fn from_value(entry: Value) -> Result<Self, ConfigError> {
+        let mut problems = Problems::default();
         match entry {
-            Value::Object(entry) => Self::from_entry(entry),
+            Value::Object(entry) => Self::from_entry(entry, problems),
             other => {
-                let mut problems = Problems::default();
                 problems.add("entry", Some(&other), "must be an object");
                 problems.unless_any(None, None)
             }
         }
     }
 
-    pub(super) fn from_entry(entry: Object) -> Result<Self, ConfigError> {
+    pub(super) fn from_entry(entry: Object, mut problems: Problems) -> Result<Self, ConfigError> {
         let entry = with_present_mode(entry);
-        let mut problems = Problems::default();
-        section::refuse_merge_key(&entry, "", &mut problems);
-        let settings = Settings::read(&entry, &mut problems);
-        warn_of_unknown_keys(&settings.name, &entry);
-        let unix_socket = match entry.get("unix_socket") {
-            Some(Value::Object(section)) => Some(UnixSocketSection::read(section, &mut problems)),
-            None | Some(Value::Null) => {
-                problems.add(
-                    "unix_socket",
-                    None,
-                    "missing; hookwire needs this section, with the `path` of the plugin's socket",
-                );
+        let mut section = Section::new(&entry, "", &mut problems);
+        section.needs("name", "it must be the plugin's name on its server");
+        let local = Local::read(&mut section);
+        let settings = Settings::read(&mut section);
+        let config = own_config(&mut section);
+        check_kind(&local, config.as_ref(), &mut section);
+        warn_of_unknown_keys(&local.name, section.unknown(KEYS));
+        section.needs(
+            "unix_socket",
+            "hookwire needs this section, with the `path` of the plugin's socket",
+        );
+        let unix_socket = match section.get("unix_socket") {
+            Some(Value::Object(keys)) => {
+                Some(UnixSocketSection::read(&mut section.within(keys, PREFIX)))
+            }
+            None => None,
+            Some(_) => {
+                section.refuse("unix_socket", "must be an object");
                 None
             }
-            // Refused by its rule.
-            Some(_) => None,
         };
-        let name = Some(&settings.name).filter(|name| !name.is_empty()).cloned();
-        let config = unix_socket.map(|unix_socket| Self { settings, reported: None, unix_socket });
-        problems.unless_any(name, config)
+        let name = Some(&local.name).filter(|name| !name.is_empty()).cloned();
+        // As in the reference, an empty section is as good as none.
+        let config = config.filter(|_| local.kind != EXTERNAL);
+        let read = |unix_socket| Self { local, settings, config, reported: None, unix_socket };
+        problems.unless_any(name, unix_socket.map(read))
     }
 
     /// This configuration, filled from what the plugin's server reported.
@@ -109,24 +116,18 @@ impl PluginConfig {
     /// the log: it never stops a plugin that is configured here.
     pub(crate) fn merged_with_remote(&self, remote: &Object) -> (Self, Vec<String>) {
         let mut problems = Problems::default();
-        let remote = with_present_mode(remote.clone());
+        let remote = &with_present_mode(remote.clone());
+        let mut section = Section::new(remote, "", &mut problems);
+        Settings::read(&mut section);
+        let reported = own_config(&mut section);
+        // Local values win.
+        let mut keys = remote.clone();
+        keys.extend(section::written(&self.settings));
         let mut merged = self.clone();
-        merged.settings.fill(&remote, &mut problems);
-        if let Some(Value::Object(reported)) = remote.get("config") {
-            merged.reported = Some(reported.clone());
-        }
+        merged.settings = Settings::read(&mut Section::new(&keys, "", &mut Problems::default()));
+        merged.reported = reported.or(merged.reported);
         let note = |problem| format!("ignored what the server reported for {problem}");
         (merged, problems.into_vec().iter().map(note).collect())
-    }
-
-    /// The name that the plugin's server knows it by, with exact case.
-    pub fn name(&self) -> &str {
-        &self.settings.name
-    }
-
-    /// What kind of plugin it is. Default: `external`.
-    pub fn kind(&self) -> &str {
-        self.settings.kind.as_deref().unwrap_or(EXTERNAL)
     }
 
     /// Where the plugin is.
@@ -144,82 +145,56 @@ impl PluginConfig {
         &self.unix_socket.policy
     }
 
-    /// What the plugin does, for people.
-    pub fn description(&self) -> Option<&str> {
-        self.settings.description.as_deref()
-    }
-
-    /// Who wrote it.
-    pub fn author(&self) -> Option<&str> {
-        self.settings.author.as_deref()
-    }
-
-    /// The namespace it lives in.
-    pub fn namespace(&self) -> Option<&str> {
-        self.settings.namespace.as_deref()
-    }
-
-    /// Its version.
-    pub fn version(&self) -> Option<&str> {
-        self.settings.version.as_deref()
-    }
-
-    /// The hook types that it wants to be called for. Default: none.
-    pub fn hooks(&self) -> &[String] {
-        self.settings.hooks.as_deref().unwrap_or_default()
-    }
-
-    /// Words to find it by. Default: none.
-    pub fn tags(&self) -> &[String] {
-        self.settings.tags.as_deref().unwrap_or_default()
-    }
-
-    /// How the gateway runs it. Default: [`PluginMode::Sequential`].
-    pub fn mode(&self) -> PluginMode {
-        self.settings.mode.unwrap_or_default()
-    }
-
-    /// What the gateway does when it fails. Default: [`OnError::Fail`].
-    pub fn on_error(&self) -> OnError {
-        self.settings.on_error.unwrap_or_default()
-    }
-
-    /// Its place among the plugins of a hook, lower runs first. Default: 100.
-    pub fn priority(&self) -> i32 {
-        self.settings.priority.unwrap_or(100)
-    }
-
-    /// The most content that the gateway passes to it, in bytes. Default: 10000000.
-    /// hookwire's own limit is [`max_frame_len`](super::UnixSocketConfig::max_frame_len).
-    pub fn max_content_size(&self) -> u64 {
-        self.settings.max_content_size.unwrap_or(10_000_000)
-    }
-
-    /// When the gateway runs it, as JSON: hookwire does not interpret it. Default: always.
-    pub fn conditions(&self) -> &[Object] {
-        self.settings.conditions.as_deref().unwrap_or_default()
-    }
-
-    /// What the gateway applies it to, as JSON: hookwire does not interpret it.
-    pub fn applied_to(&self) -> Option<&Object> {
-        self.settings.applied_to.as_ref()
-    }
-
-    /// What it may see and change, as the gateway defines it: hookwire does not
-    /// interpret it. Default: none.
-    pub fn capabilities(&self) -> &[String] {
-        self.settings.capabilities.as_deref().unwrap_or_default()
-    }
-
     /// The plugin's own settings (`config`), of an external plugin as its server reported them.
     pub fn plugin_settings(&self) -> Option<&Object> {
-        self.reported.as_ref().or(self.settings.config.as_ref())
+        self.reported.as_ref().or(self.config.as_ref())
+    }
+}
+
+/// What an external plugin must not have, and what another kind hardly means to have.
+fn check_kind(local: &Local, config: Option<&Object>, section: &mut Section<'_>) {
+    let is_reached = section.get("unix_socket").is_some();
+    if local.kind != EXTERNAL {
+        let (plugin, kind) = (&local.name, &local.kind);
+        if is_reached {
+            tracing::warn!(
+                plugin,
+                kind,
+                "the plugin's kind is not `external`, but it has a `unix_socket`: it is called there, and its class is not loaded; write `kind: external`, or remove the section"
+            );
+        }
+        return;
+    }
+    if config.is_some_and(|config| !config.is_empty()) {
+        section.refuse(
+            "config",
+            "refused for an external plugin; set it in the configuration of the plugin's server",
+        );
+    }
+    // Without a `unix_socket`, that it is missing is enough to know.
+    for other in ["mcp", "grpc"] {
+        if is_reached && section.get(other).is_some() {
+            section.refuse_key(other, "an external plugin has exactly one transport, this one also has `unix_socket`; remove one of them");
+        }
+    }
+}
+
+/// May hold secrets: what is not an object is not shown either.
+fn own_config(section: &mut Section<'_>) -> Option<Object> {
+    match section.get("config")? {
+        Value::Object(config) => Some(config.clone()),
+        _ => {
+            section.refuse_key("config", "must be an object");
+            None
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for PluginConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_entry(raw::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        let mut problems = Problems::default();
+        let entry = raw::read(deserializer, "", KEYS, &mut problems)?;
+        Self::from_entry(entry, problems).map_err(serde::de::Error::custom)
     }
 }
 
@@ -239,18 +214,13 @@ impl fmt::Debug for PluginConfig {
 }
 
 /// Newer gateways add keys, so these stop nobody.
-fn warn_of_unknown_keys(plugin: &str, entry: &Object) {
-    let unknown: Vec<_> = section::unknown(entry, &[LOCAL, SHARED])
-        .into_iter()
-        .map(|(key, nearest)| match nearest {
-            (nearest, likeness) if likeness >= LIKELY => {
-                format!("`{}` (did you mean `{nearest}`?)", Escaped(key))
-            }
-            _ => format!("`{}`", Escaped(key)),
-        })
-        .collect();
+fn warn_of_unknown_keys(plugin: &str, unknown: Vec<(&str, Option<&str>)>) {
+    let shown = |(key, nearest): (&str, Option<&str>)| match nearest {
+        Some(nearest) => format!("`{}` (did you mean `{nearest}`?)", Escaped(key)),
+        None => format!("`{}`", Escaped(key)),
+    };
     if !unknown.is_empty() {
-        let unknown = unknown.join(", ");
+        let unknown = Vec::from_iter(unknown.into_iter().map(shown)).join(", ");
         tracing::warn!(plugin, "unknown keys in the plugin's configuration are ignored: {unknown}");
     }
 }

@@ -1,61 +1,14 @@
 //! How a plugin is called, whatever it is reached over.
 
-use std::convert::identity;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::problem::{ConfigError, Problems};
-use super::rule::{Rule, YEAR, seconds};
-use super::section::{self, Table};
-use super::setters::setters;
-use super::words::{BigIntegers, RetryPolicy};
-use crate::model::Object;
-
-pub(super) const TABLE: Table = &[
-    ("timeout", Rule::Seconds(YEAR)),
-    ("queue_capacity", Rule::Whole(0..=1_048_576)),
-    ("retry", Rule::Word(RetryPolicy::WORDS)),
-    ("retry_budget", Rule::Whole(0..=100)),
-    ("breaker_threshold", Rule::Whole(0..=u32::MAX as i128)),
-    ("breaker_max_open", Rule::Seconds(YEAR)),
-    ("big_integers", Rule::Word(BigIntegers::WORDS)),
-    ("verify", Rule::Switch),
-    ("stamp", Rule::Switch),
-];
-
-/// The keys of [`TABLE`], checked or not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Values {
-    #[serde(with = "seconds")]
-    pub(super) timeout: Duration,
-    queue_capacity: usize,
-    retry: RetryPolicy,
-    retry_budget: u32,
-    breaker_threshold: u32,
-    #[serde(with = "seconds")]
-    breaker_max_open: Duration,
-    big_integers: BigIntegers,
-    verify: bool,
-    stamp: bool,
-}
-
-impl Default for Values {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(30),
-            queue_capacity: 1024,
-            retry: RetryPolicy::default(),
-            retry_budget: 20,
-            breaker_threshold: 5,
-            breaker_max_open: Duration::from_secs(30),
-            big_integers: BigIntegers::default(),
-            verify: true,
-            stamp: false,
-        }
-    }
-}
+use super::keys::keys;
+use super::problem::ConfigError;
+use super::rule::{U32, YEAR, in_seconds, seconds, switch, whole, word};
+use super::section::{self, Section};
+use super::words::{BigIntegers, DeepNesting, RetryPolicy};
 
 /// How a plugin is called, whatever it is reached over: the time for a call, what is
 /// sent again, when calls fail at once, and what is checked.
@@ -73,40 +26,25 @@ impl Default for Values {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CallPolicy(pub(super) Values);
 
-impl CallPolicy {
-    /// Starts with the defaults.
-    pub fn builder() -> CallPolicyBuilder {
-        CallPolicyBuilder::default()
-    }
-
-    pub(super) fn read(section: &Object, prefix: &str, problems: &mut Problems) -> Self {
-        Self(section::read(section, prefix, &[TABLE], problems))
-    }
+keys! {
+    struct Values, 0 of CallPolicy and CallPolicyBuilder;
 
     /// The time a call has for everything: to wait for its turn, connect, write, and get
-    /// its reply. Default 30 s, up to a year.
-    pub fn timeout(&self) -> Duration {
-        self.0.timeout
-    }
-
+    /// its reply. Default 35 s, up to a year.
+    ///
+    /// The reference server ends a hook after 30 s and says so. Where this is not longer, the
+    /// call is over first: its reply counts as missing, and the breaker opens after some.
+    #[serde(serialize_with = "in_seconds")]
+    pub fn timeout: Duration = Duration::from_secs(35), seconds(YEAR);
     /// The most calls that may wait when every connection is full; one more is refused as
     /// overloaded. Default 1024, from 0 (refuse at once) to 1048576.
-    pub fn queue_capacity(&self) -> usize {
-        self.0.queue_capacity
-    }
-
+    pub fn queue_capacity: usize = 1024, whole(0..=1_048_576);
     /// Which calls are sent again after their connection broke. Default
     /// [`RetryPolicy::Unsent`].
-    pub fn retry(&self) -> RetryPolicy {
-        self.0.retry
-    }
-
+    pub fn retry: RetryPolicy = RetryPolicy::Unsent, word(RetryPolicy::WORDS);
     /// How many calls may be sent again: this percentage of the calls of the last 10 s,
     /// plus 10 for each second. Default 20, at most 100.
-    pub fn retry_budget(&self) -> u32 {
-        self.0.retry_budget
-    }
-
+    pub fn retry_budget: u32 = 20, whole(0..=100);
     /// How many calls in a row must be unanswered for calls to fail at once, until one that
     /// is let through on trial gets a reply. Default 5; with 0 only a plugin that cannot be
     /// reached fails calls at once.
@@ -114,64 +52,50 @@ impl CallPolicy {
     /// A call is unanswered when it is over and the plugin had at least half of
     /// [`timeout`](Self::timeout) for it, or else after
     /// [`stall_limit`](super::UnixSocketConfig::stall_limit) more.
-    pub fn breaker_threshold(&self) -> u32 {
-        self.0.breaker_threshold
-    }
-
+    pub fn breaker_threshold: u32 = 5, whole(U32);
     /// The longest time between two such trials. It starts at 1 s and doubles with every
     /// trial without a reply. Default 30 s, up to a year.
-    pub fn breaker_max_open(&self) -> Duration {
-        self.0.breaker_max_open
-    }
-
+    #[serde(serialize_with = "in_seconds")]
+    pub fn breaker_max_open: Duration = Duration::from_secs(30), seconds(YEAR);
     /// What happens to integers that the wire cannot carry exactly. Default
     /// [`BigIntegers::Refuse`].
-    pub fn big_integers(&self) -> BigIntegers {
-        self.0.big_integers
-    }
-
+    pub fn big_integers: BigIntegers = BigIntegers::Refuse, word(BigIntegers::WORDS);
+    /// What happens to objects and lists that nest deeper than the server's parser goes.
+    /// Default [`DeepNesting::Refuse`].
+    pub fn deep_nesting: DeepNesting = DeepNesting::Refuse, word(DeepNesting::WORDS);
     /// Whether connecting asks the server about the plugin: its name is compared exactly,
     /// its configuration merged. The checks on replies are always on. Default true.
-    pub fn verify(&self) -> bool {
-        self.0.verify
-    }
-
+    pub fn verify: bool = true, switch;
     /// Whether each call carries a stamp in its context's metadata, under
     /// [`STAMP_KEY`](crate::model::STAMP_KEY), that its reply must bring back: a result is
     /// then proven to belong to its call, whatever the server does. The plugin must leave
     /// the key where it is. Default false.
-    pub fn stamp(&self) -> bool {
-        self.0.stamp
+    pub fn stamp: bool = false, switch;
+}
+
+impl CallPolicy {
+    /// Starts with the defaults.
+    pub fn builder() -> CallPolicyBuilder {
+        CallPolicyBuilder::default()
+    }
+
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        Self(Values::read(section))
     }
 }
 
-/// Builds a [`CallPolicy`]; what is not set keeps its default.
-///
-/// See [`CallPolicy`] for an example.
+/// Builds a [`CallPolicy`], which has an example; what is not set keeps its default.
 #[derive(Debug, Clone, Default)]
 #[must_use = "`build` makes the policy"]
 pub struct CallPolicyBuilder(pub(super) Values);
 
 impl CallPolicyBuilder {
-    setters! {
-        CallPolicy, 0, identity:
-        timeout: Duration,
-        queue_capacity: usize,
-        retry: RetryPolicy,
-        retry_budget: u32,
-        breaker_threshold: u32,
-        breaker_max_open: Duration,
-        big_integers: BigIntegers,
-        verify: bool,
-        stamp: bool,
-    }
-
     /// Checks everything that was set.
     ///
     /// # Errors
     /// All values that are out of their bounds, together.
     pub fn build(self) -> Result<CallPolicy, ConfigError> {
-        section::built(&self.0, |section, problems| CallPolicy::read(section, "", problems))
+        section::built(&self.0, "", CallPolicy::read)
     }
 }
 

@@ -3,9 +3,11 @@
 //! Problems are collected, not thrown: an operator who starts a gateway three
 //! times to find three typing errors was told two thirds too little.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde_json::Value;
+
+use crate::endpoint::Escaped;
 
 /// Strings are shown up to here, so that a pasted document stays out of the log.
 const SHOWN_CHARS: usize = 200;
@@ -89,19 +91,13 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problems = Vec::from_iter(self.problems.iter().map(Problem::to_string));
+        let plural = if problems.len() == 1 { "" } else { "s" };
         f.write_str("configuration")?;
         if let Some(plugin) = &self.plugin {
             write!(f, " of plugin `{}`", Escaped(plugin))?;
         }
-        match self.problems.len() {
-            1 => f.write_str(" has 1 problem: ")?,
-            count => write!(f, " has {count} problems: ")?,
-        }
-        for (index, problem) in self.problems.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{problem}")?;
-        }
-        Ok(())
+        write!(f, " has {} problem{plural}: {}", problems.len(), problems.join("; "))
     }
 }
 
@@ -142,7 +138,7 @@ impl Problems {
 }
 
 /// Lists and objects are named, not shown: they may hold secrets.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".into(),
         Value::Object(_) => "an object".into(),
@@ -157,16 +153,4 @@ fn shown(value: &Value) -> String {
 /// As JSON, with the control characters beyond ASCII escaped too.
 fn quoted(text: &str) -> String {
     Escaped(&Value::from(text).to_string()).to_string()
-}
-
-/// Shows control characters as escapes: a name in a log must not steer a terminal.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|char| match char.is_control() {
-            true => write!(f, "{}", char.escape_default()),
-            false => f.write_char(char),
-        })
-    }
 }

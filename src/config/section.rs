@@ -1,57 +1,96 @@
-//! Reads a section by its table, which has a rule for each key.
+//! Reads the keys of a section, and collects everything that is wrong with it.
 //!
-//! Every value is held to its rule before serde's derived code reads the section, so each
-//! wrong value of an entry is a problem of its own. Builders write the section that a file
-//! would hold and have it read, so both pass the same checks.
+//! Builders write the section that a file would have, and it is read in the same way.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::problem::{ConfigError, Problems};
-use super::rule::Rule;
+use super::rule::{Held, MERGE_KEY, replaced};
 use crate::model::Object;
 
-pub(super) type Table = &'static [(&'static str, Rule)];
+/// A section as it was written, and where its problems go.
+pub(super) struct Section<'a> {
+    keys: &'a Object,
+    prefix: &'static str,
+    problems: &'a mut Problems,
+}
 
-const MERGE_KEY: &str = "<<";
+impl<'a> Section<'a> {
+    pub(super) fn new(keys: &'a Object, prefix: &'static str, problems: &'a mut Problems) -> Self {
+        Self { keys, prefix, problems }
+    }
 
-/// The values that their rules accept. Null counts as not set: so the wire has it.
-pub(super) fn accepted(
-    section: &Object,
-    prefix: &str,
-    tables: &[Table],
-    problems: &mut Problems,
-) -> Object {
-    let mut accepted = Object::new();
-    for (key, rule) in tables.iter().copied().flatten() {
-        let Some(value) = section.get(*key).filter(|value| !value.is_null()) else { continue };
-        match rule.accept(value) {
-            Some(Value::Null) => {}
-            Some(value) => drop(accepted.insert((*key).to_owned(), value)),
-            None => {
-                let shown = (!matches!(rule, Rule::Secrets)).then_some(value);
-                problems.add(format!("{prefix}{key}"), shown, format!("must be {rule}"));
+    /// A section in this one.
+    pub(super) fn within(&mut self, keys: &'a Object, prefix: &'static str) -> Section<'_> {
+        Section { keys, prefix, problems: self.problems }
+    }
+
+    /// Null counts as not set: so the wire has it.
+    pub(super) fn get(&self, key: &str) -> Option<&'a Value> {
+        self.keys.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Sets a key to what its rule makes of the value, if there is one.
+    pub(super) fn read<T>(&mut self, key: &str, held: &mut T, rule: impl Fn(&Value) -> Held<T>) {
+        match self.get(key).map(|value| (rule(value), value)) {
+            Some((Ok(accepted), _)) => *held = accepted,
+            Some((Err(reason), value)) => {
+                self.refuse(key, replaced(value).err().unwrap_or(reason));
             }
+            None => {}
         }
     }
-    accepted
+
+    /// Refuses that a key is not set.
+    pub(super) fn needs(&mut self, key: &str, why: &str) {
+        if self.get(key).is_none() {
+            self.refuse(key, format!("missing; {why}"));
+        }
+    }
+
+    pub(super) fn refuse(&mut self, key: &str, reason: impl Into<String>) {
+        self.problems.add(format!("{}{key}", self.prefix), self.get(key), reason);
+    }
+
+    /// Without the value: the key itself is the problem, or the value may be a secret.
+    pub(super) fn refuse_key(&mut self, key: &str, reason: impl Into<String>) {
+        self.problems.add(format!("{}{key}", self.prefix), None, reason);
+    }
+
+    /// The keys that are not known, each with a known one that is much like it.
+    ///
+    /// A reader of YAML that leaves merge keys alone would have their contents ignored: they
+    /// are refused here.
+    pub(super) fn unknown(
+        &mut self,
+        known: &[&[&'static str]],
+    ) -> Vec<(&'a str, Option<&'static str>)> {
+        let mut unknown = Vec::new();
+        for key in self.keys.keys().filter(|key| !known.concat().contains(&key.as_str())) {
+            match key.as_str() {
+                "<<" => self.refuse_key(key, MERGE_KEY),
+                key => unknown.push((key, nearest(key, &known.concat()))),
+            }
+        }
+        unknown
+    }
 }
 
-/// A struct from the keys of its tables; what is missing or refused has its default.
-pub(super) fn read<T: DeserializeOwned + Default>(
-    section: &Object,
-    prefix: &str,
-    tables: &[Table],
-    problems: &mut Problems,
-) -> T {
-    let accepted = Value::Object(accepted(section, prefix, tables, problems));
-    serde_json::from_value(accepted).unwrap_or_else(|error| {
-        problems.add(format!("{prefix}*"), None, error.to_string());
-        T::default()
-    })
+/// Edit distance finds typing errors, shared pairs of letters find parts of a name
+/// (`backoff` for `max_backoff`). Of two keys that have little in common, neither is meant.
+fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let key = key.to_lowercase();
+    let likeness = |known: &str| {
+        let typed = strsim::normalized_damerau_levenshtein(&key, known);
+        typed.max(strsim::sorensen_dice(&key, known))
+    };
+    let known = known.iter().map(|known| (likeness(known), *known));
+    let (likeness, nearest) = known.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (likeness >= 0.4).then_some(nearest)
 }
 
-/// The keys as a file would hold them, without those that are not set.
+/// The keys as a file would have them, without those that are not set.
 pub(super) fn written(values: &impl Serialize) -> Object {
     match serde_json::to_value(values) {
         Ok(Value::Object(mut section)) => {
@@ -65,39 +104,10 @@ pub(super) fn written(values: &impl Serialize) -> Object {
 /// Holds what was set in code to the rules for a file.
 pub(super) fn built<T>(
     values: &impl Serialize,
-    read: impl FnOnce(&Object, &mut Problems) -> T,
+    prefix: &'static str,
+    read: impl FnOnce(&mut Section<'_>) -> T,
 ) -> Result<T, ConfigError> {
     let mut problems = Problems::default();
-    let built = read(&written(values), &mut problems);
+    let built = read(&mut Section::new(&written(values), prefix, &mut problems));
     problems.unless_any(None, Some(built))
-}
-
-/// A reader of YAML that leaves merge keys alone would have their contents ignored.
-pub(super) fn refuse_merge_key(section: &Object, prefix: &str, problems: &mut Problems) {
-    if section.contains_key(MERGE_KEY) {
-        problems.add(format!("{prefix}{MERGE_KEY}"), None, "a YAML merge key that was not resolved; write its keys out, or have them merged first (`apply_merge` in serde_yaml and its successors)");
-    }
-}
-
-/// The keys that the tables do not have, each with the known one that is most like it,
-/// and their likeness from 0 to 1.
-///
-/// Edit distance finds typing errors, shared pairs of letters find parts of a name
-/// (`backoff` for `max_backoff`): the better of both counts.
-pub(super) fn unknown<'a>(
-    section: &'a Object,
-    tables: &[Table],
-) -> Vec<(&'a str, (&'static str, f64))> {
-    let known: Vec<&'static str> = tables.iter().copied().flatten().map(|(key, _)| *key).collect();
-    let likeness = |key: &str, known: &str| {
-        let typed = strsim::normalized_damerau_levenshtein(key, known);
-        typed.max(strsim::sorensen_dice(key, known))
-    };
-    let nearest = |key: &str| {
-        let key = key.to_lowercase();
-        let all = known.iter().map(|known| (*known, likeness(&key, known)));
-        all.reduce(|best, next| if next.1 > best.1 { next } else { best }).unwrap_or_default()
-    };
-    let unknown = section.keys().filter(|key| !known.contains(&key.as_str()) && *key != MERGE_KEY);
-    unknown.map(|key| (key.as_str(), nearest(key))).collect()
 }

@@ -1,102 +1,71 @@
 //! The keys of an entry beside its transport: who the plugin is, and what the gateway is
 //! told about it.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::problem::Problems;
-use super::rule::Rule;
-use super::section::{self, Table};
+use super::builder::PluginConfigBuilder;
+use super::keys::keys;
+use super::plugin::PluginConfig;
+use super::rule::{name, object, objects, some, text, texts, whole, word};
 use super::words::{OnError, PluginMode};
 use crate::model::Object;
-
-/// Always local. The transports are known here and read elsewhere.
-pub(super) const LOCAL: Table = &[
-    ("name", Rule::Text),
-    ("kind", Rule::Text),
-    ("mcp", Rule::Any),
-    ("grpc", Rule::Any),
-    ("unix_socket", Rule::Object),
-];
-
-/// What the plugin's server fills where the entry does not set it.
-pub(super) const SHARED: Table = &[
-    ("description", Rule::Text),
-    ("author", Rule::Text),
-    ("namespace", Rule::Text),
-    ("version", Rule::Text),
-    ("hooks", Rule::Texts),
-    ("tags", Rule::Texts),
-    ("mode", Rule::Word(PluginMode::WORDS)),
-    ("on_error", Rule::Word(OnError::WORDS)),
-    ("priority", Rule::Whole(i32::MIN as i128..=i32::MAX as i128)),
-    ("max_content_size", Rule::Whole(0..=u64::MAX as i128)),
-    ("conditions", Rule::Objects),
-    ("applied_to", Rule::Object),
-    ("capabilities", Rule::Texts),
-    ("config", Rule::Secrets),
-];
-
-/// The keys of [`LOCAL`] and [`SHARED`], checked or not; `None` is "not set".
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Settings {
-    pub(super) name: String,
-    pub(super) kind: Option<String>,
-    pub(super) description: Option<String>,
-    pub(super) author: Option<String>,
-    pub(super) namespace: Option<String>,
-    pub(super) version: Option<String>,
-    pub(super) hooks: Option<Vec<String>>,
-    pub(super) tags: Option<Vec<String>>,
-    pub(super) mode: Option<PluginMode>,
-    pub(super) on_error: Option<OnError>,
-    pub(super) priority: Option<i32>,
-    pub(super) max_content_size: Option<u64>,
-    pub(super) conditions: Option<Vec<Object>>,
-    pub(super) applied_to: Option<Object>,
-    pub(super) capabilities: Option<Vec<String>>,
-    pub(super) config: Option<Object>,
-}
 
 /// The kind of every plugin that is reached over a transport.
 pub(super) const EXTERNAL: &str = "external";
 
-impl Settings {
-    pub(super) fn read(entry: &Object, problems: &mut Problems) -> Self {
-        let mut settings: Self = section::read(entry, "", &[LOCAL, SHARED], problems);
-        let set = |key: &str| entry.get(key).filter(|value| !value.is_null());
-        if set("name").is_none() {
-            problems.add("name", None, "missing; it must be the plugin's name on its server");
-        } else if entry["name"] == "" {
-            problems.add("name", Some(&entry["name"]), "must not be empty");
-        }
-        if settings.kind.get_or_insert_with(|| EXTERNAL.into()) != EXTERNAL {
-            return settings;
-        }
-        // As in the reference, an empty section is as good as none.
-        if settings.config.take().is_some_and(|config| !config.is_empty()) {
-            problems.add("config", set("config"), "refused for an external plugin; set it in the configuration of the plugin's server");
-        }
-        // Without a `unix_socket`, that it is missing is enough to know.
-        for other in ["mcp", "grpc"] {
-            if set("unix_socket").is_some() && set(other).is_some() {
-                problems.add(other, None, "an external plugin has exactly one transport, this one also has `unix_socket`; remove one of them");
-            }
-        }
-        settings
-    }
+// Always local.
+keys! {
+    struct Local, local of PluginConfig and PluginConfigBuilder;
 
-    /// Fills what is not set here. What cannot be read is left out, as a problem.
-    pub(super) fn fill(&mut self, reported: &Object, problems: &mut Problems) {
-        let mut keys = section::accepted(reported, "", &[SHARED], problems);
-        // The server's own; local values win over the others.
-        keys.remove("config");
-        keys.extend(section::written(self));
-        if let Ok(filled) = serde_json::from_value(Value::Object(keys)) {
-            *self = filled;
-        }
-    }
+    /// The name that the plugin's server knows it by, with exact case.
+    pub fn name: String = String::new(), name => &str, |all| &all.name;
+    /// What kind of plugin it is. Default: `external`.
+    pub fn kind: String = EXTERNAL.into(), name => &str, |all| &all.kind;
+}
+
+// Filled by the plugin's server where the entry does not set them; `None` is "not set".
+keys! {
+    struct Settings, settings of PluginConfig and PluginConfigBuilder;
+
+    /// What the plugin does, for people.
+    pub fn description: Option<String> = None, some(text)
+        => Option<&str>, |all| all.description.as_deref();
+    /// Who wrote it.
+    pub fn author: Option<String> = None, some(text) => Option<&str>, |all| all.author.as_deref();
+    /// The namespace it lives in.
+    pub fn namespace: Option<String> = None, some(text)
+        => Option<&str>, |all| all.namespace.as_deref();
+    /// Its version.
+    pub fn version: Option<String> = None, some(text) => Option<&str>, |all| all.version.as_deref();
+    /// The hook types that it wants to be called for. Default: none.
+    pub fn hooks: Option<Vec<String>> = None, some(texts)
+        => &[String], |all| all.hooks.as_deref().unwrap_or_default();
+    /// Words to find it by. Default: none.
+    pub fn tags: Option<Vec<String>> = None, some(texts)
+        => &[String], |all| all.tags.as_deref().unwrap_or_default();
+    /// How the gateway runs it. Default: [`PluginMode::Sequential`].
+    pub fn mode: Option<PluginMode> = None, some(word(PluginMode::WORDS))
+        => PluginMode, |all| all.mode.unwrap_or_default();
+    /// What the gateway does when it fails. Default: [`OnError::Fail`].
+    pub fn on_error: Option<OnError> = None, some(word(OnError::WORDS))
+        => OnError, |all| all.on_error.unwrap_or_default();
+    /// Its place among the plugins of a hook, lower runs first. Default: 100.
+    pub fn priority: Option<i32> = None, some(whole(i32::MIN.into()..=i32::MAX.into()))
+        => i32, |all| all.priority.unwrap_or(100);
+    /// The most content that the gateway passes to it, in bytes. Default: 10000000.
+    /// hookwire's own limit is [`max_frame_len`](super::UnixSocketConfig::max_frame_len).
+    pub fn max_content_size: Option<u64> = None, some(whole(0..=u64::MAX.into()))
+        => u64, |all| all.max_content_size.unwrap_or(10_000_000);
+    /// When the gateway runs it, as JSON: hookwire does not interpret it. Default: always.
+    pub fn conditions: Option<Vec<Object>> = None, some(objects)
+        => &[Object], |all| all.conditions.as_deref().unwrap_or_default();
+    /// What the gateway applies it to, as JSON: hookwire does not interpret it.
+    pub fn applied_to: Option<Object> = None, some(object)
+        => Option<&Object>, |all| all.applied_to.as_ref();
+    /// What it may see and change, as the gateway defines it: hookwire does not
+    /// interpret it. Default: none.
+    pub fn capabilities: Option<Vec<String>> = None, some(texts)
+        => &[String], |all| all.capabilities.as_deref().unwrap_or_default();
 }
 
 /// Reads a mode in its older words as its successor.

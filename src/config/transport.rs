@@ -1,16 +1,18 @@
-//! What a plugin is reached over, and where it is.
+//! What a plugin is reached over.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::policy::{self, CallPolicy};
-use super::problem::{Escaped, Problems};
+use super::problem::Problems;
+use super::raw;
+use super::section::Section;
 use super::unix_socket::{self, PREFIX, UnixSocketConfig};
-use super::{raw, section};
-use crate::model::Object;
+use crate::endpoint::Endpoint;
+
+pub(super) const KEYS: &[&[&str]] = &[unix_socket::Values::KEYS, policy::Values::KEYS];
 
 /// What a plugin is reached over, with its settings.
 ///
@@ -33,42 +35,9 @@ pub enum Transport {
     Unix(UnixSocketConfig),
 }
 
-/// Where a plugin is, for errors and logs. Cheap to clone.
-///
-/// `Display` shows control characters escaped.
-///
-/// ```
-/// use hookwire::PluginConfig;
-///
-/// let guard = PluginConfig::builder("Guard").socket("/run/guard.sock").build()?;
-/// assert_eq!(guard.endpoint().to_string(), "/run/guard.sock");
-/// # Ok::<(), hookwire::ConfigError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint(Arc<Path>);
-
-impl Endpoint {
-    /// The path of the plugin's socket; `None` for a plugin that has none.
-    pub fn path(&self) -> Option<&Path> {
-        Some(&self.0)
-    }
-}
-
-impl From<Arc<Path>> for Endpoint {
-    fn from(path: Arc<Path>) -> Self {
-        Self(path)
-    }
-}
-
 impl From<&Transport> for Endpoint {
     fn from(Transport::Unix(socket): &Transport) -> Self {
-        Self(socket.path().into())
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Escaped(&self.0.to_string_lossy()).fmt(f)
+        Self::from(Arc::<Path>::from(socket.path()))
     }
 }
 
@@ -96,13 +65,18 @@ pub struct UnixSocketSection {
 }
 
 impl UnixSocketSection {
-    pub(super) fn read(section: &Object, problems: &mut Problems) -> Self {
-        section::refuse_merge_key(section, PREFIX, problems);
-        let transport = Transport::Unix(UnixSocketConfig::read(section, problems));
-        let policy = CallPolicy::read(section, PREFIX, problems);
-        for (key, (nearest, _)) in section::unknown(section, &[unix_socket::TABLE, policy::TABLE]) {
-            let reason = format!("unknown key, did you mean `{nearest}`?");
-            problems.add(format!("{PREFIX}{key}"), None, reason);
+    /// As it is before anything is set.
+    pub(super) fn unset() -> Self {
+        let transport = Transport::Unix(UnixSocketConfig(unix_socket::Values::default()));
+        Self { transport, policy: CallPolicy(policy::Values::default()) }
+    }
+
+    pub(super) fn read(section: &mut Section<'_>) -> Self {
+        let transport = Transport::Unix(UnixSocketConfig::read(section));
+        let policy = CallPolicy::read(section);
+        for (key, nearest) in section.unknown(KEYS) {
+            let meant = nearest.map(|known| format!(", did you mean `{known}`?"));
+            section.refuse_key(key, format!("unknown key{}", meant.unwrap_or_default()));
         }
         Self { transport, policy }
     }
@@ -111,7 +85,8 @@ impl UnixSocketSection {
 impl<'de> Deserialize<'de> for UnixSocketSection {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut problems = Problems::default();
-        let section = Self::read(&raw::deserialize(deserializer)?, &mut problems);
+        let keys = raw::read(deserializer, PREFIX, KEYS, &mut problems)?;
+        let section = Self::read(&mut Section::new(&keys, PREFIX, &mut problems));
         problems.unless_any(None, Some(section)).map_err(serde::de::Error::custom)
     }
 }

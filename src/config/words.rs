@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::wire::BigIntegers;
+pub use crate::wire::{BigIntegers, DeepNesting};
 
 /// Declares an enum together with its words in the configuration, so that reading,
 /// writing and the list of words in a refusal cannot disagree.

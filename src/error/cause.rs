@@ -1,12 +1,13 @@
 //! What happened to a call, and what to do about it.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
-use super::{ErrorKind, PluginFault};
+use super::{ErrorKind, PluginFault, Stage};
 use crate::trust::is_refusal;
 use crate::wire::{EncodeError, TypeMessage};
 
-/// What happened, without the plugin's name and endpoint.
+/// What happened, without the plugin's name and endpoint, and without what
+/// [comes next](Self::next).
 ///
 /// `Display` is complete, the text of an inner error included, because that is what logs
 /// print. So nothing here is a [`source`](std::error::Error::source): a log that prints
@@ -32,8 +33,16 @@ pub(crate) enum Cause {
     )]
     NoHooks,
     /// The hook type is unknown to the registry.
-    #[error("hook type `{0}` is not registered; register it in the HookRegistry to use it")]
-    UnregisteredHook(String),
+    #[error(
+        "hook type `{name}` is not registered{}; register it in the HookRegistry to use it",
+        did_you_mean(.nearest)
+    )]
+    UnregisteredHook {
+        /// The name that was called.
+        name: String,
+        /// The registered one that is most like it, if one is.
+        nearest: Option<String>,
+    },
     /// The request cannot be encoded.
     #[error("the request cannot be encoded: {0}")]
     InvalidRequest(EncodeError),
@@ -59,7 +68,7 @@ pub(crate) enum Cause {
         queue_capacity: Option<usize>,
     },
     /// No connection could be made.
-    #[error("cannot connect ({} failed): {error}; {}", in_a_row(*attempts), next("attempt", .retry_after))]
+    #[error("cannot connect ({} failed): {error}", in_a_row(*attempts))]
     Unavailable {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
@@ -70,7 +79,7 @@ pub(crate) enum Cause {
         retry_after: Option<Duration>,
     },
     /// There are connections, but the plugin does not answer: the call was not sent.
-    #[error("the plugin does not answer (unanswered calls in a row: {missing}); {}", next("trial", .retry_after))]
+    #[error("the plugin does not answer (unanswered calls in a row: {missing})")]
     Unresponsive {
         /// Replies that did not come, since the last one that came in time.
         missing: u32,
@@ -80,7 +89,7 @@ pub(crate) enum Cause {
     },
     /// `peer_uids`, `peer_gids` or `trust_path` do not allow the server that listens there.
     /// No byte was sent to it. It is tried again in the background, as a plugin that is down.
-    #[error("the plugin's server is not trusted ({} failed): {error}; {}", in_a_row(*attempts), next("attempt", .retry_after))]
+    #[error("the plugin's server is not trusted ({} failed): {error}", in_a_row(*attempts))]
     Untrusted {
         /// Consecutive failed attempts, at the time of the answer.
         attempts: u32,
@@ -144,7 +153,7 @@ pub(crate) enum Cause {
     )]
     EmptyReply,
     /// The plugin answered with an error of its own.
-    #[error("the plugin reported an error: {} (code `{}`, mcp_error_code {})", .0.message, .0.code, .0.mcp_error_code)]
+    #[error("the plugin {}{}", answered(.0), in_its_words(.0))]
     Plugin(Box<PluginFault>),
     /// The task that owns the connection is gone.
     #[error("the connection's task is gone; was its runtime shut down?")]
@@ -171,12 +180,36 @@ impl Cause {
         matches!(self, Self::Disconnected(_) | Self::ClosedAfterFault(_) | Self::Framing(_))
     }
 
+    /// How long until the plugin is tried again, of one that is down: `None` inside while it
+    /// is being tried.
+    pub(super) fn retry_after(&self) -> Option<Option<Duration>> {
+        match self {
+            Self::Unavailable { retry_after, .. }
+            | Self::Untrusted { retry_after, .. }
+            | Self::Unresponsive { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        }
+    }
+
+    /// When a plugin that is down is tried again, in words.
+    pub(super) fn next(&self) -> Option<String> {
+        let after = self.retry_after()?;
+        let what = match self {
+            Self::Unresponsive { .. } => "trial",
+            _ => "attempt",
+        };
+        Some(match after {
+            Some(after) => format!("the next {what} is due in {:.3} s", after.as_secs_f64()),
+            None => format!("the next {what} is under way"),
+        })
+    }
+
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
             Self::NameMismatch { .. }
             | Self::Disabled
             | Self::NoHooks
-            | Self::UnregisteredHook(_) => ErrorKind::Config,
+            | Self::UnregisteredHook { .. } => ErrorKind::Config,
             Self::InvalidRequest(_) | Self::RequestTooLarge { .. } => ErrorKind::InvalidRequest,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Unavailable { .. } | Self::Unresponsive { .. } | Self::Untrusted { .. } => {
@@ -202,7 +235,7 @@ impl Cause {
             Self::NameMismatch { .. } => "name_mismatch",
             Self::Disabled => "disabled",
             Self::NoHooks => "no_hooks",
-            Self::UnregisteredHook(_) => "unregistered_hook",
+            Self::UnregisteredHook { .. } => "unregistered_hook",
             Self::InvalidRequest(_) => "invalid_request",
             Self::RequestTooLarge { .. } => "request_too_large",
             Self::Overloaded { .. } => "overloaded",
@@ -219,6 +252,7 @@ impl Cause {
             Self::Undecodable(_) => "undecodable",
             Self::RefusedByType(_) => "wrong_type",
             Self::EmptyReply => "empty_reply",
+            Self::Plugin(fault) if fault.is_denial() => "denied",
             Self::Plugin(_) => "plugin_error",
             Self::Shutdown => "shutdown",
             Self::TaskGone => "task_gone",
@@ -243,7 +277,7 @@ impl Cause {
             Self::NameMismatch { .. }
             | Self::Disabled
             | Self::NoHooks
-            | Self::UnregisteredHook(_) => "a plugin of this gateway is not set up correctly",
+            | Self::UnregisteredHook { .. } => "a plugin of this gateway is not set up correctly",
             Self::InvalidRequest(_) => {
                 "the request cannot be checked: it holds a value that plugins cannot be sent, such \
                  as a number beyond 2^53 or objects that nest too deep"
@@ -263,9 +297,21 @@ impl Cause {
             | Self::Undecodable(_)
             | Self::RefusedByType(_)
             | Self::EmptyReply => "a plugin that checks requests gave no valid answer",
+            Self::Plugin(fault) if fault.is_denial() => {
+                "a plugin that checks requests denied this one"
+            }
             Self::Plugin(_) => "a plugin that checks requests failed",
             Self::Shutdown | Self::TaskGone => "the gateway is shutting down",
         }
+    }
+}
+
+/// What a plugin did that answered with an error.
+fn answered(fault: &PluginFault) -> &'static str {
+    if fault.is_denial() {
+        "denied the request, and its server reported an error beside that"
+    } else {
+        "reported an error"
     }
 }
 
@@ -314,44 +360,21 @@ fn not_connected(last_error: &Option<Arc<io::Error>>) -> String {
     last_error.as_ref().map_or_else(String::new, |error| format!("; not connected: {error}"))
 }
 
-/// When a plugin that is down is tried again, in words.
-fn next(what: &str, after: &Option<Duration>) -> String {
-    match after {
-        Some(after) => format!("the next {what} is due in {:.3} s", after.as_secs_f64()),
-        None => format!("the next {what} is under way"),
-    }
+/// The name that may have been meant.
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |nearest| format!(", did you mean `{nearest}`?"))
 }
 
-/// Where a call was when its deadline passed.
-///
-/// ```
-/// # fn look(error: hookwire::PluginError) {
-/// use hookwire::Stage;
-///
-/// match error.stage() {
-///     Some(Stage::Admission) => println!("raise `max_connections`"),
-///     Some(stage) => println!("too slow while {stage}"),
-///     None => println!("no timeout: {error}"),
-/// }
-/// # }
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stage {
-    /// Waiting for a slot: all connections were full.
-    Admission,
-    /// In the connection's queue: it was connecting, or busy.
-    Queued,
-    /// Handed to the socket, waiting for the reply.
-    InFlight,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Admission => "waiting for a free connection",
-            Self::Queued => "waiting to be sent",
-            Self::InFlight => "waiting for the plugin's reply",
-        })
-    }
+/// A plugin's message, and its codes, of which there may be one only.
+fn in_its_words(fault: &PluginFault) -> String {
+    let PluginFault { message, code, mcp_error_code, .. } = fault;
+    let message = match message.as_str() {
+        "" => " without a message".to_owned(),
+        message => format!(": {message}"),
+    };
+    let code = match code.as_str() {
+        "" => String::new(),
+        code => format!("code `{code}`, "),
+    };
+    format!("{message} ({code}mcp_error_code {mcp_error_code})")
 }

@@ -52,7 +52,8 @@ pub enum ErrorKind {
     /// The reply breaks the protocol, belongs to another request or cannot be proven not
     /// to, or does not deserialise into the type that was asked for.
     BadReply,
-    /// The plugin answered with an error of its own.
+    /// The plugin answered with an error of its own, beside which it may have
+    /// [denied](crate::PluginError::is_denial) the request.
     Plugin,
     /// The handle was shut down, or the runtime that drives its connections is gone.
     Closed,
@@ -101,7 +102,7 @@ impl ErrorKind {
             Self::BadReply => {
                 &["framing", "mismatch", "unproven", "undecodable", "wrong_type", "empty_reply"]
             }
-            Self::Plugin => &["plugin_error"],
+            Self::Plugin => &["plugin_error", "denied"],
             Self::Closed => &["shutdown", "task_gone"],
         }
     }

@@ -11,19 +11,23 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use crate::config::Endpoint;
+use crate::endpoint::Endpoint;
 
 mod cause;
 mod kind;
 mod sent;
+mod stage;
 
 pub use crate::model::PluginFault;
 pub(crate) use cause::Cause;
-pub use cause::Stage;
 pub use kind::ErrorKind;
 pub use sent::Sent;
+pub use stage::Stage;
 
 /// A failed call: which plugin, where, what happened, and whether it was sent.
+///
+/// `Display` also tells when a plugin that is down is tried again; `{error:#}` leaves that
+/// out, for programs that end with the error.
 ///
 /// ```
 /// # fn look(error: hookwire::PluginError) {
@@ -54,8 +58,12 @@ struct Inner {
 pub(crate) enum Errand {
     /// To run a hook.
     Hook,
-    /// To connect, or to be asked about its plugins: no hook is involved.
+    /// To connect, or to be asked about the plugin: no hook is involved.
     Question,
+    /// To be asked about all its plugins.
+    Server,
+    /// To connect a handle that is not made unless that succeeds.
+    Start,
 }
 
 impl PluginError {
@@ -120,6 +128,26 @@ impl PluginError {
         self.kind() == ErrorKind::Timeout
     }
 
+    /// True if the plugin denied the request all the same: its error came beside (half of) a
+    /// verdict that denies. A gateway that lets requests pass where a plugin fails
+    /// (`on_error: ignore`) must not let this one pass.
+    ///
+    /// [`enforce`](crate::PluginHandle::enforce) makes it a
+    /// [`Denied`](crate::Stopped::Denied).
+    ///
+    /// ```
+    /// use hookwire::PluginError;
+    ///
+    /// /// What `on_error: ignore` may let pass.
+    /// fn may_be_ignored(error: &PluginError) -> bool {
+    ///     !error.is_denial()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        self.plugin_fault().is_some_and(PluginFault::is_denial)
+    }
+
     /// True if the same call may succeed later **and** cannot run the hook twice: it was
     /// not sent, and its cause is not the request itself.
     #[must_use]
@@ -135,15 +163,22 @@ impl PluginError {
     }
 
     /// How long until a plugin that is down is tried again, as of when this error was
-    /// made. `None` for other errors, and while it is being tried.
+    /// made. `None` for other errors, while it is being tried, and where nobody tries it:
+    /// [`connect`](crate::PluginHandle::connect) leaves no handle behind that would.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        match self.0.cause {
-            Cause::Unavailable { retry_after, .. }
-            | Cause::Untrusted { retry_after, .. }
-            | Cause::Unresponsive { retry_after, .. } => retry_after,
-            _ => None,
-        }
+        self.0.cause.retry_after()?.filter(|_| self.is_tried_again())
+    }
+
+    /// Whether a handle is there that tries a plugin again which is down.
+    fn is_tried_again(&self) -> bool {
+        self.0.errand != Errand::Start
+    }
+
+    /// The same, where its handle is given up.
+    pub(crate) fn given_up(mut self) -> Self {
+        self.0.errand = Errand::Start;
+        self
     }
 
     /// How many attempts to connect have failed in a row, if that is why the plugin is
@@ -196,10 +231,16 @@ impl PluginError {
 impl fmt::Display for PluginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { plugin, endpoint, errand, sent, cause } = &*self.0;
-        write!(f, "plugin `{plugin}` at {endpoint}: {cause}")?;
+        match errand {
+            Errand::Server => write!(f, "the server at {endpoint}: {cause}")?,
+            _ => write!(f, "plugin `{plugin}` at {endpoint}: {cause}")?,
+        }
+        if let Some(next) = cause.next().filter(|_| self.is_tried_again() && !f.alternate()) {
+            write!(f, "; {next}")?;
+        }
         match (errand, sent, cause) {
             // No hook was involved.
-            (Errand::Question, ..) => Ok(()),
+            (Errand::Question | Errand::Server | Errand::Start, ..) => Ok(()),
             // With a reply, nobody wonders whether the request was sent.
             (Errand::Hook, _, Cause::Plugin(_)) => Ok(()),
             (Errand::Hook, Sent::No, _) => f.write_str(" [not sent: the hook did not run]"),

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
+use crate::model::{PluginResult, PluginViolation};
 use crate::wire::{DecodeError, EncodeError};
 
 fn io_error() -> Arc<io::Error> {
@@ -17,6 +18,11 @@ fn every_cause() -> Vec<Cause> {
         code: secret(),
         details: serde_json::Map::new(),
         mcp_error_code: -32603,
+        refusal: None,
+    };
+    let denied = PluginFault {
+        refusal: Some(Box::new(PluginResult::deny(PluginViolation::new(secret())))),
+        ..fault.clone()
     };
     let DecodeError::Custom(wrong_type) = serde::de::Error::custom("/run/secret") else {
         panic!("it is the type's own message");
@@ -25,7 +31,7 @@ fn every_cause() -> Vec<Cause> {
         Cause::NameMismatch { configured: secret(), found: secret() },
         Cause::Disabled,
         Cause::NoHooks,
-        Cause::UnregisteredHook(secret()),
+        Cause::UnregisteredHook { name: secret(), nearest: None },
         Cause::InvalidRequest(EncodeError::Custom(wrong_type.clone())),
         Cause::RequestTooLarge { size: 2, limit: 1 },
         Cause::Overloaded { places: 1, waiting: 0, queue_capacity: None },
@@ -47,6 +53,7 @@ fn every_cause() -> Vec<Cause> {
         Cause::RefusedByType(wrong_type),
         Cause::EmptyReply,
         Cause::Plugin(Box::new(fault)),
+        Cause::Plugin(Box::new(denied)),
         Cause::Shutdown,
         Cause::TaskGone,
     ]
@@ -97,6 +104,47 @@ fn display_tells_whether_the_hook_can_have_run() {
         )
     );
     assert_eq!(told(Sent::Maybe), format!("{start} [sent: the hook may have run]"));
+}
+
+#[test]
+fn when_a_plugin_is_tried_again_is_told_where_somebody_tries_it() {
+    let retry_after = Some(Duration::from_secs(1));
+    let down = Cause::Unavailable { attempts: 2, error: io_error(), retry_after };
+    let error = error(Sent::No, down);
+    let start =
+        "plugin `Secret` at /run/secret: cannot connect (2 attempts in a row failed): /run/secret";
+    let end = "[not sent: the hook did not run]";
+    assert_eq!(error.to_string(), format!("{start}; the next attempt is due in 1.000 s {end}"));
+    assert_eq!(format!("{error:#}"), format!("{start} {end}"));
+    assert_eq!(error.retry_after(), retry_after);
+
+    let given_up = error.given_up();
+    assert_eq!(given_up.to_string(), start);
+    assert_eq!(given_up.retry_after(), None);
+}
+
+#[test]
+fn a_question_about_all_plugins_names_the_server() {
+    let path: Arc<Path> = Path::new("/run/secret").into();
+    let failure = (Sent::Maybe, Cause::EmptyReply);
+    let error = PluginError::new("Secret".into(), path, Errand::Server, failure);
+    assert!(error.to_string().starts_with("the server at /run/secret: the reply"), "{error}");
+}
+
+#[test]
+fn a_plugins_error_is_told_without_what_it_does_not_have() {
+    let told = |message: &str, code: &str| {
+        let (message, code, plugin_name) = (message.to_owned(), code.to_owned(), String::new());
+        let details = serde_json::Map::new();
+        let refusal = None;
+        let mcp_error_code = -32603;
+        let fault = PluginFault { message, plugin_name, code, details, mcp_error_code, refusal };
+        Cause::Plugin(Box::new(fault)).to_string()
+    };
+    let start = "the plugin reported an error";
+    assert_eq!(told("no", "E1"), format!("{start}: no (code `E1`, mcp_error_code -32603)"));
+    assert_eq!(told("no", ""), format!("{start}: no (mcp_error_code -32603)"));
+    assert_eq!(told("", ""), format!("{start} without a message (mcp_error_code -32603)"));
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub fn play(script: Script) -> (Played, Vec<usize>) {
     let deadline = Instant::now();
     let mut callers = Vec::new();
     for (size, has_left) in requests {
-        let (responder, answer) = Responder::new(std::time::Duration::ZERO);
+        let (responder, answer) = Responder::new();
         let frame = vec![0; size.max(1)];
         let method = Method::InvokeHook;
         socket.send(Request { method, frame, deadline, responder }, deadline);

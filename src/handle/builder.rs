@@ -14,7 +14,7 @@ use crate::config::{PluginConfig, Transport};
 use crate::error::PluginError;
 use crate::hooks::HookRegistry;
 use crate::options::CallOptions;
-use crate::unix::connect::{Connect, FnConnector, UnixConnector};
+use crate::unix::connect::{Connect, FnConnector, Generation, Numbered, UnixConnector};
 
 /// How a handle is made, where [`PluginHandle::connect`] is not enough.
 ///
@@ -36,6 +36,7 @@ pub struct PluginHandleBuilder {
     allow_no_hooks: bool,
     runtime: Option<Handle>,
     connector: Option<Arc<dyn Connect>>,
+    generation: Option<Generation>,
 }
 
 impl PluginHandleBuilder {
@@ -49,6 +50,7 @@ impl PluginHandleBuilder {
             allow_no_hooks: false,
             runtime: None,
             connector: None,
+            generation: None,
         }
     }
 
@@ -93,6 +95,37 @@ impl PluginHandleBuilder {
         self
     }
 
+    /// Tells the server that [`connector`](Self::connector) leads to from those that it led to
+    /// before, as the file at the path does for connections that are made there: once the
+    /// number is another, connections that were made before take no more calls and end after
+    /// those under way. Asked before a connection is made, and at most twice a second before
+    /// calls, so it must not block.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// use hookwire::{PluginConfig, PluginHandle};
+    ///
+    /// # fn make(config: PluginConfig) -> PluginHandle {
+    /// let release = Arc::new(AtomicU64::new(1));
+    /// PluginHandle::builder(config)
+    ///     .connector(|| async {
+    ///         let (near, _far) = tokio::io::duplex(4096);
+    ///         Ok(near)
+    ///     })
+    ///     .connector_generation(move || release.load(Relaxed))
+    ///     .connect_lazy()
+    /// # }
+    /// ```
+    pub fn connector_generation(
+        mut self,
+        generation: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        self.generation = Some(Arc::new(generation));
+        self
+    }
+
     /// The runtime that the plugin's tasks run on, with I/O and time enabled. It must be
     /// driven for as long as the handle is used. Default: the runtime that is entered where
     /// the handle is made, or else that of the first call. When it has ended, the next call
@@ -122,7 +155,7 @@ impl PluginHandleBuilder {
     /// A dropped connect leaves nothing behind.
     pub async fn connect(self) -> Result<PluginHandle, PluginError> {
         let handle = self.connect_lazy();
-        handle.check().await?;
+        handle.check().await.map_err(PluginError::given_up)?;
         Ok(handle)
     }
 
@@ -130,10 +163,13 @@ impl PluginHandleBuilder {
     #[must_use]
     pub fn connect_lazy(self) -> PluginHandle {
         let Transport::Unix(socket) = self.config.transport();
-        let connector = match &self.connector {
+        let mut connector = match &self.connector {
             Some(connector) => Arc::clone(connector),
             None => Arc::new(UnixConnector::new(socket.path().into(), socket.into())),
         };
+        if let Some(generation) = &self.generation {
+            connector = Arc::new(Numbered { connector, generation: Arc::clone(generation) });
+        }
         let client = Caller::new(&self.config, connector, self.runtime.clone());
         self.over(client)
     }

@@ -61,7 +61,9 @@ impl PluginHandle {
         context: &mut PluginContext,
     ) -> Result<PluginResult<Value>, PluginError> {
         let Some(refusal) = self.inner.registry.refusal(hook_type) else {
-            return Err(self.refused(Cause::UnregisteredHook(hook_type.to_owned())));
+            let nearest = self.inner.registry.nearest(hook_type).map(str::to_owned);
+            let name = hook_type.to_owned();
+            return Err(self.refused(Cause::UnregisteredHook { name, nearest }));
         };
         let answer = self.call(hook_type, payload, context, refusal).await;
         applied(answer, context)
@@ -187,6 +189,7 @@ impl PluginHandle {
             request_id = %context.global_context.request_id,
             attempt = 1_u64,
             outcome = field::Empty,
+            inexact = field::Empty,
             duration_us = field::Empty,
         );
         let call = client.invoke(hook_type, payload, context, self.options, refusal);

@@ -35,7 +35,7 @@ use crate::model::{DenialMetadata, Headers, Object, PluginResult, PluginViolatio
 /// ```
 #[derive(Debug, Clone)]
 pub enum Stopped {
-    /// The plugin denied it.
+    /// The plugin denied it, be it beside an [error](Denial::error).
     Denied(Box<Denial>),
     /// The plugin could not be asked, or gave no answer. Silence is never "allow".
     Failed(PluginError),
@@ -80,11 +80,24 @@ pub struct Denial {
     hook: &'static str,
     // Without a payload: there is nothing to go on with.
     result: PluginResult<()>,
+    error: Option<PluginError>,
 }
 
 impl Denial {
     pub(super) fn new(plugin: Arc<str>, hook: &'static str, result: PluginResult<()>) -> Self {
-        Self { plugin, hook, result }
+        Self { plugin, hook, result, error: None }
+    }
+
+    /// The denial beside `error`, if there is one.
+    pub(super) fn beside(
+        error: PluginError,
+        plugin: Arc<str>,
+        hook: &'static str,
+    ) -> Result<Self, PluginError> {
+        match error.plugin_fault().and_then(|fault| fault.refusal.as_deref().cloned()) {
+            Some(result) => Ok(Self { plugin, hook, result, error: Some(error) }),
+            None => Err(error),
+        }
     }
 
     /// The plugin that denied.
@@ -103,6 +116,13 @@ impl Denial {
     #[must_use]
     pub fn violation(&self) -> Option<&PluginViolation> {
         self.result.violation()
+    }
+
+    /// The error that came beside the denial, if one did: what the plugin tells about its
+    /// denial may be incomplete then. See [`PluginError::is_denial`].
+    #[must_use]
+    pub fn error(&self) -> Option<&PluginError> {
+        self.error.as_ref()
     }
 
     /// What the plugin tells about its work.

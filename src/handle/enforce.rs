@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Denial, PluginHandle, Stopped};
+use crate::error::PluginError;
 use crate::hooks::{Applies, Hook};
 use crate::model::{PluginContext, PluginResult};
 
@@ -39,8 +40,8 @@ impl PluginHandle {
         mut payload: H::Payload,
         context: &mut PluginContext,
     ) -> Result<H::Payload, Stopped> {
-        let result = self.invoke_hook::<H>(&payload, context).await?;
-        if let Some(modified) = self.allowed::<H>(result)? {
+        let answer = self.invoke_hook::<H>(&payload, context).await;
+        if let Some(modified) = self.allowed::<H>(answer)? {
             H::apply(&mut payload, modified);
         }
         Ok(payload)
@@ -77,19 +78,20 @@ impl PluginHandle {
         payload: H::Payload,
         context: &mut PluginContext,
     ) -> Result<Option<H::Modified>, Stopped> {
-        let result = self.invoke_hook::<H>(&payload, context).await?;
-        self.allowed::<H>(result)
+        let answer = self.invoke_hook::<H>(&payload, context).await;
+        self.allowed::<H>(answer)
     }
 
     fn allowed<H: Hook>(
         &self,
-        result: PluginResult<H::Modified>,
+        answer: Result<PluginResult<H::Modified>, PluginError>,
     ) -> Result<Option<H::Modified>, Stopped> {
-        if result.is_allowed() {
-            return Ok(result.modified_payload);
-        }
         let plugin = Arc::clone(&self.inner.client.identity.plugin);
-        let denial = Denial::new(plugin, H::NAME, result.without_payload());
+        let denial = match answer {
+            Ok(result) if result.is_allowed() => return Ok(result.modified_payload),
+            Ok(result) => Denial::new(plugin, H::NAME, result.without_payload()),
+            Err(error) => Denial::beside(error, plugin, H::NAME)?,
+        };
         Err(Stopped::Denied(Box::new(denial)))
     }
 }

@@ -106,6 +106,29 @@ impl HookRegistry {
         self.hooks.contains_key(name)
     }
 
+    /// The name in the registry that is most like this one, if one is like it at all: what
+    /// may have been meant.
+    ///
+    /// ```
+    /// use hookwire::HookRegistry;
+    ///
+    /// let registry = HookRegistry::builtin();
+    /// assert_eq!(registry.nearest("tool_pre_invok"), Some("tool_pre_invoke"));
+    /// assert_eq!(registry.nearest("ToolPreInvoke"), Some("tool_pre_invoke"));
+    /// assert_eq!(registry.nearest("invoice_check"), None);
+    /// ```
+    #[must_use]
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        const ALIKE: f64 = 0.7;
+        let plain = |name: &str| name.replace(['_', '-', '.'], "").to_lowercase();
+        let wanted = plain(name);
+        let all = self
+            .names()
+            .map(|known| (known, strsim::normalized_damerau_levenshtein(&wanted, &plain(known))));
+        let best = all.reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+        (best.1 >= ALIKE).then_some(best.0)
+    }
+
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.hooks.keys().map(AsRef::as_ref)

@@ -6,7 +6,8 @@
 //! back: that is how a plugin hands values to its later hooks, and through the global
 //! state to other plugins.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Object, Redacted, Size, null_as_default, redacted_debug, setters};
 
@@ -107,6 +108,10 @@ impl From<GlobalContext> for PluginContext {
 
 /// What all plugins that see one request share.
 ///
+/// In JSON it may have the keys `user_context` and `content_type` of the reference's contexts
+/// if they are null. The wire has no field for them, so anything else there is an error: a
+/// plugin that decides by it would decide without it.
+///
 /// ```
 /// use hookwire::{GlobalContext, PluginContext};
 ///
@@ -135,6 +140,21 @@ pub struct GlobalContext {
     /// What the plugins of this request share and may change.
     #[serde(default, deserialize_with = "null_as_default")]
     pub state: Object,
+    #[serde(default, skip_serializing, deserialize_with = "no_field_for")]
+    user_context: (),
+    #[serde(default, skip_serializing, deserialize_with = "no_field_for")]
+    content_type: (),
+}
+
+/// Reads what the wire has no field for: it may be null, as in the reference's contexts.
+fn no_field_for<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    match Option::<IgnoredAny>::deserialize(deserializer)? {
+        None => Ok(()),
+        Some(_) => Err(D::Error::custom(
+            "a context's `user_context` and `content_type` do not reach a plugin over a socket; \
+             leave them out, and put what plugins are to see into `metadata`",
+        )),
+    }
 }
 
 redacted_debug!(GlobalContext {
@@ -153,6 +173,8 @@ impl GlobalContext {
             user: None,
             metadata: Object::new(),
             state: Object::new(),
+            user_context: (),
+            content_type: (),
         }
     }
 }
@@ -182,7 +204,7 @@ setters!(GlobalContext {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a user must be a string or an object")]
 #[non_exhaustive]
 pub enum User {
     /// A name or an id.

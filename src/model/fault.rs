@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Redacted;
+use super::{PluginResult, PluginViolation, Redacted};
 
 /// A plugin's own error: why it could not run a hook.
 ///
@@ -31,6 +31,24 @@ pub struct PluginFault {
     pub details: serde_json::Map<String, serde_json::Value>,
     /// The JSON-RPC error code for the gateway's client; −32603 where the reply has none.
     pub mcp_error_code: i32,
+    /// What could be read of the verdict beside the error, if that is a denial.
+    pub(crate) refusal: Option<Box<PluginResult<()>>>,
+}
+
+impl PluginFault {
+    /// Whether the plugin denied the request all the same: the reply held the error beside
+    /// (half of) a result that denies. The reference server answers so where it cannot write
+    /// what a denial says about itself.
+    #[must_use]
+    pub fn is_denial(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// Why it was denied, as far as the half verdict tells.
+    #[must_use]
+    pub fn violation(&self) -> Option<&PluginViolation> {
+        self.refusal.as_ref()?.violation()
+    }
 }
 
 impl fmt::Debug for PluginFault {
@@ -40,6 +58,7 @@ impl fmt::Debug for PluginFault {
             .field("plugin_name", &self.plugin_name)
             .field("code", &self.code)
             .field("mcp_error_code", &self.mcp_error_code)
+            .field("is_denial", &self.is_denial())
             .finish_non_exhaustive()
     }
 }

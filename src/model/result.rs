@@ -57,6 +57,8 @@ pub struct PluginResult<P> {
     pub(crate) retry_delay_ms: i64,
     #[serde(default, deserialize_with = "null_as_default")]
     pub(crate) executions: Vec<Value>,
+    #[serde(skip)]
+    pub(crate) inexact: bool,
 }
 
 /// Whether a request may go on. See [`PluginResult`] for an example.
@@ -82,6 +84,7 @@ impl<P> PluginResult<P> {
             http_headers: None,
             retry_delay_ms: 0,
             executions: Vec::new(),
+            inexact: false,
         }
     }
 
@@ -164,6 +167,16 @@ impl<P> PluginResult<P> {
         &self.executions
     }
 
+    /// Whether request and reply came over as they were. False if the plugin saw rounded
+    /// integers ([`BigIntegers::Round`](crate::BigIntegers::Round)) or text in place of what
+    /// nests too deep ([`DeepNesting::Text`](crate::DeepNesting::Text)), so that a payload
+    /// which it changed may hold them too; or if the reply had NaN or an infinity where JSON
+    /// was read, which is null now.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        !self.inexact
+    }
+
     /// Sets the metadata.
     pub fn with_metadata(mut self, metadata: Object) -> Self {
         self.metadata = metadata;
@@ -222,7 +235,17 @@ impl<P> PluginResult<P> {
             http_headers: self.http_headers,
             retry_delay_ms: self.retry_delay_ms,
             executions: self.executions,
+            inexact: self.inexact,
         }
+    }
+
+    /// Names the plugin in a violation that names none: the server leaves it out, and it can
+    /// only be the one that was called.
+    pub(crate) fn denied_by(mut self, plugin: &str) -> Self {
+        if let Some(violation) = &mut self.violation {
+            violation.plugin_name.get_or_insert_with(|| plugin.to_owned());
+        }
+        self
     }
 
     /// Turns an answer of `plugin` that is a refusal by itself into a denial; a violation

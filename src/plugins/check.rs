@@ -35,9 +35,9 @@ fn check(handle: &PluginHandle) -> Check {
     Box::pin(async move { handle.check().await })
 }
 
-/// Checks a plugin, as long as that takes.
+/// Checks a plugin, as long as that takes. One that fails is given up.
 pub(super) async fn to_the_end(handle: &PluginHandle) -> PluginReport {
-    report(handle, handle.check().await, false)
+    report(handle, handle.check().await.map_err(PluginError::given_up), false)
 }
 
 /// Checks a plugin, and keeps what is not done after its `connect_timeout`: asking anew

@@ -179,15 +179,13 @@ fn read_context(parts: &ContextParts<'_>, budget: &Budget) -> Result<PluginConte
         Some(UserPart::Name(name)) => Some(User::Name(name.to_owned())),
         Some(UserPart::Details(details)) => Some(User::Details(read_struct(details, budget)?)),
     };
+    let mut global = GlobalContext::new(parts.request_id);
+    (global.server_id, global.tenant_id) = (text(parts.server_id), text(parts.tenant_id));
+    global.user = user;
+    global.metadata = object(parts.global_metadata)?;
+    global.state = object(parts.global_state)?;
     Ok(PluginContext {
-        global_context: GlobalContext {
-            request_id: parts.request_id.to_owned(),
-            server_id: text(parts.server_id),
-            tenant_id: text(parts.tenant_id),
-            user,
-            metadata: object(parts.global_metadata)?,
-            state: object(parts.global_state)?,
-        },
+        global_context: global,
         state: object(parts.state)?,
         metadata: object(parts.metadata)?,
     })

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixStream;
 
+pub(crate) use path::Kind;
 pub(crate) use peer::Peers;
 
 use crate::config::UnixSocketConfig;

@@ -23,6 +23,9 @@ pub(crate) enum Closed {
     Suspect(Suspicion),
     /// It was not used for `idle_timeout`.
     Idle,
+    /// Another server has its path, or it was older than `max_connection_age`; all that was
+    /// under way on it is answered.
+    Retired,
     /// The handle was shut down, or the last one dropped.
     Shutdown,
     /// Its task ended unasked: the runtime is gone.
@@ -50,7 +53,7 @@ impl Closed {
             Self::Suspect(suspicion) => Cause::ClosedAfterFault(suspicion.as_str()),
             Self::Framing(error) => Cause::Framing(Arc::clone(error)),
             Self::Unasked => Cause::Framing(self.error()),
-            Self::Eof | Self::Io(_) | Self::Overdue { .. } | Self::Idle => {
+            Self::Eof | Self::Io(_) | Self::Overdue { .. } | Self::Idle | Self::Retired => {
                 Cause::Disconnected(self.error())
             }
         }
@@ -71,7 +74,7 @@ impl Closed {
                 io::ErrorKind::TimedOut,
                 "the server left a keep-alive probe without a reply for `stall_limit`",
             ),
-            Self::Suspect(_) | Self::Idle | Self::Shutdown | Self::TaskGone => {
+            Self::Suspect(_) | Self::Idle | Self::Retired | Self::Shutdown | Self::TaskGone => {
                 (io::ErrorKind::Other, "the last connection was given up")
             }
         };

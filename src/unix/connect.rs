@@ -1,7 +1,9 @@
 //! How a plugin's sockets are made.
 
 use std::{
+    fs,
     io::{self, IoSlice},
+    os::unix::fs::FileTypeExt as _,
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -11,8 +13,9 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
+use super::place::Place;
 use crate::nosignal::NoSignal;
-use crate::trust::Trust;
+use crate::trust::{Kind, Trust};
 
 /// What a socket's task reads from and writes to.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -132,6 +135,11 @@ pub(crate) type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Tran
 pub(crate) trait Connect: Send + Sync + 'static {
     /// Starts one attempt.
     fn connect(&self) -> Connecting;
+
+    /// Where an attempt would lead now; `None` if to no server, or if that is not known.
+    fn place(&self) -> Option<Place> {
+        None
+    }
 }
 
 /// Connects to a plugin's Unix socket, if who listens there is to be trusted.
@@ -152,11 +160,18 @@ impl Connect for UnixConnector {
         let (path, trust) = (Arc::clone(&self.path), Arc::clone(&self.trust));
         Box::pin(async move {
             trust.check_path(&path)?;
-            let stream = UnixStream::connect(&path).await.map_err(explained)?;
+            let stream = UnixStream::connect(&path).await;
+            let stream = stream.map_err(|error| explained(error, &path))?;
             trust.check_peer(&stream)?;
             let transport: Box<dyn Transport> = Box::new(NoSignal::new(stream));
             Ok(transport)
         })
+    }
+
+    /// One `stat`, which waits for the file system as connecting does.
+    fn place(&self) -> Option<Place> {
+        let found = fs::metadata(&self.path).ok()?;
+        found.file_type().is_socket().then(|| Place::of(&found))
     }
 }
 
@@ -178,13 +193,45 @@ where
     }
 }
 
-/// "Resource temporarily unavailable" tells nobody what to do.
-fn explained(error: io::Error) -> io::Error {
-    if !is_busy(&error) {
-        return error;
+/// Tells the number of the server that a connector leads to.
+pub(crate) type Generation = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// A connector that tells which server it leads to.
+pub(crate) struct Numbered {
+    pub(crate) connector: Arc<dyn Connect>,
+    pub(crate) generation: Generation,
+}
+
+impl Connect for Numbered {
+    fn connect(&self) -> Connecting {
+        self.connector.connect()
     }
-    let reason = format!("the server is busy, its backlog of connections is full ({error})");
-    io::Error::new(io::ErrorKind::WouldBlock, reason)
+
+    fn place(&self) -> Option<Place> {
+        Some(Place::numbered((self.generation)()))
+    }
+}
+
+/// What the system's words leave open. "Resource temporarily unavailable" tells nobody what
+/// to do, and a file that is no socket is refused in the same words as a socket without a
+/// server.
+fn explained(error: io::Error, path: &Path) -> io::Error {
+    let found = || fs::metadata(path).ok().map(|metadata| Kind::from(metadata.file_type()));
+    let reason = if is_busy(&error) {
+        format!("the server is busy, its backlog of connections is full ({error})")
+    } else if error.kind() == io::ErrorKind::NotFound {
+        format!("there is no such socket; is the plugin's server running? ({error})")
+    } else {
+        match found() {
+            Some(Kind::Socket) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                format!("nobody listens there; is the plugin's server running? ({error})")
+            }
+            Some(Kind::Socket) | None => return error,
+            Some(Kind::Directory) => "the path is a directory, not a socket".to_owned(),
+            Some(_) => "the path is a file, not a socket".to_owned(),
+        }
+    };
+    io::Error::new(error.kind(), reason)
 }
 
 /// A full backlog is told by EAGAIN, with no readiness to wait for: the server

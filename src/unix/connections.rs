@@ -22,6 +22,7 @@ use super::connect::Connect;
 use super::dispatch::{Bounds, Dispatch, Pushed};
 use super::in_flight::Entry;
 use super::message::{Method, Origin, Reply, Request, Responder};
+use super::place::Lookout;
 use super::reconnect::ConnectionState;
 use super::slot::Slot;
 use crate::breaker::Gate;
@@ -41,6 +42,7 @@ pub(crate) struct Connections {
     pub(crate) slots: Box<[Slot]>,
     /// Sockets opened so far: their numbers.
     sockets: AtomicU64,
+    pub(super) lookout: Lookout,
     shared: Mutex<Shared>,
     /// Wakes the supervisor.
     pub(crate) supervisor: AtomicWaker,
@@ -49,7 +51,7 @@ pub(crate) struct Connections {
     state: watch::Sender<ConnectionState>,
     /// When to stop, in milliseconds after `started`; `u64::MAX` is never.
     stop_at: AtomicU64,
-    started: Instant,
+    pub(super) started: Instant,
     /// The last handle is gone, and with it everybody who could wait.
     released: AtomicBool,
 }
@@ -132,6 +134,7 @@ impl Connections {
             connector,
             slots: (0..bounds.max_connections).map(|_| Slot::default()).collect(),
             sockets: AtomicU64::new(0),
+            lookout: Lookout::new(),
             shared: Mutex::new(shared),
             supervisor: AtomicWaker::new(),
             left: AtomicUsize::new(0),

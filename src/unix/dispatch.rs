@@ -11,11 +11,15 @@
 //! 3. Otherwise the socket with the least to do takes the oldest request: it is
 //!    pipelined behind the others.
 //! 4. A socket whose oldest reply is overdue takes nothing.
+//! 5. Nor does one that is retired: it ends after what it has. Where the path leads to
+//!    another server, all that were made to the one before are.
 //!
 //! It knows no task, no socket and no clock. `S` is what a request for a socket is
 //! put into, `R` the request.
 
 use std::collections::VecDeque;
+
+use super::place::Place;
 
 /// What is queued.
 pub(crate) trait Queued {
@@ -30,11 +34,22 @@ pub(crate) trait Queued {
 /// A socket that is open.
 #[derive(Debug)]
 struct Lane<S> {
-    sink: S,
+    /// `None` if it is retired: that its sink is dropped is how a socket learns of it.
+    sink: Option<S>,
+    made: Made,
     /// Requests bound to it and not answered by it, those of callers that left included.
     load: usize,
     /// Its oldest reply is overdue.
     overdue: bool,
+}
+
+/// Which of the plugin's sockets it is, and what it was made to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made {
+    /// Sockets are numbered as they are opened.
+    pub(crate) number: u64,
+    /// Where the path led just before it was connected.
+    pub(crate) place: Option<Place>,
 }
 
 /// Every bound of the dispatcher.
@@ -101,14 +116,19 @@ impl<R: Queued, S> Dispatch<R, S> {
         (self.queue.len() + self.bound).saturating_sub(self.capacity())
     }
 
-    /// True if a socket is open.
-    pub(crate) fn is_open(&self) -> bool {
+    /// True if a socket is open, retired or not.
+    pub(crate) fn any_socket(&self) -> bool {
         self.lanes.iter().any(Option::is_some)
     }
 
-    /// True if a socket is open whose replies are not overdue.
+    /// True if a socket is open that is not retired.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lanes.iter().flatten().any(|lane| lane.sink.is_some())
+    }
+
+    /// True if a socket is open that is not retired and whose replies are not overdue.
     pub(crate) fn works(&self) -> bool {
-        self.lanes.iter().flatten().any(|lane| !lane.overdue)
+        self.lanes.iter().flatten().any(|lane| lane.sink.is_some() && !lane.overdue)
     }
 
     pub(crate) fn is_opening(&self) -> bool {
@@ -121,7 +141,7 @@ impl<R: Queued, S> Dispatch<R, S> {
 
     /// What requests for this socket are put into.
     pub(crate) fn sink(&self, slot: usize) -> Option<&S> {
-        self.lanes[slot].as_ref().map(|lane| &lane.sink)
+        self.lanes[slot].as_ref()?.sink.as_ref()
     }
 
     /// Takes a request in. `may_wait` is false for a caller that will not wait for room.
@@ -165,7 +185,8 @@ impl<R: Queued, S> Dispatch<R, S> {
         let mut least: Option<(usize, usize)> = None;
         for (slot, lane) in self.lanes.iter().enumerate() {
             let Some(lane) = lane else { continue };
-            if lane.overdue || lane.load >= self.bounds.max_in_flight {
+            let takes = lane.sink.is_some() && !lane.overdue;
+            if !takes || lane.load >= self.bounds.max_in_flight {
                 continue;
             }
             if lane.load == 0 {
@@ -223,9 +244,9 @@ impl<R: Queued, S> Dispatch<R, S> {
         self.opening[slot] = false;
     }
 
-    pub(crate) fn opened(&mut self, slot: usize, sink: S) {
+    pub(crate) fn opened(&mut self, slot: usize, sink: S, made: Made) {
         self.opening[slot] = false;
-        self.lanes[slot] = Some(Lane { sink, load: 0, overdue: false });
+        self.lanes[slot] = Some(Lane { sink: Some(sink), made, load: 0, overdue: false });
     }
 
     /// A socket answered `count` of its requests, or they need no answer.
@@ -241,7 +262,7 @@ impl<R: Queued, S> Dispatch<R, S> {
     /// nothing is sent; false if somebody uses it.
     pub(crate) fn reserve(&mut self, slot: usize) -> bool {
         match &mut self.lanes[slot] {
-            Some(lane) if lane.load == 0 => {
+            Some(lane) if lane.load == 0 && lane.sink.is_some() => {
                 lane.load = 1;
                 lane.overdue = true;
                 self.bound += 1;
@@ -282,12 +303,34 @@ impl<R: Queued, S> Dispatch<R, S> {
     }
 
     /// Closes a socket that nobody uses; false if somebody does.
-    pub(crate) fn retire(&mut self, slot: usize) -> bool {
+    pub(crate) fn close_unused(&mut self, slot: usize) -> bool {
         let unused = self.load(slot) == 0;
         if unused {
             self.closed(slot);
         }
         unused
+    }
+
+    /// A socket takes no more requests, and ends after those that it has.
+    pub(crate) fn retire(&mut self, slot: usize) {
+        if let Some(lane) = &mut self.lanes[slot] {
+            lane.sink = None;
+        }
+    }
+
+    /// The path leads to `place`: retires what was made to another one, how many that were.
+    /// Sockets beyond number `until` were opened after somebody looked: they may know better.
+    pub(crate) fn retire_elsewhere(&mut self, place: Place, until: u64) -> usize {
+        let elsewhere = |lane: &&mut Lane<S>| {
+            let Made { number, place: made_to } = lane.made;
+            lane.sink.is_some() && number <= until && made_to != Some(place)
+        };
+        let mut retired = 0;
+        for lane in self.lanes.iter_mut().flatten().filter(elsewhere) {
+            lane.sink = None;
+            retired += 1;
+        }
+        retired
     }
 
     /// When the earliest request in the queue is over, at the earliest.

@@ -1,11 +1,9 @@
-//! The dispatcher beside the module's rules in plain words, and beside a model that
-//! keeps every request in exactly one place.
-
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
+//! The dispatcher beside the module's rules in plain words.
 
 use super::*;
+
+#[path = "dispatch_model_tests.rs"]
+mod model;
 
 /// A request: its number, its deadline, and whether its caller has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +29,9 @@ fn call(number: u32) -> Call {
     Call { number, deadline: 100 + number, left: false }
 }
 
+/// The first socket, to a server that is the only one.
+const MADE: Made = Made { number: 1, place: None };
+
 fn dispatch(max_connections: usize, max_in_flight: usize) -> Dispatch<Call, ()> {
     Dispatch::new(Bounds { max_connections, max_in_flight, queue_capacity: 4 })
 }
@@ -38,7 +39,7 @@ fn dispatch(max_connections: usize, max_in_flight: usize) -> Dispatch<Call, ()> 
 /// Opens a socket and binds what waits for it.
 fn open(dispatch: &mut Dispatch<Call, ()>) -> (usize, Vec<(usize, u32)>) {
     let slot = dispatch.begin_opening().unwrap();
-    dispatch.opened(slot, ());
+    dispatch.opened(slot, (), MADE);
     (slot, bound(dispatch))
 }
 
@@ -58,7 +59,7 @@ fn the_first_request_waits_for_the_one_socket_that_is_opened_for_it() {
     assert_eq!(dispatch.wanted(), 1, "whether the plugin is there is asked once");
     let slot = dispatch.begin_opening().unwrap();
     assert_eq!(dispatch.wanted(), 0);
-    dispatch.opened(slot, ());
+    dispatch.opened(slot, (), MADE);
     assert_eq!(bound(&mut dispatch), [(0, 0)]);
     assert_eq!(dispatch.wanted(), 1, "the other one gets a socket of its own");
 }
@@ -176,9 +177,9 @@ fn a_probe_takes_a_socket_only_if_nobody_uses_it() {
     dispatch.release(0, 1);
     assert_eq!(bound(&mut dispatch), [(0, 0)]);
     assert!(!dispatch.reserve(0));
-    assert!(!dispatch.retire(0));
+    assert!(!dispatch.close_unused(0));
     dispatch.release(0, 1);
-    assert!(dispatch.retire(0));
+    assert!(dispatch.close_unused(0));
     assert!(!dispatch.is_open());
 }
 
@@ -194,237 +195,63 @@ fn expired_requests_say_whether_there_was_room_for_them() {
     assert_eq!(dispatch.earliest(), Some(103));
 }
 
-#[derive(Debug, Clone)]
-enum Op {
-    Push {
-        deadline: u32,
-        left: bool,
-        may_wait: bool,
-    },
-    BeginOpening,
-    Open,
-    FailOpening,
-    Hold(bool),
-    /// A socket answers some of what it has.
-    Release {
-        slot: usize,
-        count: usize,
-    },
-    Overdue {
-        slot: usize,
-        overdue: bool,
-    },
-    /// A socket ends; some of what it has was not begun.
-    Close {
-        slot: usize,
-        unsent: usize,
-    },
-    GiveBack {
-        slot: usize,
-        unsent: usize,
-    },
-    Reserve {
-        slot: usize,
-    },
-    Retire {
-        slot: usize,
-    },
-    Expire(u32),
-    Sweep,
+#[test]
+fn a_retired_socket_takes_nothing_and_keeps_its_place_until_it_ends() {
+    let mut dispatch = dispatch(1, 4);
+    open(&mut dispatch);
+    dispatch.push(call(0), true);
+    assert!(dispatch.sink(0).is_some());
+    dispatch.retire(0);
+    assert!(dispatch.sink(0).is_none(), "so its task learns of it");
+    assert!(!dispatch.is_open() && !dispatch.works() && dispatch.any_socket());
+    assert_eq!(dispatch.push(call(1), true), Pushed::Waits { wake: true });
+    assert_eq!(dispatch.begin_opening(), None, "its calls are under way");
+    dispatch.release(0, 1);
+    assert_eq!(bound(&mut dispatch), []);
+    dispatch.closed(0);
+    assert_eq!(dispatch.wanted(), 1);
+    assert_eq!(open(&mut dispatch).1, [(0, 1)]);
 }
 
-fn any_op() -> impl Strategy<Value = Op> {
-    let slot = 0_usize..4;
-    prop_oneof![
-        8 => (0_u32..50, prop::bool::weighted(0.1), prop::bool::weighted(0.9))
-            .prop_map(|(deadline, left, may_wait)| Op::Push { deadline, left, may_wait }),
-        2 => Just(Op::BeginOpening),
-        3 => Just(Op::Open),
-        1 => Just(Op::FailOpening),
-        1 => any::<bool>().prop_map(Op::Hold),
-        6 => (slot.clone(), 1_usize..4).prop_map(|(slot, count)| Op::Release { slot, count }),
-        2 => (slot.clone(), any::<bool>()).prop_map(|(slot, overdue)| Op::Overdue { slot, overdue }),
-        1 => (slot.clone(), 0_usize..4).prop_map(|(slot, unsent)| Op::Close { slot, unsent }),
-        1 => (slot.clone(), 0_usize..4).prop_map(|(slot, unsent)| Op::GiveBack { slot, unsent }),
-        1 => slot.clone().prop_map(|slot| Op::Reserve { slot }),
-        1 => slot.prop_map(|slot| Op::Retire { slot }),
-        1 => (0_u32..60).prop_map(Op::Expire),
-        1 => Just(Op::Sweep),
-    ]
+#[test]
+fn a_retired_socket_is_not_probed() {
+    let mut dispatch = dispatch(1, 4);
+    open(&mut dispatch);
+    dispatch.retire(0);
+    assert!(!dispatch.reserve(0));
 }
 
-/// Where every request is: a queue, and a list for each open socket. `None` is a request
-/// of the socket's own.
-#[derive(Debug, Default)]
-struct Model {
-    bounds: (usize, usize, usize),
-    queue: VecDeque<Call>,
-    sockets: BTreeMap<usize, (Vec<Option<Call>>, bool)>,
-    opening: Vec<usize>,
-    held: bool,
+/// Opens a socket of this number, made to the server of this generation.
+fn opened(dispatch: &mut Dispatch<Call, ()>, number: u64, generation: u64) -> usize {
+    let slot = dispatch.begin_opening().unwrap();
+    dispatch.opened(slot, (), Made { number, place: Some(Place::numbered(generation)) });
+    slot
 }
 
-impl Model {
-    fn load(&self) -> usize {
-        self.queue.len() + self.sockets.values().map(|(calls, _)| calls.len()).sum::<usize>()
-    }
-
-    /// The rules of the module, in its words.
-    fn socket_for_the_next(&self) -> Option<usize> {
-        let (connections, in_flight, _) = self.bounds;
-        let ready =
-            self.sockets.iter().filter(|(_, (calls, overdue))| !overdue && calls.len() < in_flight);
-        let (&slot, (calls, _)) = ready.min_by_key(|(slot, (calls, _))| (calls.len(), **slot))?;
-        let closed = connections - self.sockets.len();
-        let to_come = if self.held { self.opening.len() } else { closed };
-        let unused = calls.is_empty();
-        (unused || self.queue.len() > to_come * in_flight).then_some(slot)
-    }
-
-    fn wanted(&self) -> usize {
-        let closed = self.bounds.0 - self.sockets.len();
-        match (self.held || self.queue.is_empty(), self.sockets.is_empty()) {
-            (true, _) => 0,
-            (false, true) => usize::from(self.opening.is_empty()),
-            (false, false) => self.queue.len().min(closed).saturating_sub(self.opening.len()),
-        }
-    }
+#[test]
+fn when_another_server_has_the_path_what_was_made_to_the_one_before_is_retired() {
+    let mut dispatch = dispatch(4, 2);
+    let (first, second) = (Place::numbered(1), Place::numbered(2));
+    let (old, older) = (opened(&mut dispatch, 1, 1), opened(&mut dispatch, 2, 1));
+    assert_eq!(dispatch.retire_elsewhere(first, 2), 0, "it is the same server");
+    let new = opened(&mut dispatch, 3, 2);
+    assert_eq!(dispatch.retire_elsewhere(second, 3), 2);
+    let takes: Vec<_> = [old, older, new].map(|slot| dispatch.sink(slot).is_some()).into();
+    assert_eq!(takes, [false, false, true]);
+    assert_eq!(dispatch.retire_elsewhere(second, 3), 0, "each once");
 }
 
-proptest! {
-    /// Whatever happens, every request is in exactly one place, is bound where the rules
-    /// say, and never to a socket that is full, overdue or closed; and nothing waits that
-    /// could be bound.
-    #[test]
-    fn every_request_is_in_one_place_and_is_bound_by_the_rules(
-        connections in 1_usize..4,
-        in_flight in 1_usize..4,
-        capacity in 0_usize..4,
-        ops in proptest::collection::vec(any_op(), 0..200),
-    ) {
-        let bounds =
-            Bounds { max_connections: connections, max_in_flight: in_flight, queue_capacity: capacity };
-        let mut dispatch: Dispatch<Call, ()> = Dispatch::new(bounds);
-        let mut model = Model { bounds: (connections, in_flight, capacity), ..Model::default() };
-        for (number, op) in (0..).zip(ops) {
-            match op {
-                Op::Push { deadline, left, may_wait } => {
-                    let call = Call { number, deadline, left };
-                    let limit = connections * in_flight + if may_wait { capacity } else { 0 };
-                    let full = model.load() >= limit;
-                    let earliest_before = dispatch.earliest();
-                    match dispatch.push(call, may_wait) {
-                        Pushed::Full(refused, _) => prop_assert!(full && refused == call),
-                        Pushed::Bound(slot, bound) => {
-                            prop_assert!(!full && bound == call && model.queue.is_empty());
-                            model.queue.push_back(call);
-                            prop_assert_eq!(model.socket_for_the_next(), Some(slot));
-                            model.queue.clear();
-                            model.sockets.get_mut(&slot).unwrap().0.push(Some(call));
-                        }
-                        Pushed::Waits { wake } => {
-                            prop_assert!(!full);
-                            model.queue.push_back(call);
-                            // The supervisor's timer fires in time, and nothing is wanted of it.
-                            let known = earliest_before.is_some_and(|from| from <= deadline);
-                            prop_assert!(wake || (known && model.wanted() == 0));
-                        }
-                    }
-                }
-                Op::BeginOpening => {
-                    let slot = dispatch.begin_opening();
-                    let free = |slot: &usize| {
-                        !model.sockets.contains_key(slot) && !model.opening.contains(slot)
-                    };
-                    prop_assert_eq!(slot, (0..connections).find(free));
-                    model.opening.extend(slot);
-                }
-                Op::Open => if let Some(slot) = model.opening.pop() {
-                    dispatch.opened(slot, ());
-                    model.sockets.insert(slot, (Vec::new(), false));
-                },
-                Op::FailOpening => if let Some(slot) = model.opening.pop() {
-                    dispatch.opening_failed(slot);
-                },
-                Op::Hold(held) => {
-                    dispatch.hold(held);
-                    model.held = held;
-                }
-                Op::Release { slot, count } => if let Some((calls, _)) = model.sockets.get_mut(&slot) {
-                    let count = count.min(calls.len());
-                    calls.drain(..count);
-                    dispatch.release(slot, count);
-                },
-                Op::Overdue { slot, overdue } => if let Some(socket) = model.sockets.get_mut(&slot) {
-                    socket.1 = overdue;
-                    dispatch.set_overdue(slot, overdue);
-                },
-                Op::GiveBack { slot, unsent } | Op::Close { slot, unsent } => {
-                    let Some((calls, _)) = model.sockets.get_mut(&slot) else { continue };
-                    // The last ones, and no request of the socket's own.
-                    let own = calls.iter().rposition(Option::is_none).map_or(0, |at| at + 1);
-                    let from = calls.len().saturating_sub(unsent).max(own);
-                    let back: Vec<Call> = calls.split_off(from).into_iter().flatten().collect();
-                    back.iter().rev().for_each(|call| model.queue.push_front(*call));
-                    dispatch.give_back(slot, back.into_iter());
-                    if matches!(op, Op::Close { .. }) {
-                        dispatch.closed(slot);
-                        model.sockets.remove(&slot);
-                    }
-                }
-                Op::Reserve { slot } => if slot < connections {
-                    let unused = model.sockets.get(&slot).is_some_and(|(calls, _)| calls.is_empty());
-                    prop_assert_eq!(dispatch.reserve(slot), unused);
-                    if unused {
-                        model.sockets.insert(slot, (vec![None], true));
-                    }
-                },
-                Op::Retire { slot } => if model.sockets.contains_key(&slot) {
-                    let unused = model.sockets[&slot].0.is_empty();
-                    prop_assert_eq!(dispatch.retire(slot), unused);
-                    if unused {
-                        model.sockets.remove(&slot);
-                    }
-                },
-                Op::Expire(now) => {
-                    let room = (connections * in_flight)
-                        .saturating_sub(model.load() - model.queue.len());
-                    let over = |call: &Call| call.deadline <= now;
-                    let expected: Vec<_> = model.queue.iter().enumerate()
-                        .filter(|(_, call)| over(call))
-                        .map(|(position, call)| (*call, position >= room))
-                        .collect();
-                    model.queue.retain(|call| !over(call));
-                    prop_assert_eq!(dispatch.expire(now), expected);
-                }
-                Op::Sweep => {
-                    let before = model.queue.len();
-                    model.queue.retain(|call| !call.left);
-                    prop_assert_eq!(dispatch.sweep(), before - model.queue.len());
-                }
-            }
-            loop {
-                let expected = if model.queue.is_empty() { None } else { model.socket_for_the_next() };
-                let next = dispatch.next();
-                prop_assert_eq!(next.map(|(slot, _)| slot), expected);
-                let Some((slot, bound)) = next else { break };
-                prop_assert_eq!(Some(bound), model.queue.pop_front());
-                model.sockets.get_mut(&slot).unwrap().0.push(Some(bound));
-            }
-            prop_assert_eq!(dispatch.queued(), model.queue.len());
-            prop_assert_eq!(dispatch.wanted(), model.wanted());
-            prop_assert_eq!(dispatch.waiting(), model.load().saturating_sub(connections * in_flight));
-            let earliest = model.queue.iter().map(|call| call.deadline).min();
-            // It may be early, never late.
-            prop_assert!(earliest.is_none_or(|earliest| dispatch.earliest().is_some_and(|from| from <= earliest)));
-            prop_assert_eq!(dispatch.is_open(), !model.sockets.is_empty());
-            prop_assert_eq!(dispatch.works(), model.sockets.values().any(|(_, overdue)| !overdue));
-            for slot in 0..connections {
-                let load = model.sockets.get(&slot).map_or(0, |(calls, _)| calls.len());
-                prop_assert_eq!(dispatch.load(slot), load);
-            }
-        }
-        let left: Vec<_> = dispatch.drain().into();
-        prop_assert_eq!(left, Vec::from(model.queue));
-    }
+#[test]
+fn a_socket_of_which_nobody_knows_where_it_leads_is_retired_for_one_that_is_known() {
+    let mut dispatch = dispatch(1, 2);
+    open(&mut dispatch);
+    assert_eq!(dispatch.retire_elsewhere(Place::numbered(1), 1), 1);
+}
+
+#[test]
+fn who_looked_before_a_socket_was_opened_does_not_retire_it() {
+    let mut dispatch = dispatch(2, 2);
+    let new = opened(&mut dispatch, 2, 2);
+    assert_eq!(dispatch.retire_elsewhere(Place::numbered(1), 1), 0);
+    assert!(dispatch.sink(new).is_some());
 }

@@ -36,6 +36,7 @@ impl SocketTask {
         if self.deadlines_from.is_some_and(|from| from <= now) {
             self.expire(now);
         }
+        self.look_at_age(now);
         self.look_at_head(cx, now)?;
         self.tidy(now)?;
         let due = self.next_due();
@@ -58,9 +59,8 @@ impl SocketTask {
                 self.probe_due().into_iter().for_each(&mut consider);
             }
         }
-        if let Some(stop_at) = self.connections.stop_at() {
-            consider(stop_at);
-        }
+        self.connections.stop_at().into_iter().for_each(&mut consider);
+        self.retire_at.into_iter().for_each(&mut consider);
         due.unwrap_or_else(|| self.timer.deadline() + NEVER)
     }
 
@@ -174,7 +174,7 @@ impl SocketTask {
         }
         if quiet >= self.connections.config.idle_timeout() {
             // Unless a request was bound to it in this moment.
-            if self.connections.lock().dispatch.retire(self.origin.slot) {
+            if self.connections.lock().dispatch.close_unused(self.origin.slot) {
                 return Err(Closed::Idle);
             }
         } else if self.probe_due().is_some_and(|due| due <= now) {

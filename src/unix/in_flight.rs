@@ -112,7 +112,7 @@ impl<T, D: Copy + PartialOrd> InFlight<T, D> {
     }
 
     /// Takes back the last request if the kernel has seen none of its bytes.
-    /// Only for a connection that is given up.
+    /// Only for a connection on which nothing is sent any more.
     pub(crate) fn take_back(&mut self) -> Option<Entry<T, D>> {
         if self.entries.back()?.start < self.written {
             return None;

@@ -82,19 +82,28 @@ pub(crate) struct Failure {
     pub(crate) sent: Sent,
 }
 
+impl Failure {
+    /// A call whose time is over was given `timeout` in all: the tasks know deadlines only,
+    /// so that requests are moved in little room.
+    pub(super) fn of_a_call_with(mut self: Box<Self>, given: Duration) -> Box<Self> {
+        if let Cause::Timeout { timeout, .. } = &mut self.cause {
+            *timeout = given;
+        }
+        self
+    }
+}
+
 /// The reply's slot. Dropped unanswered it tells the caller that the task is gone.
 #[derive(Debug)]
 pub(crate) struct Responder {
     slot: Option<oneshot::Sender<Answer>>,
     sent: Sent,
-    /// How much time the call had in all.
-    timeout: Duration,
 }
 
 impl Responder {
-    pub(crate) fn new(timeout: Duration) -> (Self, oneshot::Receiver<Answer>) {
+    pub(crate) fn new() -> (Self, oneshot::Receiver<Answer>) {
         let (slot, receiver) = oneshot::channel();
-        (Self { slot: Some(slot), sent: Sent::No, timeout }, receiver)
+        (Self { slot: Some(slot), sent: Sent::No }, receiver)
     }
 
     /// From here on the kernel may have seen the request.
@@ -122,11 +131,11 @@ impl Responder {
         self.answer(Err(Box::new(Failure { cause, sent })))
     }
 
-    /// Answers a call whose time is over. `last_error` is why there was no connection, if
+    /// Answers a call whose time is over; its caller knows how much that was. `last_error` is why there was no connection, if
     /// it waited for one.
     pub(crate) fn expire(self, stage: Stage, last_error: Option<Arc<io::Error>>) {
-        let (timeout, sent) = (self.timeout, self.sent);
-        self.fail(Cause::Timeout { timeout, stage, last_error }, sent);
+        let sent = self.sent;
+        self.fail(Cause::Timeout { timeout: Duration::ZERO, stage, last_error }, sent);
     }
 
     fn answer(mut self, answer: Answer) -> bool {
@@ -155,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn a_responder_that_is_dropped_leaves_nobody_waiting() {
         for sent in [Sent::No, Sent::Maybe] {
-            let (mut responder, answer) = Responder::new(Duration::ZERO);
+            let (mut responder, answer) = Responder::new();
             if sent == Sent::Maybe {
                 responder.mark_sent();
             }
@@ -168,16 +177,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_was_taken_back_is_unsent() {
-        let (mut responder, answer) = Responder::new(Duration::ZERO);
+        let (mut responder, answer) = Responder::new();
         responder.mark_sent();
         responder.mark_unsent();
         drop(responder);
         assert_eq!(failure(answer).await.sent, Sent::No);
     }
 
+    #[tokio::test]
+    async fn a_call_whose_time_is_over_is_told_how_much_it_had() {
+        let (responder, answer) = Responder::new();
+        responder.expire(Stage::Queued, None);
+        let failure = Box::new(failure(answer).await).of_a_call_with(Duration::from_secs(7));
+        let Cause::Timeout { timeout, stage, .. } = failure.cause else { panic!("{failure:?}") };
+        assert_eq!((timeout, stage), (Duration::from_secs(7), Stage::Queued));
+    }
+
     #[test]
     fn a_responder_knows_that_its_caller_left() {
-        let (responder, answer) = Responder::new(Duration::ZERO);
+        let (responder, answer) = Responder::new();
         assert!(!responder.is_abandoned());
         drop(answer);
         assert!(responder.is_abandoned());

@@ -15,7 +15,8 @@
 //! | `message` | what callers and tasks hand to each other |
 //! | `connections` | what a plugin's callers and tasks share |
 //! | `dispatch`, `reconnect`, `in_flight` | pure: values without a task, a socket or a clock |
-//! | `supervisor`, `socket_task`, `due`, `teardown` | the tasks around them |
+//! | `place` | where the path leads, and when that is looked at |
+//! | `supervisor`, `socket_task`, `due`, `retire`, `teardown`, `tell` | the tasks around them |
 //! | `socket`, `write_queue`, `connect` | bytes in and out |
 //! | `slot` | counters of a connection, and what was found out about its replies |
 //! | `closed` | why a socket closed |
@@ -29,13 +30,16 @@ pub(crate) mod dispatch;
 mod due;
 pub(crate) mod in_flight;
 pub(crate) mod message;
+pub(crate) mod place;
 pub(crate) mod plugin;
 pub(crate) mod reconnect;
+mod retire;
 pub(crate) mod slot;
 pub(crate) mod socket;
 mod socket_task;
 mod supervisor;
 mod teardown;
+mod tell;
 pub(crate) mod write_queue;
 
 /// Far enough away to mean "no timer".

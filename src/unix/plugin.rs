@@ -64,16 +64,18 @@ impl UnixPlugin {
     /// was is thrown away when it comes.
     pub(crate) async fn exchange(&self, request: Outbound) -> Result<Reply, Box<Failure>> {
         let Outbound { method, frame, deadline, timeout, may_wait } = request;
-        let (responder, answer) = Responder::new(timeout);
+        let (responder, answer) = Responder::new();
         let request = Request { method, frame, deadline, responder };
+        self.connections.look_if_due(deadline.checked_sub(timeout).unwrap_or(deadline));
         self.hand_over(request, may_wait).map_err(|full| self.overloaded(full, may_wait))?;
         let mut leaving = Leaving { connections: &self.connections, answered: false };
         let answer = answer.await;
         leaving.answered = true;
         // A responder answers even where it is dropped.
-        answer.unwrap_or_else(|_| {
+        let answer = answer.unwrap_or_else(|_| {
             Err(Box::new(Failure { cause: Cause::TaskGone, sent: Sent::Maybe }))
-        })
+        });
+        answer.map_err(|failure| failure.of_a_call_with(timeout))
     }
 
     /// Hands a request to the tasks, and starts them if they are not there.

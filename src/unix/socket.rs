@@ -4,6 +4,7 @@
 //! of the task, so a server that answers only after it was read from, or reads
 //! only after its answer was taken, cannot bring the two to a standstill.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -111,9 +112,22 @@ impl<T: Transport> Socket<T> {
         self.write_queue.push(frame);
     }
 
-    /// Takes back the last request if the kernel has seen nothing of it; `None`
-    /// as responder if its caller has left.
-    pub(crate) fn take_back(&mut self) -> Option<Option<Request>> {
+    /// Takes back all requests of which the kernel has seen nothing, in their order, and
+    /// how many more there were whose callers have left.
+    pub(crate) fn take_back_unsent(&mut self) -> (VecDeque<Request>, usize) {
+        let (mut unsent, mut abandoned) = (VecDeque::new(), 0);
+        while let Some(request) = self.take_back() {
+            match request {
+                Some(request) => unsent.push_front(request),
+                None => abandoned += 1,
+            }
+        }
+        (unsent, abandoned)
+    }
+
+    /// The last request if the kernel has seen nothing of it; `None` within if its caller
+    /// has left.
+    fn take_back(&mut self) -> Option<Option<Request>> {
         let entry = self.in_flight.take_back()?;
         let frame = self.write_queue.pop_back()?;
         let method = match entry.kind {
@@ -300,7 +314,6 @@ impl<T: Transport> AsyncRead for Told<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::task::Waker;
-    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, join, sink};
 
@@ -313,7 +326,7 @@ mod tests {
         let replies = FIRST.chain(SECOND);
         let mut socket = Socket::new(join(replies, sink()), 16);
         for _ in 0..4 {
-            let (responder, _) = Responder::new(Duration::ZERO);
+            let (responder, _) = Responder::new();
             let (deadline, method) = (Instant::now(), Method::InvokeHook);
             let request = Request { method, frame: vec![0], deadline, responder };
             socket.send(request, deadline);

@@ -6,7 +6,7 @@
 //! so nothing is lost between two turns; and it dies with the socket, so nothing has to
 //! be reset.
 //!
-//! What is due when is in `due`, the end in `teardown`.
+//! What is due when is in `due`, the end in `retire` and `teardown`.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -24,6 +24,7 @@ use super::connect::Transport;
 use super::connections::Connections;
 use super::in_flight::Kind;
 use super::message::{Origin, Reply, Request, Responder};
+use super::retire::younger;
 use super::slot::{Slot, Suspicion};
 use super::socket::{Delivery, Reading, Socket};
 use crate::breaker::Signal;
@@ -55,6 +56,10 @@ pub(super) struct SocketTask {
     /// The reply to that request is counted as missing already.
     pub(super) missed: bool,
     pub(super) probed_at: Instant,
+    /// Nothing is bound to it any more: it ends after what is under way.
+    pub(super) retired: bool,
+    /// From then on it is too old to be bound anything.
+    pub(super) retire_at: Option<Instant>,
     /// Replies delivered in the last turn: their callers are likely to call again.
     delivered: usize,
     /// The last turn waited for company.
@@ -76,6 +81,7 @@ impl SocketTask {
         requests: mpsc::Receiver<Request>,
     ) -> Self {
         let now = Instant::now();
+        let age = connections.config.max_connection_age();
         Self {
             origin: Origin { slot, socket },
             socket: Socket::new(transport, connections.config.max_frame_len()),
@@ -89,6 +95,8 @@ impl SocketTask {
             overdue: false,
             missed: false,
             probed_at: now,
+            retired: false,
+            retire_at: age.map(|age| now + younger(age, fastrand::f64())),
             delivered: 0,
             waited: false,
             deliveries: Vec::new(),
@@ -205,6 +213,7 @@ impl SocketTask {
 
     /// Gives back the room of `count` requests, and takes as many as wait for it.
     fn release(&mut self, count: usize, now: Instant) {
+        self.connections.look_if_due(now);
         let overdue = self.socket.in_flight.head_deadline().is_some_and(|head| head <= now);
         let connections = Arc::clone(&self.connections);
         let mut shared = connections.lock();
@@ -228,6 +237,7 @@ impl SocketTask {
         let mut any = false;
         while let Poll::Ready(count) = self.requests.poll_recv_many(cx, &mut self.taken, TAKE) {
             if count == 0 {
+                self.retire();
                 break;
             }
             any = true;
@@ -326,6 +336,7 @@ impl SocketTask {
             progress |= self.poll_write(cx)?;
             progress |= self.poll_timer(cx)?;
             self.check_stop(cx)?;
+            self.check_retired()?;
             if !progress {
                 return Ok(());
             }

@@ -16,9 +16,11 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::connect::{Connecting, is_busy};
+use super::connect::{Connecting, Transport, is_busy};
 use super::connections::{Connections, Ended};
+use super::dispatch::Made;
 use super::in_flight::Kind;
+use super::place::Place;
 use super::reconnect::{ConnectionState, Reconnect};
 use super::socket_task::SocketTask;
 use super::{NEVER, closed::Closed};
@@ -29,24 +31,26 @@ use crate::error::{Cause, Sent, Stage};
 /// An attempt to open a socket.
 struct Attempt {
     slot: usize,
+    /// Where the path led just before.
+    place: Option<Place>,
     connecting: Connecting,
     until: Instant,
 }
 
 pub(crate) struct Supervisor {
-    connections: Arc<Connections>,
-    reconnect: Reconnect,
+    pub(super) connections: Arc<Connections>,
+    pub(super) reconnect: Reconnect,
     attempts: Vec<Attempt>,
     /// When the wait between two attempts is over.
     retry_at: Option<Instant>,
     /// Why no socket is open: the error of the last attempt, or the end of the last
     /// socket. `None` while one is.
-    last_error: Option<Arc<io::Error>>,
+    pub(super) last_error: Option<Arc<io::Error>>,
     /// Calls were lost with the last socket: the plugin is in use, and a new socket is
     /// opened before the next call. Whoever waits for `Ready` may not make one.
     wanted_back: bool,
     /// The failure was logged at info, the recovery was not yet.
-    told_failure: bool,
+    pub(super) told_failure: bool,
     /// Made where it is polled: only there is the runtime's clock certain to be at hand.
     timer: Option<Pin<Box<Sleep>>>,
     ended: bool,
@@ -99,7 +103,7 @@ impl Supervisor {
         }
         self.connections.slots[slot].set_state(ConnectionState::Idle);
         match ended.why {
-            Closed::Idle | Closed::Shutdown | Closed::TaskGone => {}
+            Closed::Idle | Closed::Retired | Closed::Shutdown | Closed::TaskGone => {}
             _ if proven && !open => self.reconnect.lost_all(),
             _ if proven => {}
             _ => self.failed(slot, true, true),
@@ -110,6 +114,8 @@ impl Supervisor {
     /// An attempt failed, or its socket did before it brought a good reply (`broken`).
     fn failed(&mut self, slot: usize, counts: bool, broken: bool) {
         let connections = &self.connections;
+        // What waited for this socket may have waited for long.
+        connections.look_if_due(Instant::now());
         self.reconnect.proven(connections.last_confirmed());
         let wait = self.reconnect.failed(connections.last_socket(), counts, fastrand::f64());
         self.retry_at = Some(Instant::now() + wait.delay);
@@ -140,9 +146,9 @@ impl Supervisor {
                 Poll::Pending => index += 1,
                 Poll::Ready(outcome) => {
                     any = true;
-                    let slot = self.attempts.remove(index).slot;
+                    let Attempt { slot, place, .. } = self.attempts.remove(index);
                     match outcome {
-                        Ok(transport) => self.opened(slot, transport),
+                        Ok(transport) => self.opened(slot, place, transport),
                         Err(error) => self.connect_failed(slot, error),
                     }
                 }
@@ -151,7 +157,7 @@ impl Supervisor {
         any
     }
 
-    fn opened(&mut self, slot: usize, transport: Box<dyn super::connect::Transport>) {
+    fn opened(&mut self, slot: usize, place: Option<Place>, transport: Box<dyn Transport>) {
         let connections = &self.connections;
         let socket = connections.next_socket();
         self.last_error = None;
@@ -164,7 +170,7 @@ impl Supervisor {
         let (sink, requests) = mpsc::channel(connections.config.max_in_flight());
         let task = SocketTask::new(Arc::clone(connections), slot, socket, transport, requests);
         let mut shared = connections.lock();
-        shared.dispatch.opened(slot, sink);
+        shared.dispatch.opened(slot, sink, Made { number: socket, place });
         connections.hand_out(&mut shared);
         drop(shared);
         tokio::spawn(task);
@@ -202,13 +208,19 @@ impl Supervisor {
         }
         let slots: Vec<_> = (0..wanted).map_while(|_| shared.dispatch.begin_opening()).collect();
         drop(shared);
+        if slots.is_empty() {
+            return false;
+        }
+        // Before connecting: where the two differ it is the older one that is noted, and what
+        // was made to the newer is replaced for nothing, not kept by mistake.
+        let place = connections.look();
         let until = Instant::now() + connections.config.connect_timeout();
         for &slot in &slots {
             connections.slots[slot].set_state(ConnectionState::Connecting);
             let connecting = connections.connector.connect();
-            self.attempts.push(Attempt { slot, connecting, until });
+            self.attempts.push(Attempt { slot, place, connecting, until });
         }
-        !slots.is_empty()
+        true
     }
 
     /// While the plugin is down nobody waits for it.
@@ -227,39 +239,6 @@ impl Supervisor {
         for request in waiting {
             request.responder.fail(cause.clone(), Sent::No);
         }
-    }
-
-    /// Publishes the plugin's state. One line for each change that a person wants to know
-    /// of; the to and fro of the retries in between is for debugging, whether they count as
-    /// failures or not: a full backlog may last, and so may one call after the other that
-    /// meets it.
-    fn tell_state(&mut self) {
-        let shared = self.connections.lock();
-        let (open, opening) = (shared.dispatch.is_open(), shared.dispatch.is_opening());
-        drop(shared);
-        let state = self.reconnect.state(open, opening);
-        let Some(before) = self.connections.publish(state) else { return };
-        let failures = self.reconnect.failures();
-        let retrying = self.reconnect.is_failing_fast() || failures > 1;
-        let told = match state {
-            ConnectionState::Connecting => false,
-            ConnectionState::Ready => std::mem::take(&mut self.told_failure) || !retrying,
-            ConnectionState::TransientFailure => {
-                !retrying && !std::mem::replace(&mut self.told_failure, true)
-            }
-            ConnectionState::Idle | ConnectionState::Shutdown => !retrying && !self.told_failure,
-        };
-        let failed = state == ConnectionState::TransientFailure;
-        let error = self.last_error.as_ref().filter(|_| failed).map(tracing::field::display);
-        let (from, to) = (before.as_str(), state.as_str());
-        self.connections.identity.log(|identity| {
-            let (plugin, socket) = (&identity.plugin, identity.socket.display());
-            if told {
-                tracing::info!(%plugin, %socket, error, from, to, "connection state");
-            } else {
-                tracing::debug!(%plugin, %socket, failures, error, from, to, "connection state");
-            }
-        });
     }
 
     /// Does what is due; true if anything was.
@@ -330,7 +309,7 @@ impl Supervisor {
     /// True once there is nothing left to do, ever.
     fn is_over(&mut self) -> bool {
         let shared = self.connections.lock();
-        let (waiting, open) = (shared.dispatch.queued() > 0, shared.dispatch.is_open());
+        let (waiting, open) = (shared.dispatch.queued() > 0, shared.dispatch.any_socket());
         drop(shared);
         if self.connections.is_released() {
             return !open;
@@ -367,19 +346,6 @@ impl Future for Supervisor {
                 return Poll::Pending;
             }
         }
-    }
-}
-
-impl Supervisor {
-    fn tell_end(&self) {
-        let before = self.connections.state();
-        self.connections.answer_all(&Cause::Shutdown);
-        self.connections.supervised_to_the_end();
-        self.connections.identity.log(|identity| {
-            let (plugin, socket) = (&identity.plugin, identity.socket.display());
-            let (from, to) = (before.as_str(), ConnectionState::Shutdown.as_str());
-            tracing::debug!(%plugin, %socket, from, to, "connection state");
-        });
     }
 }
 

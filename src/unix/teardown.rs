@@ -17,21 +17,14 @@ impl SocketTask {
         self.ended = true;
         let socket = self.origin.socket;
         let proven = self.is_proven();
-        let mut unsent = VecDeque::new();
-        let mut abandoned = 0;
-        while let Some(request) = self.socket.take_back() {
-            match request {
-                Some(request) => unsent.push_front(request),
-                None => abandoned += 1,
-            }
-        }
+        let (mut unsent, abandoned) = self.socket.take_back_unsent();
         let ordered = why.keeps_order() && !self.socket.in_doubt;
         let owed = self.socket.in_flight.drain().collect();
         let ended = Ended { slot: self.origin.slot, socket, why, proven, ordered, owed };
         let connections = Arc::clone(&self.connections);
         let mut shared = connections.lock();
         // Nothing can be bound to it any more: that is done under the lock. One that was
-        // retired had nothing, and its slot may be another's by now.
+        // closed unused had nothing, and its slot may be another's by now.
         if !matches!(ended.why, Closed::Idle) {
             unsent.append(&mut self.inbox);
             while let Ok(request) = self.requests.try_recv() {
@@ -49,7 +42,7 @@ impl SocketTask {
             Some((ended, shared.dispatch.drain()))
         };
         drop(shared);
-        self.slot().traffic.abandoned.fetch_add(abandoned, Relaxed);
+        self.slot().traffic.abandoned.fetch_add(abandoned as u64, Relaxed);
         self.slot().set_in_flight(0);
         match unattended {
             None => self.connections.supervisor.wake(),

@@ -45,7 +45,7 @@ fn caller(opens: bool) -> Caller {
 fn call_until_gone(plugin: &UnixPlugin, begun: &AtomicBool) -> Vec<Receiver<Answer>> {
     let mut answers: Vec<Receiver<Answer>> = Vec::new();
     loop {
-        let (responder, answer) = Responder::new(Duration::from_secs(60));
+        let (responder, answer) = Responder::new();
         let deadline = Instant::now() + Duration::from_secs(60);
         let request =
             Request { method: Method::InvokeHook, frame: vec![0; 4], deadline, responder };
@@ -69,7 +69,7 @@ fn no_call_that_was_queued_is_left_unanswered_when_the_runtime_goes_away_under_i
             let _entered = runtime.enter();
             caller(round % 2 == 0)
         };
-        let (first, mut first_answer) = Responder::new(Duration::from_secs(60));
+        let (first, mut first_answer) = Responder::new();
         runtime.block_on(async {
             let deadline = Instant::now() + Duration::from_secs(60);
             let request = Request {

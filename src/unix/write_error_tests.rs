@@ -76,7 +76,7 @@ impl Connect for Once {
 }
 
 fn send(plugin: &UnixPlugin) -> oneshot::Receiver<Answer> {
-    let (responder, answer) = Responder::new(Duration::from_secs(60));
+    let (responder, answer) = Responder::new();
     let (method, frame) = (Method::InvokeHook, b"\0\0\0\x07request".to_vec());
     let deadline = Instant::now() + Duration::from_secs(60);
     plugin.hand_over(Request { method, frame, deadline, responder }, true).unwrap();

@@ -46,8 +46,20 @@ impl FrameDecoder {
             inbox.reserve(missing.min(TRUSTED));
             return Ok(None);
         }
-        self.0.decode(inbox)
+        let is_http = header == b"HTTP";
+        self.0.decode(inbox).map_err(|error| told(error, is_http))
     }
+}
+
+/// The codec's error, in words that tell what to do. The bytes themselves may be a part of
+/// a payload, so only what is certainly none is shown.
+fn told(error: io::Error, is_http: bool) -> io::Error {
+    let reason = if is_http {
+        "the other side speaks HTTP, not the plugin protocol".to_owned()
+    } else {
+        format!("a message beyond `max_frame_len`, or another protocol ({error})")
+    };
+    io::Error::new(error.kind(), reason)
 }
 
 #[cfg(test)]
@@ -85,6 +97,17 @@ mod tests {
     fn a_length_beyond_the_limit_is_an_error() {
         let mut bytes = BytesMut::from(&[0, 0, 0, 17][..]);
         assert!(FrameDecoder::new(16).next(&mut bytes).is_err());
+    }
+
+    #[test]
+    fn a_server_that_answers_in_http_is_told_apart_from_a_message_that_is_too_long() {
+        let told = |bytes: &[u8]| {
+            let mut bytes = BytesMut::from(bytes);
+            FrameDecoder::new(16).next(&mut bytes).unwrap_err().to_string()
+        };
+        assert!(told(b"HTTP/1.1 400 Bad Request\r\n").contains("speaks HTTP"));
+        assert!(told(b"hunter2").contains("`max_frame_len`"));
+        assert!(!told(b"hunter2").contains("hunt"), "no part of what may be a payload");
     }
 
     #[test]

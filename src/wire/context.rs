@@ -4,12 +4,13 @@
 //! left out. In a reply, only the request's id and what plugins may change
 //! (state, metadata, global state) is of interest.
 
-use super::DecodeError;
+use super::deep_nesting::flatten;
 use super::stamp::Stamp;
 use super::structpb::error::EncodeFailure;
 use super::structpb::reader::{Field, Reader};
 use super::structpb::ser::write_struct;
 use super::structpb::writer::Writer;
+use super::{DecodeError, EncodeError};
 use crate::model::{Object, PluginContext, User};
 
 /// Writes `context` as a PluginContext under `tag`, with the stamp of the call if it has one.
@@ -20,8 +21,8 @@ pub(crate) fn write_context(
     stamp: Option<&Stamp>,
 ) -> Result<(), EncodeFailure> {
     let global = &context.global_context;
-    let object = |writer: &mut Writer, tag, object: &Object| {
-        if object.is_empty() { Ok(()) } else { write_object(writer, tag, object) }
+    let object = |writer: &mut Writer, tag, object: &Object, name: &str| {
+        if object.is_empty() { Ok(()) } else { write_part(writer, tag, object, name) }
     };
     writer.begin(tag)?;
     writer.begin(0x0a)?;
@@ -32,23 +33,50 @@ pub(crate) fn write_context(
         None => {}
         // Members of a oneof are written even when empty: they show which is set.
         Some(User::Name(name)) => writer.string(0x22, name.as_bytes()),
-        Some(User::Details(details)) => write_object(writer, 0x2a, details)?,
+        Some(User::Details(details)) => write_part(writer, 0x2a, details, "global_context.user")?,
     }
-    object(writer, 0x32, &global.metadata)?;
-    object(writer, 0x3a, &global.state)?;
+    object(writer, 0x32, &global.metadata, "global_context.metadata")?;
+    object(writer, 0x3a, &global.state, "global_context.state")?;
     writer.end(1);
-    object(writer, 0x12, &context.state)?;
+    object(writer, 0x12, &context.state, "state")?;
     match stamp {
-        None => object(writer, 0x1a, &context.metadata)?,
+        None => object(writer, 0x1a, &context.metadata, "metadata")?,
         Some(stamp) => {
             writer.begin(0x1a)?;
-            write_struct(writer, &context.metadata)?;
+            write_struct(writer, &context.metadata).map_err(|why| within(why, "metadata"))?;
             stamp.write(writer, &context.metadata)?;
             writer.end(1);
         }
     }
     writer.end(1);
     Ok(())
+}
+
+/// A Struct of the context; an error tells its name.
+fn write_part(
+    writer: &mut Writer,
+    tag: u8,
+    object: &Object,
+    name: &str,
+) -> Result<(), EncodeFailure> {
+    write_object(writer, tag, object).map_err(|why| within(why, name))
+}
+
+#[cold]
+fn within(why: EncodeFailure, name: &str) -> EncodeFailure {
+    EncodeError::from(why).within(format!("context.{name}")).into()
+}
+
+/// Puts text in place of what nests too deep to be written by [`write_context`].
+pub(super) fn flatten_context(context: &mut PluginContext) {
+    let global = &mut context.global_context;
+    if let Some(User::Details(details)) = &mut global.user {
+        flatten(details, 3);
+    }
+    flatten(&mut global.metadata, 3);
+    flatten(&mut global.state, 3);
+    flatten(&mut context.state, 2);
+    flatten(&mut context.metadata, 2);
 }
 
 pub(crate) fn write_text(writer: &mut Writer, tag: u8, text: &str) {

@@ -4,6 +4,9 @@
 //! be taken for one that failed: gateways may let a request pass where a plugin fails.
 //! A result that allows cannot be used in part, but its verdict shows that it is the
 //! answer of this plugin: it fails its call alone.
+//!
+//! So is the half of a result that a server leaves beside an error: the reference does
+//! that where a result holds what it cannot write, the details of a denial for example.
 
 use serde::de::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -38,7 +41,26 @@ pub(super) fn salvage<P>(
         }
         Ok(_) | Err(_) => return Err(why.into()),
     }
-    // Each part is read in its place, so that this takes no more memory than the whole.
+    Ok(read_refusal(result, budget)?)
+}
+
+/// What can be read of the `result` beside an error, if it refuses.
+///
+/// # Errors
+/// If there is no verdict that can be read.
+#[cold]
+pub(super) fn refusal_in(
+    result: &[u8],
+    budget: &Budget,
+) -> Result<Option<PluginResult<()>>, DecodeError> {
+    match read_struct(result, budget)? {
+        Verdict { continue_processing: true } => Ok(None),
+        Verdict { continue_processing: false } => read_refusal(result, budget).map(Some),
+    }
+}
+
+/// Each part is read in its place, so that this takes no more memory than the whole.
+fn read_refusal<P>(result: &[u8], budget: &Budget) -> Result<PluginResult<P>, DecodeError> {
     let refusal: Refusal = read_struct(result, budget)?;
     Ok(PluginResult {
         continue_processing: false,
@@ -50,6 +72,7 @@ pub(super) fn salvage<P>(
         http_headers: refusal.http_headers.0,
         retry_delay_ms: refusal.retry_delay_ms.0.unwrap_or_default(),
         executions: refusal.executions.0.unwrap_or_default(),
+        inexact: false,
     })
 }
 

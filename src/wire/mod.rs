@@ -11,12 +11,14 @@
 //! |---|---|
 //! | `codec` | frames |
 //! | `request`, `reply`, `context` | the messages of a call |
+//! | `deep_nesting` | what becomes of values that nest too deep for the server |
 //! | `lenient_denial` | what becomes of a result that cannot be read whole |
 //! | `stamp` | what ties a reply to its call |
 //! | `structpb/` | serde to and from Struct |
 
 pub(crate) mod codec;
 pub(crate) mod context;
+mod deep_nesting;
 #[cfg(test)]
 mod hostile_tests;
 mod lenient_denial;
@@ -27,6 +29,7 @@ pub(crate) mod structpb;
 #[cfg(test)]
 mod tests;
 
+pub use deep_nesting::DeepNesting;
 pub use structpb::big_integers::BigIntegers;
 pub(crate) use structpb::budget::Budget;
 pub(crate) use structpb::error::{DecodeError, EncodeError, TypeMessage};

@@ -12,7 +12,7 @@ use prost::Message as _;
 use serde::de::DeserializeOwned;
 
 use super::context::{ContextParts, set_once};
-use super::lenient_denial::salvage;
+use super::lenient_denial::{refusal_in, salvage};
 use super::stamp::{Stamp, StampedObject};
 use super::structpb::de::read_struct;
 use super::structpb::reader::Reader;
@@ -71,24 +71,31 @@ pub(crate) fn hook_reply<P: DeserializeOwned>(
     expected: Expected<'_>,
 ) -> Result<HookReply<P>, ReplyFault> {
     if message.len() > MAX_UNUSUAL {
-        return read_hook_reply(message, expected, salvage);
+        return read_hook_reply(message, expected, Pass::Last);
     }
-    let give_up = |_: &[u8], why: DecodeError, _: &Budget| Err(why.into());
-    match read_hook_reply(message, expected, give_up) {
+    match read_hook_reply(message, expected, Pass::First) {
         // It may show its meaning once it is laid out anew, or a part of it.
         Err(ReplyFault::Undecodable(_)) => {
             let anew = laid_out_anew::<proto::InvokeHookResponse>(message);
-            read_hook_reply(anew.as_deref().unwrap_or(message), expected, salvage)
+            read_hook_reply(anew.as_deref().unwrap_or(message), expected, Pass::Last)
         }
         read => read,
     }
 }
 
-/// Where a result cannot be read, `or_else` has the last word: its bytes and the reason in.
+/// What becomes of a result that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    /// The reply is laid out anew and read again.
+    First,
+    /// What can be read of it counts.
+    Last,
+}
+
 fn read_hook_reply<P: DeserializeOwned>(
     message: &[u8],
     expected: Expected<'_>,
-    or_else: impl Fn(&[u8], DecodeError, &Budget) -> Result<PluginResult<P>, ReplyFault>,
+    pass: Pass,
 ) -> Result<HookReply<P>, ReplyFault> {
     let budget = &Budget::of(message.len());
     let Parts { plugin, result, context, error, base } = Parts::read(message)?;
@@ -110,7 +117,13 @@ fn read_hook_reply<P: DeserializeOwned>(
         if let (Some(context), Some(stamp)) = (&context, expected.stamp) {
             read_stamped(context, stamp, budget)?;
         }
-        return error.into_fault(expected.plugin, budget).map(HookReply::Fault);
+        let refusal = match result.map(|result| refusal_in(result, budget)).transpose() {
+            Ok(refusal) => refusal.flatten(),
+            // An error is one by being there, whatever is beside it.
+            Err(_) if pass == Pass::Last => None,
+            Err(why) => return Err(ReplyFault::Undecodable(why)),
+        };
+        return error.into_fault(expected.plugin, refusal, budget).map(HookReply::Fault);
     }
     let result = result.unwrap_or_default();
     let metrics = base.map(|base| read_denial_metadata(base, budget)).transpose()?.flatten();
@@ -126,15 +139,15 @@ fn read_hook_reply<P: DeserializeOwned>(
         None => budget.attempt(|| read_struct(result, budget)),
         Some(why) => Err(why),
     };
-    let mut result = read.or_else(|why| or_else(result, why, budget))?;
+    let mut result = match read {
+        Err(why) if pass == Pass::Last => salvage(result, why, budget)?,
+        read => read?,
+    };
     if metrics.is_some() {
         result.denial_metadata = metrics;
     }
-    // The server leaves out the plugin that denied; it can only be the called one.
-    if let Some(violation) = &mut result.violation {
-        violation.plugin_name.get_or_insert_with(|| expected.plugin.to_owned());
-    }
-    Ok(HookReply::Result(result, context))
+    result.inexact = budget.not_finite();
+    Ok(HookReply::Result(result.denied_by(expected.plugin), context))
 }
 
 /// The fields of an `InvokeHookResponse`, still encoded.
@@ -202,13 +215,25 @@ impl<'a> ErrorParts<'a> {
         })
     }
 
-    fn into_fault(self, called: &str, budget: &Budget) -> Result<PluginFault, ReplyFault> {
+    /// `refusal` is the verdict beside the error, if that refuses.
+    fn into_fault(
+        self,
+        called: &str,
+        refusal: Option<PluginResult<()>>,
+        budget: &Budget,
+    ) -> Result<PluginFault, ReplyFault> {
+        let details = match self.read_details(budget) {
+            // A denial is not lost over its ornaments.
+            Err(ReplyFault::Unfit(_)) if refusal.is_some() => Object::new(),
+            details => details?,
+        };
         Ok(PluginFault {
-            details: self.read_details(budget)?,
+            details,
             message: self.message.to_owned(),
             plugin_name: if self.plugin.is_empty() { called } else { self.plugin }.to_owned(),
             code: self.code.to_owned(),
             mcp_error_code: if self.mcp_code == 0 { INTERNAL_ERROR } else { self.mcp_code },
+            refusal: refusal.map(|refusal| Box::new(refusal.denied_by(called))),
         })
     }
 }

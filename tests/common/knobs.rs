@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{
-    BigIntegers, CallPolicy, CallPolicyBuilder, PluginConfigBuilder, RetryPolicy,
+    BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,
 };
 
@@ -45,6 +45,7 @@ forwards! { 0:
     max_in_flight: usize,
     idle_timeout: Duration,
     keep_alive: Option<Duration>,
+    max_connection_age: Option<Duration>,
     stall_limit: Duration,
     max_frame_len: usize,
     trust_path: bool,
@@ -60,6 +61,7 @@ forwards! { 1:
     breaker_threshold: u32,
     breaker_max_open: Duration,
     big_integers: BigIntegers,
+    deep_nesting: DeepNesting,
     verify: bool,
     stamp: bool,
 }

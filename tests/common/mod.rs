@@ -10,7 +10,7 @@ pub(crate) mod knobs;
 pub(crate) mod reference;
 
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
-use hookwire::{BigIntegers, CallPolicy, RetryPolicy, UnixSocketConfig};
+use hookwire::{BigIntegers, CallPolicy, DeepNesting, RetryPolicy, UnixSocketConfig};
 use hookwire::{PluginResult, Verdict};
 
 /// What the plugin put in place of the payload; a denial has nothing, and fails the test.

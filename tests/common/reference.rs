@@ -13,8 +13,8 @@ use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 pub(crate) mod calls;
 pub(crate) mod often;
+pub(crate) mod pythons;
 #[cfg(feature = "server")]
 pub(crate) mod served;
 
@@ -54,22 +55,30 @@ pub(crate) fn venv() -> Option<PathBuf> {
 }
 
 fn install() -> Result<PathBuf, String> {
-    let target = option_env!("CARGO_TARGET_TMPDIR")
+    let venv = target().join("reference-venv");
+    install_with("python3".as_ref(), &venv).map(|()| venv)
+}
+
+fn target() -> PathBuf {
+    option_env!("CARGO_TARGET_TMPDIR")
         .and_then(|tmp| Path::new(tmp).parent())
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), Path::to_path_buf);
-    let venv = target.join("reference-venv");
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), Path::to_path_buf)
+}
+
+/// Makes a virtual environment with this Python, if it is not there.
+fn install_with(python: &Path, venv: &Path) -> Result<(), String> {
     let output = tempfile::tempfile().map_err(|error| error.to_string())?;
     let log = output.try_clone().map_err(|error| error.to_string())?;
-    let child = Command::new("python3")
-        .args([&file("prepare_venv.py"), &venv, &file("requirements.txt")])
+    let child = Command::new(python)
+        .args([&file("prepare_venv.py"), venv, &file("requirements.txt")])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .map_err(|error| format!("python3 cannot be started: {error}"))?;
+        .map_err(|error| format!("{} cannot be started: {error}", python.display()))?;
     let status = OwnedChild(child).wait_for(INSTALL_LIMIT);
     match status {
-        Some(true) => Ok(venv),
+        Some(true) => Ok(()),
         Some(false) => Err(text_of(output)),
         None => Err(format!("not installed after {INSTALL_LIMIT:?}")),
     }
@@ -130,7 +139,8 @@ fn lines(child: &mut Child) -> Receiver<String> {
 /// Killed when dropped. The socket path stays the same over [`restart`](Self::restart).
 pub(crate) struct ReferenceServer {
     venv: PathBuf,
-    dir: TempDir,
+    /// Shared by those that take its path over.
+    dir: Arc<TempDir>,
     environment: Vec<(String, String)>,
     running: Option<OwnedChild>,
 }
@@ -138,17 +148,23 @@ pub(crate) struct ReferenceServer {
 impl ReferenceServer {
     /// Starts a server with these variables in its environment and waits until it listens.
     pub(crate) fn start(environment: &[(&str, &str)]) -> Option<Self> {
+        Some(Self::start_in(venv()?, environment))
+    }
+
+    fn start_in(venv: PathBuf, environment: &[(&str, &str)]) -> Self {
         let mut server = Self {
-            venv: venv()?,
-            dir: tempfile::Builder::new()
-                .prefix("hookwire")
-                .tempdir()
-                .expect("a temporary directory"),
+            venv,
+            dir: Arc::new(
+                tempfile::Builder::new()
+                    .prefix("hookwire")
+                    .tempdir()
+                    .expect("a temporary directory"),
+            ),
             environment: environment.iter().map(|&(k, v)| (k.into(), v.into())).collect(),
             running: None,
         };
         server.restart();
-        Some(server)
+        server
     }
 
     /// The server that the tests of one process share. None of them may stop it;
@@ -189,11 +205,36 @@ impl ReferenceServer {
 
     /// Ends the server as an administrator would: it closes its connections and goes.
     pub(crate) fn stop(&mut self) {
-        let Some(mut server) = self.running.take() else { return };
+        // From Python 3.12 on it would wait for its clients to go first: then it is killed.
+        self.stops_within(STOP_LIMIT);
+    }
+
+    /// The same, and whether it was gone by then; if not it is killed.
+    pub(crate) fn stops_within(&mut self, limit: Duration) -> bool {
+        let Some(mut server) = self.running.take() else { return true };
         let stdin = server.0.stdin.as_mut().expect("stdin is piped");
         stdin.write_all(b"stop\n").expect("the server reads its stdin");
-        // From Python 3.12 on it would wait for its clients to go first: then it is killed.
-        server.wait_for(STOP_LIMIT);
+        server.wait_for(limit).is_some()
+    }
+
+    /// Another server on the same path, which the reference takes over without asking. This
+    /// one keeps its connections.
+    pub(crate) fn succeed(&self) -> Self {
+        let (venv, dir) = (self.venv.clone(), Arc::clone(&self.dir));
+        let mut successor =
+            Self { venv, dir, environment: self.environment.clone(), running: None };
+        successor.restart();
+        successor
+    }
+
+    /// The number that a name of the reference's code stands for.
+    pub(crate) fn constant(&self, module: &str, name: &str) -> f64 {
+        let output = Command::new(self.venv.join("bin/python"))
+            .args(["-c", &format!("from {module} import {name}; print({name})")])
+            .output()
+            .expect("Python runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.trim().parse().unwrap_or_else(|_| panic!("{name} is no number: {output:?}"))
     }
 
     /// Kills the server if it runs, starts it again on the same socket, and waits until it listens.

@@ -5,6 +5,8 @@
 //! connections do for which plugin.
 //! The contenders are in `contenders/`, one file for each point in `points/`.
 
+#[path = "../../../crates/hookwire-cli/src/bench/arrivals.rs"]
+mod arrivals;
 mod chart;
 #[path = "../../common/mod.rs"]
 mod common;
@@ -46,6 +48,9 @@ struct Common {
     /// Fewer and shorter turns: to see that it works, not to compare.
     #[arg(long, global = true)]
     quick: bool,
+    /// How long a turn takes, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 800, global = true)]
+    turn: u64,
     /// Writes everything that was measured to this file.
     #[arg(long, value_name = "FILE", global = true)]
     json: Option<PathBuf>,
@@ -64,6 +69,8 @@ enum Command {
     /// What connections and calls written ahead do for three kinds of plugins on the reference
     /// server: the grounds for the defaults.
     Defaults,
+    /// Several runs of the points as one, from their `--json` files: medians and ranges.
+    Merge { runs: Vec<PathBuf> },
     /// One load in a process of its own, so that its memory can be told.
     #[command(hide = true)]
     Load(scale::Load),
@@ -80,6 +87,8 @@ enum Subject {
     Reference,
     Many,
     Allocations,
+    Arrivals,
+    Callers,
 }
 
 impl Subject {
@@ -93,6 +102,8 @@ impl Subject {
             Self::Reference => points::reference::measure(bench),
             Self::Many => points::many::measure(bench),
             Self::Allocations => points::allocations::measure(bench),
+            Self::Arrivals => points::arrivals::measure(bench),
+            Self::Callers => points::callers::measure(bench),
         }
     }
 }
@@ -117,19 +128,25 @@ fn main() -> std::io::Result<()> {
             write_json(common.json.as_deref(), &defaults)?;
             write_page(common.page.as_deref(), "defaults", || defaults.markdown())
         }
-        None => {
-            let report = run(&common, &only);
-            write_json(common.json.as_deref(), &report)?;
-            write_page(common.page.as_deref(), "points", || report.markdown())?;
-            write_svg(common.svg.as_deref(), || report.chart())
+        Some(Command::Merge { runs }) => {
+            let runs = runs.iter().map(|path| read_json(path)).collect::<Result<Vec<_>, _>>()?;
+            let report = Report::merge(runs);
+            publish(&common, &report.ok_or_else(|| std::io::Error::other("no runs are named"))?)
         }
+        None => publish(&common, &run(&common, &only)),
     }
+}
+
+fn publish(common: &Common, report: &Report) -> std::io::Result<()> {
+    write_json(common.json.as_deref(), report)?;
+    write_page(common.page.as_deref(), "points", || report.markdown())?;
+    write_svg(common.svg.as_deref(), || report.chart())
 }
 
 fn run(common: &Common, only: &[Subject]) -> Report {
     let rounds = match common.quick {
         true => Rounds { count: 3, turn: Duration::from_millis(150) },
-        false => Rounds { count: 9, turn: Duration::from_millis(800) },
+        false => Rounds { count: 9, turn: Duration::from_millis(common.turn) },
     };
     let bench = Bench::new(common.workers, rounds);
     let machine = process::processor();
@@ -147,7 +164,13 @@ fn run(common: &Common, only: &[Subject]) -> Report {
             point
         })
         .collect();
-    Report { machine, workers: common.workers, points }
+    Report { machine, workers: common.workers, runs: 1, points }
+}
+
+fn read_json(path: &Path) -> std::io::Result<Report> {
+    let text = std::fs::read(path)?;
+    serde_json::from_slice(&text)
+        .map_err(|error| std::io::Error::other(format!("{} holds no run: {error}", path.display())))
 }
 
 fn write_json(path: Option<&Path>, value: &impl Serialize) -> std::io::Result<()> {

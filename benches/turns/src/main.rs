@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use clap::{Parser, ValueEnum};
 
 use crate::contenders::{after, before};
-use crate::load::{Call, Contender, Rounds, median, throughput};
+use crate::load::{Call, Contender, Rounds, median, throughput_of};
 use crate::point::Point;
 use crate::process::cpu_time;
 
@@ -132,10 +132,10 @@ fn measure(point: &Point, rounds: Rounds) {
     let (before, now) = (Turns::default(), Turns::default());
     let series = rounds.run(vec![
         Contender::new("before", |time| {
-            before.turn(before::Typed::new(server.path(), point), point, time)
+            before.turn(|| before::Typed::new(server.path(), point), point, time)
         }),
         Contender::new("now", |time| {
-            now.turn(after::Typed::new(server.path(), point), point, time)
+            now.turn(|| after::Typed::new(server.path(), point), point, time)
         }),
     ]);
     let [before_calls, now_calls] = &series[..] else { return };
@@ -154,13 +154,15 @@ fn measure(point: &Point, rounds: Rounds) {
 struct Turns(RefCell<Vec<f64>>);
 
 impl Turns {
-    /// Calls per second, over a handle and by threads of its own: batches and the kernel's
+    /// Calls per second, over handles and by threads of its own: batches and the kernel's
     /// choice of cores settle into one of several ways, which each turn is to find anew.
-    fn turn<C: Call>(&self, call: C, point: &Point, time: Duration) -> f64 {
+    fn turn<C: Call>(&self, plugin: impl Fn() -> C, point: &Point, time: Duration) -> f64 {
         let runtime = load::runtime(point.workers);
-        throughput(&runtime, &call, point.callers, time / 10);
+        let plugins: Vec<C> = (0..point.plugins).map(|_| plugin()).collect();
+        let callers: Vec<C> = plugins.iter().cycle().take(point.callers).cloned().collect();
+        throughput_of(&runtime, callers.clone(), time / 10);
         let (started, cpu) = (Instant::now(), cpu_time());
-        let per_second = throughput(&runtime, &call, point.callers, time);
+        let per_second = throughput_of(&runtime, callers, time);
         let calls = per_second * started.elapsed().as_secs_f64();
         self.0.borrow_mut().push((cpu_time() - cpu).as_secs_f64() / calls);
         per_second

@@ -11,6 +11,9 @@ pub struct Point {
     /// Threads of the clients' runtime.
     pub workers: usize,
     pub callers: usize,
+    /// The callers are spread over so many plugins.
+    pub plugins: usize,
+    /// Of each plugin.
     pub connections: usize,
     /// `None`: as many as callers may ask for, so that nobody waits for a place.
     pub max_in_flight: Option<usize>,
@@ -29,6 +32,7 @@ impl Point {
             let small = |callers, connections| Self {
                 workers,
                 callers,
+                plugins: 1,
                 connections,
                 max_in_flight: Some(16_384),
                 payload: None,
@@ -37,6 +41,7 @@ impl Point {
                 points.extend([1, 8, 64, 1_000].map(|callers| small(callers, connections)));
             }
             points.push(small(1_000, 256));
+            points.push(Self { plugins: 1_000, ..small(1_000, 1) });
             points.extend(
                 [64, 1_000].map(|callers| Self { max_in_flight: None, ..small(callers, 8) }),
             );
@@ -51,7 +56,7 @@ impl Point {
     pub fn server(&self) -> NullServer {
         let payload = self.payload.map_or_else(sample::payload, sample::payload_of);
         let answer = Answer::new(&sample::reply_frame(&payload));
-        match self.connections {
+        match self.plugins * self.connections {
             ..MANY => NullServer::threads("turns", answer),
             MANY.. => NullServer::event_loop("turns", answer),
         }
@@ -62,6 +67,9 @@ impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { workers, callers, connections, .. } = self;
         write!(f, "{workers} worker(s), {callers:>5} callers, {connections:>3} connections")?;
+        if self.plugins > 1 {
+            write!(f, " each of {} plugins", self.plugins)?;
+        }
         if self.max_in_flight.is_none() {
             f.write_str(", places by default")?;
         }

@@ -8,15 +8,14 @@ mod stamp;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use hookwire::{CallPolicy, PluginConfig, PluginHandle, UnixSocketConfig};
+use hookwire::{ErrorKind, PluginHandle, UnixSocketConfig};
 
 use crate::failure::{self, Failure, note};
 use crate::tally::Tally;
-use crate::target::Retry;
-use crate::{input, target, text};
+use crate::target::Target;
+use crate::{advice, input, payload, text};
 use arrivals::Arrivals;
 use load::{Load, Round};
 use report::{Comparison, Report};
@@ -43,43 +42,27 @@ const MAX_WAITING: usize = 1_048_576;
 /// Exit code 1 if any reply was mismatched, or if no call returned a result.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// The plugin server's Unix socket, as an absolute path.
-    #[arg(long, value_name = "PATH")]
-    socket: PathBuf,
-    /// The plugin's name, with exact case.
-    #[arg(long, value_name = "NAME")]
-    plugin: String,
-    /// The hook type, such as tool_pre_invoke.
-    #[arg(long, value_name = "HOOK")]
-    hook: String,
-    /// The hook's payload: a JSON object, @FILE, or - for stdin.
-    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
-    payload: String,
+    #[command(flatten)]
+    target: Target,
     /// Tasks that call at the same time. With --rate the most calls under way at once: one
-    /// that is due while all tasks are busy waits, and its latency grows.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    callers: u32,
+    /// that is due while all tasks are busy waits, and its latency grows. No more than calls.
+    #[arg(long, value_name = "N", value_parser = input::whole::<usize>(1..=1_000_000), allow_negative_numbers = true)]
+    callers: usize,
     /// Calls in total.
-    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "M", value_parser = input::whole::<u64>(1..=u64::MAX), allow_negative_numbers = true)]
     calls: u64,
     /// Calls that become due in each second, evenly spaced unless --poisson is given: an open
     /// loop. Without it, tasks call as fast as they can. The lateness of the benchmark's
     /// own clock, some tens of microseconds, is a part of the latencies.
-    #[arg(long, value_name = "R", value_parser = input::rate)]
+    #[arg(long, value_name = "R", value_parser = input::rate, allow_negative_numbers = true)]
     rate: Option<f64>,
     /// Calls become due at random, as from many users who know nothing of each other: a
     /// Poisson process of the given --rate.
     #[arg(long, requires = "rate")]
     poisson: bool,
     /// The most connections. A server works on one call of a connection at a time.
-    #[arg(long, value_name = "K", default_value = "8")]
+    #[arg(long, value_name = "K", default_value = "8", value_parser = input::whole::<usize>(1..=1024), allow_negative_numbers = true)]
     connections: usize,
-    /// The time for each call, in seconds.
-    #[arg(long, value_name = "SECS", default_value = "30", value_parser = input::seconds)]
-    timeout: Duration,
-    /// What may be sent again after the connection broke.
-    #[arg(long, value_enum, default_value_t)]
-    retry: Retry,
     /// Put a unique request id and a unique marker (`args.marker`) into each call, and
     /// count results with another call's as `mismatched`. Wrong replies that the library
     /// itself refuses are failed calls, counted in the errors as `mismatch`.
@@ -87,30 +70,30 @@ pub(crate) struct Bench {
     verify: bool,
     /// Calls before the measurement; the first failure ends them. Default: a tenth of
     /// --calls, at most 1000; none with --verify, so that every call is checked and counted.
-    #[arg(long, value_name = "CALLS")]
+    #[arg(long, value_name = "CALLS", value_parser = input::whole::<u64>(0..=u64::MAX), allow_negative_numbers = true)]
     warmup: Option<u64>,
     /// A second server. Both get M calls each, in rounds A B A B ..., and are shown
     /// beside each other; the ratio is A to B.
     #[arg(long, value_name = "SOCKET2")]
     compare: Option<PathBuf>,
     /// Threads of the runtime. Default: one per core.
-    #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// Call the hook even if it is no built-in one.
-    #[arg(long)]
-    any_hook: bool,
+    #[arg(long, value_name = "T", value_parser = input::whole::<usize>(1..=1024), allow_negative_numbers = true)]
+    threads: Option<usize>,
 }
 
 impl Bench {
     pub(crate) fn threads(&self) -> Option<usize> {
-        self.threads.map(usize::from)
+        self.threads
     }
 
     pub(crate) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let payload = input::object("--payload", &self.payload)?;
+        let (payload, hook) = (self.target.payload()?, &self.target.hook);
+        if let Some(misfit) = payload::misfit(hook, &payload) {
+            failure::warn(json, &misfit);
+        }
         let arrivals = self.rate.map(|rate| Arrivals { rate, poisson: self.poisson });
-        let load = Load::new(&self.hook, payload, self.verify, self.callers as usize, arrivals)?;
-        let a = self.handle(&self.socket)?;
+        let load = Load::new(hook, payload, self.verify, self.callers(), arrivals)?;
+        let a = self.handle(&self.target.socket)?;
         let b = self.compare.as_deref().map(|path| self.handle(path)).transpose()?;
 
         let warmup =
@@ -121,16 +104,16 @@ impl Bench {
         let servers = if b.is_some() { " for each server" } else { "" };
         let rate = self.rate.map(|rate| format!(" at {rate} calls/s")).unwrap_or_default();
         note(format_args!(
-            "bench: {} calls of {}{servers}{rate}, {} callers, up to {} connections, after {warmup} of warm-up",
+            "bench: {} calls of {hook}{servers}{rate}, {}, up to {}, after {warmup} of warm-up",
             text::count(self.calls),
-            self.hook,
-            self.callers,
-            self.connections,
+            text::counted(self.callers(), "caller"),
+            text::counted(self.connections, "connection"),
         ));
         match b {
             None => {
                 let round = load.run(&a, self.calls).await?;
                 show(None, &round.tally);
+                self.explain(&a, &round.tally).await;
                 let report = Report::new(&round);
                 print(json, &report, self.verify)?;
                 Ok(exit_code(&[report]))
@@ -148,12 +131,26 @@ impl Bench {
 
     fn handle(&self, socket: &Path) -> Result<PluginHandle, Failure> {
         let socket = UnixSocketConfig::builder(socket).max_connections(self.connections);
-        let policy = CallPolicy::builder()
-            .timeout(self.timeout)
-            .retry(self.retry.into())
-            .queue_capacity((self.callers as usize).min(MAX_WAITING));
-        let plugin = PluginConfig::builder(&self.plugin).unix_socket(socket).policy(policy);
-        target::handle(plugin, self.any_hook.then_some(&self.hook))
+        let policy = self.target.policy().queue_capacity(self.callers().min(MAX_WAITING));
+        self.target.handle(socket, policy)
+    }
+
+    /// More would have nothing to do.
+    fn callers(&self) -> usize {
+        self.callers.min(usize::try_from(self.calls).unwrap_or(usize::MAX))
+    }
+
+    /// Tells what may be wrong where every call had an error of the plugin's own.
+    async fn explain(&self, handle: &PluginHandle, tally: &Tally) {
+        let failed_all = tally.ok() == 0;
+        let of_the_plugin =
+            ErrorKind::Plugin.reasons().iter().any(|reason| tally.errors.contains_key(reason));
+        if failed_all
+            && of_the_plugin
+            && let Some(advice) = advice::ask(handle, &self.target.hook).await
+        {
+            note(format_args!("bench: {advice}"));
+        }
     }
 
     /// A and B in turn, so that whatever else the machine does meets both; and the
@@ -198,7 +195,7 @@ fn print(
     result: &(impl serde::Serialize + report::Table),
     verify: bool,
 ) -> Result<(), Failure> {
-    if json { failure::print_json(result) } else { failure::print(result.table(verify)) }
+    if json { failure::print_json(result, false) } else { failure::print(result.table(verify)) }
 }
 
 fn exit_code(reports: &[Report]) -> ExitCode {

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use hookwire::{PluginConfig, UnixSocketConfig};
+use hookwire::{PluginConfig, PluginHandle, UnixSocketConfig};
 
 use crate::failure::{self, Failure};
-use crate::{input, target};
+use crate::input;
 
-/// Stands for the plugin where all are asked for; only errors show it.
+/// Stands for the plugin where all are asked for; the log shows it.
 const ALL: &str = "*";
 
 /// Print the configuration of one plugin (an object) or of all (a list) as JSON.
@@ -24,9 +24,12 @@ pub(crate) struct Configs {
     /// Only this plugin; servers ignore the case here.
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
-    /// The time for the whole call, in seconds.
-    #[arg(long, value_name = "SECS", default_value = "30", value_parser = input::seconds)]
+    /// The time for the whole question, in seconds.
+    #[arg(long, value_name = "SECS", default_value = input::TIMEOUT.as_str(), value_parser = input::seconds, allow_negative_numbers = true)]
     timeout: Duration,
+    /// Print over several lines.
+    #[arg(long)]
+    pretty: bool,
 }
 
 impl Configs {
@@ -34,11 +37,11 @@ impl Configs {
         let socket = UnixSocketConfig::builder(&self.socket).max_connections(1);
         let plugin = PluginConfig::builder(self.plugin.as_deref().unwrap_or(ALL));
         let plugin = plugin.unix_socket(socket).timeout(self.timeout);
-        let handle = target::handle(plugin, None)?;
+        let handle = PluginHandle::connect_lazy(plugin.build()?);
         match self.plugin {
-            None => failure::print_json(&handle.plugin_configs().await?)?,
+            None => failure::print_json(&handle.plugin_configs().await?, self.pretty)?,
             Some(name) => match handle.plugin_config().await? {
-                Some(config) => failure::print_json(&config)?,
+                Some(config) => failure::print_json(&config, self.pretty)?,
                 None => {
                     let path = self.socket.display();
                     return Err(Failure::not_found(format!(

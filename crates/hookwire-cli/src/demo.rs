@@ -21,6 +21,13 @@ may this go on, and with which content? The plugins run in a process of their
 own; hookwire calls them over a Unix socket. This demo starts a plugin server on
 a temporary socket, calls it, kills it, starts it again, and checks every reply.";
 
+const WHAT_NEXT: &str =
+    "  hookwire serve --socket /tmp/plugins.sock    these three plugins, to be called
+  hookwire invoke --help                       one call from the shell
+  hookwire bench --help                        many calls, measured
+  README.md, examples/                         the library: its quick start, a gateway,
+                                               a plugin";
+
 /// Show the main job in one go.
 ///
 /// On a temporary socket: typed calls through three plugins, 1,000 tasks sharing one
@@ -56,6 +63,8 @@ async fn show(scene: &mut Scene) -> Result<ExitCode, Failure> {
     let columns = [("3 plugins", plugins), ("1,000 tasks", crowd), ("kill + restart", outage)];
     let (table, mismatched) = table::draw(&columns)?;
     print(table)?;
+    heading("What next")?;
+    print(WHAT_NEXT)?;
     let fine = recovered && mismatched == 0;
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use hookwire::{ConfigError, PluginError, Sent};
+use hookwire::{ConfigError, ErrorKind, PluginError, Sent};
 use serde::Serialize;
 
 use crate::text;
@@ -47,6 +47,23 @@ impl Failure {
         }
     }
 
+    /// The hook is no built-in one, and --any-hook was not given.
+    pub(crate) fn unknown_hook(hook: &str, nearest: Option<&str>) -> Self {
+        let meant = match nearest {
+            Some(name) => format!(", did you mean `{name}`?"),
+            None => ";".to_owned(),
+        };
+        Self {
+            kind: ErrorKind::Config.as_str(),
+            reason: "unregistered_hook",
+            message: format!(
+                "`{hook}` is no built-in hook{meant} --any-hook calls it all the same"
+            ),
+            sent: Sent::No,
+            code: FAILED,
+        }
+    }
+
     /// This machine did not let us do `what`.
     pub(crate) fn io(what: &str) -> impl FnOnce(io::Error) -> Self {
         move |error| Self {
@@ -61,6 +78,14 @@ impl Failure {
     /// The demo server cannot serve, in its own words.
     pub(crate) fn server(error: io::Error) -> Self {
         Self { kind: "io", reason: "io", message: error.to_string(), sent: Sent::No, code: FAILED }
+    }
+
+    /// Adds what may be the reason.
+    pub(crate) fn with_advice(mut self, advice: Option<String>) -> Self {
+        if let Some(advice) = advice {
+            self.message = format!("{}; {advice}", self.message);
+        }
+        self
     }
 
     /// Tells it on stderr.
@@ -85,7 +110,8 @@ impl From<PluginError> for Failure {
         Self {
             kind: error.kind().as_str(),
             reason: error.reason(),
-            message: error.to_string(),
+            // Nothing is tried again by a process that ends.
+            message: format!("{error:#}"),
             sent: error.sent(),
             code: FAILED,
         }
@@ -109,14 +135,25 @@ pub(crate) fn note(line: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// Tells on stderr what a result leaves in doubt.
+pub(crate) fn warn(json: bool, warning: &str) {
+    let warning = text::one_line(warning);
+    if json {
+        note(serde_json::json!({"warning": warning}));
+    } else {
+        note(format_args!("hookwire: warning: {warning}"));
+    }
+}
+
 /// Writes a line to stdout, where a missing reader is a failure.
 pub(crate) fn print(line: impl std::fmt::Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(Failure::io("write to stdout"))
 }
 
-/// Writes a result to stdout: JSON, on one line.
-pub(crate) fn print_json(result: &impl Serialize) -> Result<(), Failure> {
-    let line = serde_json::to_string(result).map_err(io::Error::from);
-    print(line.map_err(Failure::io("write the result as JSON"))?)
+/// Writes a result to stdout: JSON, on one line unless it is to be `pretty`.
+pub(crate) fn print_json(result: &impl Serialize, pretty: bool) -> Result<(), Failure> {
+    let text =
+        if pretty { serde_json::to_string_pretty(result) } else { serde_json::to_string(result) };
+    print(text.map_err(io::Error::from).map_err(Failure::io("write the result as JSON"))?)
 }

@@ -1,17 +1,18 @@
 //! `hookwire invoke`: one call of one hook.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
-use hookwire::{CallPolicy, PluginConfig, PluginContext, PluginResult, UnixSocketConfig};
+use hookwire::{ErrorKind, PluginContext, PluginResult, UnixSocketConfig};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::failure::{self, Failure};
-use crate::target::Retry;
-use crate::{input, target};
+use crate::target::Target;
+use crate::{advice, input, payload};
+
+/// Exit code of a denial, with `--exit-code`.
+const DENIED: u8 = 3;
 
 /// Call one hook and print {"result": {...}, "context": {...}}.
 ///
@@ -19,32 +20,19 @@ use crate::{input, target};
 /// hooks of the same request can be passed to the next call with --context.
 #[derive(Debug, Args)]
 pub(crate) struct Invoke {
-    /// The plugin server's Unix socket, as an absolute path.
-    #[arg(long, value_name = "PATH")]
-    socket: PathBuf,
-    /// The plugin's name, with exact case.
-    #[arg(long, value_name = "NAME")]
-    plugin: String,
-    /// The hook type, such as tool_pre_invoke.
-    #[arg(long, value_name = "HOOK")]
-    hook: String,
-    /// The hook's payload: a JSON object, @FILE, or - for stdin.
-    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
-    payload: String,
+    #[command(flatten)]
+    target: Target,
     /// The context: {"global_context": {"request_id": ...}, "state": {...},
     /// "metadata": {...}}, all optional; also @FILE or -. Default: an empty one
     /// with a request id of its own.
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     context: Option<String>,
-    /// The time for the whole call, in seconds.
-    #[arg(long, value_name = "SECS", default_value = "30", value_parser = input::seconds)]
-    timeout: Duration,
-    /// What may be sent again after the connection broke.
-    #[arg(long, value_enum, default_value_t)]
-    retry: Retry,
-    /// Call the hook even if it is no built-in one.
+    /// Print the result over several lines.
     #[arg(long)]
-    any_hook: bool,
+    pretty: bool,
+    /// Exit with 3 if the plugin denies.
+    #[arg(long)]
+    exit_code: bool,
 }
 
 #[derive(Serialize)]
@@ -54,19 +42,30 @@ struct Output {
 }
 
 impl Invoke {
-    pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
-        if self.payload == "-" && self.context.as_deref() == Some("-") {
+    pub(crate) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
+        let Self { target, context, pretty, exit_code } = self;
+        if target.payload == "-" && context.as_deref() == Some("-") {
             return Err(Failure::usage("--payload and --context cannot both be read from stdin"));
         }
-        let socket = UnixSocketConfig::builder(&self.socket).max_connections(1);
-        let policy = CallPolicy::builder().timeout(self.timeout).retry(self.retry.into());
-        let plugin = PluginConfig::builder(&self.plugin).unix_socket(socket).policy(policy);
-        let handle = target::handle(plugin, self.any_hook.then_some(&self.hook))?;
-        let payload = Value::Object(input::object("--payload", &self.payload)?);
-        let mut context = input::context(self.context.as_deref())?;
+        let socket = UnixSocketConfig::builder(&target.socket).max_connections(1);
+        let handle = target.handle(socket, target.policy())?;
+        let payload = target.payload()?;
+        let mut context = input::context(context.as_deref())?;
+        let misfit = payload::misfit(&target.hook, &payload);
 
-        let result = handle.invoke_hook_json(&self.hook, &payload, &mut context).await?;
-        failure::print_json(&Output { result, context })?;
-        Ok(ExitCode::SUCCESS)
+        let result = match handle.invoke_hook_json(&target.hook, &payload, &mut context).await {
+            Ok(result) => result,
+            Err(error) if error.kind() == ErrorKind::Plugin => {
+                let advice = advice::ask(&handle, &target.hook).await.or(misfit);
+                return Err(Failure::from(error).with_advice(advice));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(misfit) = misfit {
+            failure::warn(json, &misfit);
+        }
+        let denied = !result.is_allowed();
+        failure::print_json(&Output { result, context }, pretty)?;
+        Ok(if denied && exit_code { DENIED.into() } else { ExitCode::SUCCESS })
     }
 }

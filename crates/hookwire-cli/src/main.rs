@@ -4,12 +4,14 @@
 //! is printed here, once. Results go to stdout, everything else to stderr, so that
 //! the output can be piped.
 
+mod advice;
 mod bench;
 mod configs;
 mod demo;
 mod failure;
 mod input;
 mod invoke;
+mod payload;
 mod plugins;
 mod serve;
 mod tally;
@@ -24,7 +26,8 @@ use tokio::runtime::{Builder, Runtime};
 use failure::Failure;
 
 const EXIT_CODES: &str = "\
-Exit code: 0 for a result (a violation is one), 1 for a failed call or connection, \
+Exit code: 0 for a result (a denial is one, unless `invoke --exit-code` makes it 3), \
+1 for a failed call or connection, \
 2 for wrong usage: arguments, JSON, files, or a configuration that cannot be used.
 
 Results go to stdout, everything else to stderr.";
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
-        Command::Invoke(command) => one_thread()?.block_on(command.run()),
+        Command::Invoke(command) => one_thread()?.block_on(command.run(cli.json)),
         Command::Configs(command) => one_thread()?.block_on(command.run()),
         Command::Bench(command) => threads(command.threads())?.block_on(command.run(cli.json)),
         Command::Serve(command) => threads(None)?.block_on(command.run()),

@@ -9,7 +9,7 @@ use hookwire::UnixSocketConfig;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{self, Failure, note};
-use crate::{plugins, text};
+use crate::{input, plugins, text};
 
 /// What calls under way get after a signal.
 const GRACE: Duration = Duration::from_secs(5);
@@ -24,6 +24,9 @@ pub(crate) struct Serve {
     /// Where to listen, as an absolute path.
     #[arg(long, value_name = "PATH")]
     socket: PathBuf,
+    /// The longest message in both directions, in bytes. Default: 16 MiB.
+    #[arg(long, value_name = "BYTES", value_parser = input::whole::<usize>(input::FRAME_LEN), allow_negative_numbers = true)]
+    max_frame_len: Option<usize>,
 }
 
 impl Serve {
@@ -35,7 +38,11 @@ impl Serve {
         let mut interrupt = listen(SignalKind::interrupt())?;
         let mut terminate = listen(SignalKind::terminate())?;
 
-        let server = plugins::server().bind(&self.socket).await.map_err(Failure::server)?;
+        let mut server = plugins::server();
+        if let Some(bytes) = self.max_frame_len {
+            server = server.max_frame_len(bytes);
+        }
+        let server = server.bind(&self.socket).await.map_err(Failure::server)?;
         note(plugins::description());
         failure::print("READY")?;
         tokio::select! {

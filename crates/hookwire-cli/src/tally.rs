@@ -80,7 +80,7 @@ impl Tally {
                     Sent::Unstarted | Sent::Maybe => self.sent += 1,
                 }
                 let reason = error.reason();
-                self.errors.entry(reason).or_insert_with(|| (0, error.to_string())).0 += 1;
+                self.errors.entry(reason).or_insert_with(|| (0, format!("{error:#}"))).0 += 1;
             }
         }
     }

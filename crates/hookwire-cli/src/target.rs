@@ -1,17 +1,94 @@
-//! The plugin that a command calls, and how it is reached.
+//! The call that a command makes, and how the plugin is reached.
 
-use clap::ValueEnum;
-use hookwire::config::PluginConfigBuilder;
-use hookwire::{HookRegistry, PluginHandle, RetryPolicy};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use hookwire::config::{CallPolicyBuilder, UnixSocketBuilder};
+use hookwire::{BigIntegers, CallPolicy, HookRegistry, PluginConfig, PluginHandle, RetryPolicy};
+use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::input;
+
+// What `invoke` and `bench` have in common. (A doc comment would become the help of both.)
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// The plugin server's Unix socket, as an absolute path.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: PathBuf,
+    /// The plugin's name, with exact case.
+    #[arg(long, value_name = "NAME")]
+    plugin: String,
+    /// The hook type, such as tool_pre_invoke.
+    #[arg(long, value_name = "HOOK")]
+    pub(crate) hook: String,
+    /// The hook's payload: a JSON object, @FILE, or - for stdin.
+    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    pub(crate) payload: String,
+    /// The time for a whole call, in seconds.
+    #[arg(long, value_name = "SECS", default_value = input::TIMEOUT.as_str(), value_parser = input::seconds, allow_negative_numbers = true)]
+    timeout: Duration,
+    /// What may be sent again after the connection broke.
+    #[arg(long, value_enum, default_value_t)]
+    retry: Retry,
+    /// What becomes of integers beyond 2^53, which the protocol cannot carry.
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    big_integers: BigInteger,
+    /// The longest message in both directions, in bytes; its server must allow as much.
+    #[arg(long, value_name = "BYTES", value_parser = input::whole::<usize>(input::FRAME_LEN), allow_negative_numbers = true)]
+    max_frame_len: Option<usize>,
+    /// Call the hook even if it is no built-in one.
+    #[arg(long)]
+    any_hook: bool,
+}
+
+impl Target {
+    pub(crate) fn payload(&self) -> Result<Value, Failure> {
+        input::object("--payload", &self.payload).map(Value::Object)
+    }
+
+    pub(crate) fn policy(&self) -> CallPolicyBuilder {
+        CallPolicy::builder()
+            .timeout(self.timeout)
+            .retry(self.retry.into())
+            .big_integers(self.big_integers.into())
+    }
+
+    /// A handle that connects with the first call and asks the server nothing.
+    pub(crate) fn handle(
+        &self,
+        mut socket: UnixSocketBuilder,
+        policy: CallPolicyBuilder,
+    ) -> Result<PluginHandle, Failure> {
+        if let Some(bytes) = self.max_frame_len {
+            socket = socket.max_frame_len(bytes);
+        }
+        let plugin = PluginConfig::builder(&self.plugin).unix_socket(socket).policy(policy);
+        let config = plugin.build()?;
+        let mut registry = HookRegistry::builtin();
+        if self.hook.is_empty() {
+            return Err(Failure::usage("--hook must not be empty"));
+        }
+        if !registry.contains(&self.hook) {
+            if !self.any_hook {
+                return Err(Failure::unknown_hook(&self.hook, registry.nearest(&self.hook)));
+            }
+            registry = registry.register(self.hook.clone());
+        }
+        Ok(PluginHandle::builder(config).registry(registry).connect_lazy())
+    }
+}
 
 /// `--retry`, in the words of the configuration.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(crate) enum Retry {
+enum Retry {
     /// Only what was certainly not sent is sent again: no hook runs twice.
     #[default]
     Unsent,
+    /// What was sent behind an unanswered call is sent again too: a server that works in
+    /// order has not begun it.
+    Unstarted,
     /// What may have been sent is sent again too: the hook may run twice.
     Resend,
 }
@@ -20,20 +97,27 @@ impl From<Retry> for RetryPolicy {
     fn from(retry: Retry) -> Self {
         match retry {
             Retry::Unsent => Self::Unsent,
+            Retry::Unstarted => Self::Unstarted,
             Retry::Resend => Self::Resend,
         }
     }
 }
 
-/// A handle that connects with the first call and asks the server nothing.
-/// `any_hook` is called even if it is no built-in hook.
-pub(crate) fn handle(
-    plugin: PluginConfigBuilder,
-    any_hook: Option<&str>,
-) -> Result<PluginHandle, Failure> {
-    let mut registry = HookRegistry::builtin();
-    if let Some(hook) = any_hook {
-        registry = registry.register(hook.to_owned());
+/// `--big-integers`, in the words of the configuration.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum BigInteger {
+    /// The call is refused before anything is sent.
+    #[default]
+    Refuse,
+    /// The plugin sees the nearest number that can be carried.
+    Round,
+}
+
+impl From<BigInteger> for BigIntegers {
+    fn from(big: BigInteger) -> Self {
+        match big {
+            BigInteger::Refuse => Self::Refuse,
+            BigInteger::Round => Self::Round,
+        }
     }
-    Ok(PluginHandle::builder(plugin.build()?).registry(registry).connect_lazy())
 }

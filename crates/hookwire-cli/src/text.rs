@@ -21,6 +21,12 @@ pub(crate) fn count(number: u64) -> String {
     grouped
 }
 
+/// A count of things, with the right form of their name.
+pub(crate) fn counted(number: usize, name: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {name}{ending}", count(number as u64))
+}
+
 /// A time in nanoseconds, in the unit that suits it.
 pub(crate) fn time(nanoseconds: f64) -> String {
     let (value, unit) = match nanoseconds {
@@ -54,6 +60,12 @@ mod tests {
     fn thousands_are_set_apart() {
         let counts = [0, 999, 1_000, 12_345, 1_234_567].map(count);
         assert_eq!(counts, ["0", "999", "1,000", "12,345", "1,234,567"]);
+    }
+
+    #[test]
+    fn one_of_a_kind_is_told_as_one() {
+        let told = [0, 1, 1_000].map(|number| counted(number, "core"));
+        assert_eq!(told, ["0 cores", "1 core", "1,000 cores"]);
     }
 
     #[test]

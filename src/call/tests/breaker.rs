@@ -287,7 +287,7 @@ async fn calls_written_behind_a_missing_reply_are_not_counted() {
 #[tokio::test(start_paused = true)]
 async fn a_restart_ends_the_rest_of_a_hung_plugin() {
     for restart_after in [Duration::ZERO, 5 * SECOND] {
-        let config = brief_and(|c| c.reconnect_attempts(3));
+        let config = brief_and(|c| c.reconnect_attempts(3).idle_timeout(240 * SECOND));
         let (client, mut server) = pair(&config, 4096);
         // Long rests by now.
         while client.gate.state() == Closed {

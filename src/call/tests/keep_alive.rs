@@ -23,7 +23,8 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// A connection that has had one call, and probes.
 async fn idle(change: impl FnOnce(Knobs) -> Knobs) -> (std::sync::Arc<Caller>, Server, Peer) {
-    let config = config(|c| change(c.keep_alive(Some(EVERY)).stall_limit(2 * SECOND)));
+    let longer = |c: Knobs| c.idle_timeout(240 * SECOND).keep_alive(Some(EVERY));
+    let config = config(|c| change(longer(c).stall_limit(2 * SECOND)));
     let (client, mut server) = pair(&config, 4096);
     let first = call(&client, "first");
     let mut peer = server.accept().await;

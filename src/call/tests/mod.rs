@@ -14,11 +14,12 @@ mod logging;
 mod pipe;
 mod pooling;
 mod reconnects;
+mod replaced;
 mod resending;
 mod scripted;
 mod stamps;
 
 use crate::config::{
-    BigIntegers, CallPolicy, CallPolicyBuilder, PluginConfigBuilder, RetryPolicy,
+    BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,
 };

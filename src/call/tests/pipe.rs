@@ -22,6 +22,7 @@ use crate::error::PluginError;
 use crate::model::{PluginContext, PluginResult};
 use crate::options::CallOptions;
 use crate::unix::connect::{Connect, Connecting, Transport};
+use crate::unix::place::Place;
 use crate::wire::{codec as frame, proto};
 
 pub(super) const PLUGIN: &str = "Guard";
@@ -41,14 +42,24 @@ pub(super) struct Server {
     accepted: mpsc::UnboundedReceiver<DuplexStream>,
     door: Arc<std::sync::Mutex<Door>>,
     attempts: Arc<AtomicUsize>,
+    path: Arc<Path>,
     /// What the client does to its ends of the pipes.
     pub(super) calls: Arc<Calls>,
+}
+
+/// What is to be found where the plugin should be.
+#[derive(Default)]
+struct Path {
+    /// Which server; `None` is a path that is gone.
+    leads_to: std::sync::Mutex<Option<u64>>,
+    looks: AtomicUsize,
 }
 
 struct PipeConnector {
     pipes: mpsc::UnboundedSender<DuplexStream>,
     door: Arc<std::sync::Mutex<Door>>,
     attempts: Arc<AtomicUsize>,
+    path: Arc<Path>,
     calls: Arc<Calls>,
     capacity: usize,
 }
@@ -74,6 +85,11 @@ impl Connect for PipeConnector {
             }
         })
     }
+
+    fn place(&self) -> Option<Place> {
+        self.path.looks.fetch_add(1, SeqCst);
+        self.path.leads_to.lock().unwrap().map(Place::numbered)
+    }
 }
 
 /// One connection, as the server has it.
@@ -96,20 +112,32 @@ pub(super) fn pair(config: &PluginConfig, capacity: usize) -> (Arc<Caller>, Serv
     let door = Arc::new(std::sync::Mutex::new(Door::Open));
     let attempts = Arc::new(AtomicUsize::new(0));
     let calls = Arc::new(Calls::default());
+    let path = Arc::new(Path::default());
     let connector = PipeConnector {
         pipes,
         door: Arc::clone(&door),
         attempts: Arc::clone(&attempts),
+        path: Arc::clone(&path),
         calls: Arc::clone(&calls),
         capacity,
     };
     let client = Caller::new(config, Arc::new(connector), None);
-    (Arc::new(client), Server { accepted, door, attempts, calls })
+    (Arc::new(client), Server { accepted, door, attempts, path, calls })
 }
 
 impl Server {
     pub(super) fn set(&self, door: Door) {
         *self.door.lock().unwrap() = door;
+    }
+
+    /// From now on the path leads to the server of this number, or is gone.
+    pub(super) fn leads_to(&self, number: Option<u64>) {
+        *self.path.leads_to.lock().unwrap() = number;
+    }
+
+    /// How often the path was looked at.
+    pub(super) fn looks(&self) -> usize {
+        self.path.looks.load(SeqCst)
     }
 
     /// How often a connection was tried.

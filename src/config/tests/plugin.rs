@@ -1,5 +1,3 @@
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,7 +6,7 @@ use super::super::{
     ConfigError, OnError, PluginConfig, PluginConfigBuilder, PluginMode, UnixSocketConfig,
     UnixSocketSection,
 };
-use super::{entry, plugin, problems};
+use super::{entry, logged, plugin, problems};
 
 const YAML: &str = r#"
 plugins:
@@ -231,39 +229,8 @@ fn null_is_as_good_as_not_set() {
 }
 
 #[test]
-fn yaml_that_json_cannot_say_is_ignored_or_refused_like_any_other_value() {
-    let read = |key| {
-        let yaml = format!("{{name: P, unix_socket: {{path: /p}}, {key}: {{1: one}}}}");
-        serde_norway::from_str::<PluginConfig>(&yaml).map_err(|error| error.to_string())
-    };
-    assert!(read("of_a_newer_gateway").is_ok());
-    let error = read("tags").unwrap_err();
-    assert!(error.contains("tags = a list: must be a list of non-empty strings"), "{error}");
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[test]
 fn unknown_keys_beside_the_socket_are_ignored_with_one_warning() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-    tracing::subscriber::with_default(subscriber, || {
-        plugin(json!({"hoks": [], "x_owner": "me"}));
-    });
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = logged(|| drop(plugin(json!({"hoks": [], "x_owner": "me"}))));
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains("WARN") && log.contains("plugin=\"P\""), "{log}");
     assert!(log.contains("ignored: `hoks` (did you mean `hooks`?), `x_owner`"), "{log}");
@@ -337,32 +304,6 @@ fn every_value_of_a_wrong_type_is_a_problem_of_its_own() {
     let expected = ["hooks", "priority"].into_iter().map(String::from);
     let expected = expected.chain(socket.map(|key| format!("unix_socket.{key}")));
     assert_eq!(fields, Vec::from_iter(expected));
-}
-
-/// A plugin that its base disables was called all the same.
-#[test]
-fn yaml_merge_keys_are_refused_with_what_to_do() {
-    let yaml = "
-        base: &base {mode: disabled}
-        plugins: [{name: P, unix_socket: {path: /p}, <<: *base}]
-    ";
-    let error = serde_norway::from_str::<File>(yaml).unwrap_err().to_string();
-    assert!(
-        error.contains("<<: a YAML merge key that was not resolved; write its keys"),
-        "{error}"
-    );
-    let told = problems(json!({"name": "P", "unix_socket": {"path": "/p", "<<": {"timeout": 1}}}));
-    assert!(told.len() == 1 && told[0].starts_with("unix_socket.<<: a YAML merge key"), "{told:?}");
-}
-
-#[test]
-fn merge_keys_that_were_resolved_before_are_read() {
-    let yaml =
-        "{base: &base {mode: disabled}, plugins: [{name: P, unix_socket: {path: /p}, <<: *base}]}";
-    let mut value: serde_norway::Value = serde_norway::from_str(yaml).unwrap();
-    value.apply_merge().unwrap();
-    let file: File = serde_norway::from_value(value).unwrap();
-    assert_eq!(file.plugins[0].mode(), PluginMode::Disabled);
 }
 
 #[test]

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::{
-    BigIntegers, CallPolicy, CallPolicyBuilder, PluginConfig, RetryPolicy, Transport,
+    BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfig, RetryPolicy, Transport,
     UnixSocketBuilder, UnixSocketConfig, UnixSocketSection,
 };
-use super::super::{policy, settings, unix_socket};
+use super::super::{plugin, transport};
 use super::problems;
 
 fn with_socket(mut socket: Value) -> Value {
@@ -35,17 +35,18 @@ fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
     assert_eq!(socket.path().to_str(), Some("/run/p.sock"));
     assert_eq!(socket.reconnect_attempts(), 3);
     assert_eq!(socket.reconnect_delay(), Duration::from_millis(100));
-    assert_eq!(policy.timeout(), Duration::from_secs(30));
+    assert_eq!(policy.timeout(), Duration::from_secs(35));
     assert_eq!(socket.max_connections(), 8);
     assert_eq!(socket.max_in_flight(), 16);
     assert_eq!(policy.queue_capacity(), 1024);
     assert_eq!(socket.connect_timeout(), Duration::from_secs(5));
     assert_eq!(socket.max_backoff(), Duration::from_secs(1));
-    assert_eq!(socket.idle_timeout(), Duration::from_secs(240));
+    assert_eq!(socket.idle_timeout(), Duration::from_secs(8));
     assert_eq!(socket.stall_limit(), Duration::from_secs(2));
     assert_eq!(policy.breaker_threshold(), 5);
     assert_eq!(policy.breaker_max_open(), Duration::from_secs(30));
     assert_eq!(socket.keep_alive(), None);
+    assert_eq!(socket.max_connection_age(), None);
     assert_eq!(policy.retry(), RetryPolicy::Unsent);
     assert_eq!(policy.retry_budget(), 20);
     assert!(policy.verify());
@@ -54,6 +55,7 @@ fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
     assert!(socket.peer_uids().is_empty() && socket.peer_gids().is_empty());
     assert_eq!(socket.max_frame_len(), 16_777_216);
     assert_eq!(policy.big_integers(), BigIntegers::Refuse);
+    assert_eq!(policy.deep_nesting(), DeepNesting::Refuse);
 }
 
 #[test]
@@ -64,7 +66,9 @@ fn every_knob_can_be_set_in_a_file() {
         "max_backoff": 3, "idle_timeout": 299, "stall_limit": 4, "retry": "resend",
         "verify": "off", "stamp": "on", "max_frame_len": 1024,
         "trust_path": true, "peer_uids": [0, 1000], "peer_gids": [7], "big_integers": "round",
+        "deep_nesting": "text",
         "breaker_threshold": 0, "breaker_max_open": 0.5, "keep_alive": 60, "retry_budget": 100,
+        "max_connection_age": 600,
     });
     let policy = CallPolicy::builder()
         .timeout(Duration::from_secs(2))
@@ -75,7 +79,8 @@ fn every_knob_can_be_set_in_a_file() {
         .retry_budget(100)
         .verify(false)
         .stamp(true)
-        .big_integers(BigIntegers::Round);
+        .big_integers(BigIntegers::Round)
+        .deep_nesting(DeepNesting::Text);
     let socket = UnixSocketConfig::builder("/p")
         .reconnect_attempts(0)
         .reconnect_delay(Duration::from_millis(250))
@@ -86,6 +91,7 @@ fn every_knob_can_be_set_in_a_file() {
         .idle_timeout(Duration::from_secs(299))
         .stall_limit(Duration::from_secs(4))
         .keep_alive(Some(Duration::from_secs(60)))
+        .max_connection_age(Some(Duration::from_secs(600)))
         .trust_path(true)
         .peer_uids([0, 1000])
         .peer_gids([7])
@@ -211,7 +217,7 @@ fn keep_alive_is_a_time_or_off() {
 #[test]
 fn a_probe_that_would_never_be_sent_is_refused() {
     let told = problems(with_socket(json!({"keep_alive": 240})));
-    assert_eq!(told, ["unix_socket.keep_alive = 240: must be below idle_timeout (240)"]);
+    assert_eq!(told, ["unix_socket.keep_alive = 240: must be below idle_timeout (8)"]);
     let told = problems(with_socket(json!({"keep_alive": 5, "idle_timeout": 4})));
     assert_eq!(told, ["unix_socket.keep_alive = 5: must be below idle_timeout (4)"]);
 }
@@ -286,7 +292,7 @@ fn a_builder_is_held_to_the_same_bounds() {
         .build()
         .unwrap_err();
     let fields: Vec<_> = error.problems().iter().map(|problem| problem.field()).collect();
-    let expected = ["max_connections", "idle_timeout", "path", "timeout"];
+    let expected = ["path", "max_connections", "idle_timeout", "timeout"];
     assert_eq!(fields, expected.map(|key| format!("unix_socket.{key}")));
 }
 
@@ -316,8 +322,7 @@ fn every_key_is_documented_in_a_row_of_a_table() {
         .filter(|text| text.lines().nth(1).is_some_and(|l| l.starts_with("|---")));
     let rows = tables.flat_map(|table| table.lines().skip(2));
     let keys: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).collect();
-    let tables = [unix_socket::TABLE, policy::TABLE, settings::LOCAL, settings::SHARED];
-    for (key, _) in tables.into_iter().flatten() {
+    for key in [plugin::KEYS, transport::KEYS].concat().concat() {
         assert!(keys.iter().any(|cell| cell.contains(&format!("`{key}`"))), "{key}");
     }
 }

@@ -120,3 +120,28 @@ fn debug_output_shows_the_request_id_and_sizes_only() {
     assert_eq!(format!("{:?}", User::from("ada")), "User(3 bytes)");
     assert!(!format!("{:?}", reply(None)).contains("mine"));
 }
+
+/// The reference's contexts have these keys: they are null in most, and the wire has no
+/// field for them.
+#[test]
+fn h38_what_the_wire_has_no_field_for_may_be_null_and_is_refused_otherwise() {
+    let context = |key: &str, value: Value| {
+        let global = json!({"request_id": "1", key: value, "tenant_id": null, "state": null});
+        serde_json::from_value::<PluginContext>(json!({ "global_context": global }))
+    };
+    for key in ["user_context", "content_type"] {
+        let read = context(key, Value::Null).unwrap();
+        assert!(read == PluginContext::new("1"));
+        assert_eq!(json!(read)["global_context"].get(key), None, "it is not written either");
+        for value in [json!("text/plain"), json!({"teams": ["blue"]}), json!({}), json!(false)] {
+            let refused = context(key, value.clone()).unwrap_err().to_string();
+            assert!(
+                refused.contains("`user_context`") && refused.contains("`content_type`"),
+                "{refused}"
+            );
+            assert!(refused.contains("`metadata`"), "{refused}");
+            assert!(!refused.contains("blue"), "{refused}");
+        }
+    }
+    assert!(context("a_key_of_a_newer_gateway", json!(1)).is_ok());
+}

@@ -243,3 +243,95 @@ fn metrics_that_are_no_protobuf_put_the_connection_in_doubt_whatever_the_type() 
         assert!(matches!(fault, ReplyFault::Undecodable(DecodeError::Malformed(_))), "{fault:?}");
     }
 }
+
+fn beside_an_error(result: &Value, details: &Value) -> proto::InvokeHookResponse {
+    let error = proto::PluginError {
+        message: "it cannot be written".into(),
+        details: Some(structure(details)),
+        ..Default::default()
+    };
+    proto::InvokeHookResponse { error: Some(error), ..reply(Some(result)) }
+}
+
+fn fault(message: &[u8]) -> PluginFault {
+    let expected = Expected { plugin: PLUGIN, request_id: "1", stamp: None };
+    let read = hook_reply::<ToolPreInvokePayload>(message, expected);
+    let Ok(HookReply::Fault(fault)) = read else { panic!("{read:?}") };
+    fault
+}
+
+#[test]
+fn h34_half_a_denial_beside_an_error_is_kept_whatever_else_is_odd() {
+    for misfit in misfits() {
+        let mut denial = allow(&misfit);
+        denial["continue_processing"] = json!(false);
+        let fault = fault(&beside_an_error(&denial, &json!({})).encode_to_vec());
+        assert!(fault.is_denial(), "{misfit}");
+    }
+    let deep = (0..70).fold(json!(1), |value, _| json!([value]));
+    let denial = json!({"continue_processing": false});
+    let mut reply = beside_an_error(&denial, &json!({}));
+    let details = prost_types::Struct { fields: [("deep".to_owned(), to_value(&deep))].into() };
+    reply.error.as_mut().unwrap().details = Some(details);
+    let fault = fault(&reply.encode_to_vec());
+    assert!(fault.is_denial() && fault.details.is_empty());
+}
+
+fn to_value(value: &Value) -> prost_types::Value {
+    use prost_types::value::Kind;
+    let kind = match value {
+        Value::Array(items) => {
+            Kind::ListValue(prost_types::ListValue { values: items.iter().map(to_value).collect() })
+        }
+        _ => Kind::NullValue(0),
+    };
+    prost_types::Value { kind: Some(kind) }
+}
+
+/// The verdict comes twice; of two entries with one key the last counts.
+#[test]
+fn h34_half_a_denial_that_is_laid_out_unusually_is_read_anew() {
+    for (first, last, is_denial) in [(true, false, true), (false, true, false)] {
+        let half =
+            |verdict: bool| beside_an_error(&json!({"continue_processing": verdict}), &json!({}));
+        let mut message = half(first).encode_to_vec();
+        message.extend(reply(Some(&json!({"continue_processing": last}))).encode_to_vec());
+        assert_eq!(fault(&message).is_denial(), is_denial, "{first} {last}");
+    }
+}
+
+#[test]
+fn h34_half_a_result_that_cannot_be_read_leaves_the_error_one() {
+    let mut message =
+        error(proto::PluginError { message: "m".into(), ..Default::default() }).encode_to_vec();
+    // A result whose entry is cut off.
+    message.extend([0x12, 2, 0x0a, 9]);
+    let fault = fault(&message);
+    assert!(!fault.is_denial() && fault.message == "m");
+}
+
+#[test]
+fn a_number_that_json_does_not_have_is_null_and_told() {
+    for (number, is_exact) in [(f64::NAN, false), (f64::INFINITY, false), (0.5, true)] {
+        let mut odd = reply(Some(&allow(&json!({}))));
+        let value =
+            prost_types::Value { kind: Some(prost_types::value::Kind::NumberValue(number)) };
+        odd.result.as_mut().unwrap().fields.insert("modified_payload".into(), value.clone());
+        let Ok(HookReply::Result(result, None)) = read::<Value>(&odd) else { panic!("{number}") };
+        assert_eq!(result.is_exact(), is_exact, "{number}");
+        assert_eq!(result.modified_payload.unwrap().is_null(), !is_exact, "{number}");
+        // A float takes it as it is.
+        let Ok(HookReply::Result(result, None)) = read::<f64>(&odd) else { panic!("{number}") };
+        assert!(result.is_exact());
+        assert_eq!(result.modified_payload.unwrap().to_bits(), number.to_bits());
+
+        let mut odd = reply(Some(&allow(&json!({}))));
+        odd.context = context("1", &json!({}));
+        let metadata = odd.context.as_mut().unwrap().metadata.as_mut().unwrap();
+        metadata.fields.insert("n".into(), value);
+        let Ok(HookReply::Result(result, Some(_))) = read::<Value>(&odd) else {
+            panic!("{number}")
+        };
+        assert_eq!(result.is_exact(), is_exact, "{number} in the context");
+    }
+}

@@ -4,7 +4,8 @@
 //! of six hundred. So whatever is kept is charged before it is read: entries and items
 //! by the size of the caller's types, strings by their length. What a type skips costs
 //! nothing. Rather more is charged than less, and nothing is given back before the end,
-//! so a budget bounds the memory at any moment of the reading.
+//! so a budget bounds the memory at any moment of the reading. It notes, too, whether there
+//! was a number that JSON does not have.
 
 use std::cell::Cell;
 
@@ -27,6 +28,7 @@ const NODE: usize = 11;
 pub(crate) struct Budget {
     left: Cell<usize>,
     limit: usize,
+    not_finite: Cell<bool>,
 }
 
 impl Budget {
@@ -36,7 +38,18 @@ impl Budget {
     }
 
     fn limited(limit: usize) -> Self {
-        Self { left: Cell::new(limit), limit }
+        Self { left: Cell::new(limit), limit, not_finite: Cell::new(false) }
+    }
+
+    #[cold]
+    pub(super) fn note_not_finite(&self) {
+        self.not_finite.set(true);
+    }
+
+    /// Whether NaN or an infinity was handed to a type that takes any number: JSON has
+    /// neither, and makes it null.
+    pub(crate) fn not_finite(&self) -> bool {
+        self.not_finite.get()
     }
 
     /// # Errors

@@ -107,10 +107,17 @@ impl<'de, 'b> Decoder<'de, 'b> {
 
 /// Visits a number as the integer that it is, where it is one that a double
 /// carries exactly: the reference server writes 0 as 0.0. It also lets NaN
-/// through from a plugin; that stays NaN for a float, and JSON makes it null.
-fn visit_number<'de, V: Visitor<'de>>(value: f64, visitor: V) -> Result<V::Value, DecodeError> {
+/// through from a plugin, which is noted: that stays NaN for a float, and JSON makes it null.
+fn visit_number<'de, V: Visitor<'de>>(
+    value: f64,
+    visitor: V,
+    budget: &Budget,
+) -> Result<V::Value, DecodeError> {
     let integral = value.trunc() == value && value.abs() <= MAX_EXACT_INTEGER as f64;
     if !integral || (value == 0.0 && value.is_sign_negative()) {
+        if !value.is_finite() {
+            budget.note_not_finite();
+        }
         visitor.visit_f64(value)
     } else if value < 0.0 {
         visitor.visit_i64(value as i64)
@@ -120,10 +127,14 @@ fn visit_number<'de, V: Visitor<'de>>(value: f64, visitor: V) -> Result<V::Value
 }
 
 /// Where an integer is wanted, one beyond 2^53 is taken too if it is integral.
-fn visit_integer<'de, V: Visitor<'de>>(value: f64, visitor: V) -> Result<V::Value, DecodeError> {
+fn visit_integer<'de, V: Visitor<'de>>(
+    value: f64,
+    visitor: V,
+    budget: &Budget,
+) -> Result<V::Value, DecodeError> {
     const BEYOND_I64: f64 = 9_223_372_036_854_775_808.0;
     if value.trunc() != value || !(-BEYOND_I64..BEYOND_I64 * 2.0).contains(&value) {
-        return visit_number(value, visitor);
+        return visit_number(value, visitor, budget);
     }
     if value < 0.0 { visitor.visit_i64(value as i64) } else { visitor.visit_u64(value as u64) }
 }
@@ -132,7 +143,7 @@ macro_rules! deserialize_integer {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
             match self.kind()? {
-                Kind::Number(value) => visit_integer(value, visitor),
+                Kind::Number(value) => visit_integer(value, visitor, self.scope.budget),
                 _ => self.deserialize_any(visitor),
             }
         }
@@ -145,7 +156,7 @@ impl<'de> de::Deserializer<'de> for Decoder<'de, '_> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.kind()? {
             Kind::Null => visitor.visit_unit(),
-            Kind::Number(value) => visit_number(value, visitor),
+            Kind::Number(value) => visit_number(value, visitor, self.scope.budget),
             Kind::Str(value) => self.visit_str(value, visitor),
             Kind::Bool(value) => visitor.visit_bool(value),
             Kind::Object(object) => object.deserialize_any(visitor),

@@ -37,7 +37,7 @@ impl fmt::Debug for TypeMessage {
 pub(crate) enum EncodeError {
     /// The server's parser would give up, and skip the hook without a word.
     #[error(
-        "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 47 lists, which cost two)"
+        "objects and lists nest {depth} deep below their top-level field, where the server's parser gives up (it takes {limit} nested messages: 31 objects, which cost three each, or 47 lists, which cost two); send it flatter, or set `deep_nesting` to `text`"
     )]
     TooDeep {
         /// How many objects and lists are around the one that was refused,
@@ -77,6 +77,23 @@ pub(crate) enum EncodeError {
     /// The type's own `Serialize` failed.
     #[error("its type's `Serialize` failed: {0}")]
     Custom(TypeMessage),
+    /// What happened, and where in the request.
+    #[error("in `{place}`: {why}")]
+    Within { place: String, why: Box<EncodeError> },
+}
+
+impl EncodeError {
+    pub(crate) fn within(self, place: String) -> Self {
+        Self::Within { place, why: Box::new(self) }
+    }
+
+    pub(crate) fn is_too_deep(&self) -> bool {
+        match self {
+            Self::TooDeep { .. } => true,
+            Self::Within { why, .. } => why.is_too_deep(),
+            _ => false,
+        }
+    }
 }
 
 /// An [`EncodeError`] on its way out of the encoder. Boxed, so that the results

@@ -81,7 +81,7 @@ impl<'w> Encoder<'w> {
     #[inline]
     fn number(self, value: f64) -> Result<(), EncodeFailure> {
         if !value.is_finite() {
-            return Err(EncodeError::NotFinite.into());
+            return Err(self.refuse(EncodeError::NotFinite));
         }
         let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
         self.scalar([NUMBER, a, b, c, d, e, f, g, h])
@@ -89,12 +89,23 @@ impl<'w> Encoder<'w> {
 
     #[inline]
     fn integer(self, magnitude: u128, value: f64) -> Result<(), EncodeFailure> {
-        if magnitude > u128::from(MAX_EXACT_INTEGER)
-            && self.writer.big_integers == BigIntegers::Refuse
-        {
-            return Err(EncodeError::BigInteger.into());
+        if magnitude > u128::from(MAX_EXACT_INTEGER) {
+            if self.writer.big_integers == BigIntegers::Refuse {
+                return Err(self.refuse(EncodeError::BigInteger));
+            }
+            self.writer.inexact |= value.abs() as u128 != magnitude;
         }
         self.number(value)
+    }
+
+    /// The entry is counted as open, so that its key can be told.
+    #[cold]
+    fn refuse(self, error: EncodeError) -> EncodeFailure {
+        if let Position::Entry(mark) = self.position {
+            // Where there is no room for it, it is not at the top.
+            let _ = self.writer.adopt(mark);
+        }
+        error.into()
     }
 
     /// A number that serde_json holds as text.

@@ -3,13 +3,14 @@
 use prost_types::value::Kind;
 
 use crate::site::{Contexts, filler, marker};
-use crate::work::{Verdict, work};
+use crate::work::{Verdict, signed, work};
 use fault_server::{Reply, Request, fields, proto};
 
-/// What a plugin says that does its work.
-pub(crate) fn honest(request: &Request, contexts: Contexts) -> Reply {
+/// What a plugin of this version says that does its work.
+pub(crate) fn honest(request: &Request, contexts: Contexts, version: usize) -> Reply {
     let Some(marker) = marker(request) else { return Reply::empty(request) };
     let (verdict, number) = work(marker, filler(request));
+    let signature = signed(&number, version);
     let text = |text: &str| Kind::StringValue(text.to_owned());
     let mut reply = Reply::empty(request);
     let result = match verdict {
@@ -17,7 +18,7 @@ pub(crate) fn honest(request: &Request, contexts: Contexts) -> Reply {
             let filler = if echo { text(filler(request)) } else { Kind::NullValue(0) };
             let answer = fields([
                 ("marker", text(request.marker())),
-                ("number", text(&number)),
+                ("number", text(&signature)),
                 ("filler", filler),
             ]);
             Some(fields([
@@ -26,7 +27,8 @@ pub(crate) fn honest(request: &Request, contexts: Contexts) -> Reply {
             ]))
         }
         Verdict::Deny => {
-            let violation = fields([("reason", text(request.marker())), ("code", text(&number))]);
+            let violation =
+                fields([("reason", text(request.marker())), ("code", text(&signature))]);
             Some(fields([
                 ("continue_processing", Kind::BoolValue(false)),
                 ("violation", Kind::StructValue(violation)),
@@ -35,7 +37,7 @@ pub(crate) fn honest(request: &Request, contexts: Contexts) -> Reply {
         Verdict::Fault => {
             let message = request.marker().to_owned();
             reply.0.error =
-                Some(proto::PluginError { message, code: number.clone(), ..Default::default() });
+                Some(proto::PluginError { message, code: signature, ..Default::default() });
             None
         }
     };

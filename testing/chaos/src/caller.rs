@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hookwire::{PluginContext, PluginError};
+use hookwire::{PluginContext, PluginError, Sent};
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::dice::Dice;
 use crate::fault::Faults;
-use crate::judge::{Asked, Told, Wrong, first_state, judge};
+use crate::judge::{Asked, Told, Wrong, first_state, judge, version_of};
 use crate::lateness::Lateness;
 use crate::ledger::Ledger;
 use crate::plan::{Leave, Plan};
@@ -28,6 +28,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// After a few calls a caller pauses, in milliseconds: long enough that a machine
 /// with two cores has time to spare, and that a call which is late is late for a reason.
 const PAUSE: (f64, f64) = (20.0, 2_000.0);
+
+/// When another server takes a path over, so long after it no call may go to the one before.
+pub(crate) const FOLLOWED: Duration = Duration::from_secs(1);
 
 /// What judging a call needs.
 #[derive(Clone)]
@@ -129,7 +132,8 @@ pub(crate) async fn call_once<T: Target>(
         _ => format!("request-{marker}"),
     };
     let mut context = PluginContext::new(request_id).with_state(first_state(marker));
-    let deadline = Instant::now() + plan.timeout.unwrap_or(target.timeout());
+    let began = Instant::now();
+    let deadline = began + plan.timeout.unwrap_or(target.timeout());
     let ended = {
         let call = until_ended(target.call(&asked, plan, &mut context), deadline, &bench.lateness);
         match plan.leave {
@@ -156,6 +160,16 @@ pub(crate) async fn call_once<T: Target>(
     if told.as_ref().is_err_and(PluginError::is_timeout) && Instant::now() < deadline {
         tally.wrong(&format!("{} call {marker}", target.name()), &Wrong::TooSoon);
     }
+    if let Some(replaced) = version_of(&told).and_then(|version| target.replaced_at(version)) {
+        let since = began.saturating_duration_since(replaced);
+        tally.stalest = tally.stalest.max(since);
+        if since > FOLLOWED {
+            tally.wrong(&format!("{} call {marker}", target.name()), &Wrong::Outdated(since));
+        }
+    }
+    let at_head =
+        |error: &PluginError| error.reason() == "disconnected" && error.sent() == Sent::Maybe;
+    tally.lost_heads += u64::from(told.as_ref().is_err_and(at_head));
     let (outcome, wrong) = judge(&asked, &told, &context, &bench.ledger);
     tally.count(outcome);
     if let Some(wrong) = wrong {

@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     Restart,
     /// It is there, and neither reads nor answers for a while.
     Frozen,
+    /// Another server takes its path over, and it goes on for those who stay with it.
+    TakenOver,
     Refuse,
     FullBacklog,
     SocketRemoved,

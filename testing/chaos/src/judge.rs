@@ -1,13 +1,14 @@
 //! Holds what a caller was told against what it had asked for.
 
 use std::fmt;
+use std::time::Duration;
 
 use hookwire::{PluginContext, PluginError, PluginResult, Sent};
 use serde_json::Value;
 
 use crate::ledger::Ledger;
 use crate::site::Contexts;
-use crate::work::{Answer, Marker, Verdict, work};
+use crate::work::{Answer, Marker, Verdict, unsigned, work};
 
 /// A call as its caller knows it.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +31,8 @@ pub(crate) enum Wrong {
     NeverRan,
     /// The call's time is said to be over, and is not.
     TooSoon,
+    /// Another server had taken the path over so long before the call.
+    Outdated(Duration),
 }
 
 impl fmt::Display for Wrong {
@@ -38,6 +41,7 @@ impl fmt::Display for Wrong {
             Self::Mismatched(what) => f.write_str(what),
             Self::NeverRan => f.write_str("an answer although the hook did not run"),
             Self::TooSoon => f.write_str("timed out before its deadline"),
+            Self::Outdated(since) => write!(f, "answered by a server replaced {since:?} before"),
         }
     }
 }
@@ -58,7 +62,7 @@ pub(crate) fn judge(
                 "plugin_error",
                 verdict == Verdict::Fault
                     && fault.message == asked.marker.to_string()
-                    && fault.code == number,
+                    && unsigned(&fault.code).0 == number,
             ),
             None => (error.reason(), true),
         },
@@ -84,6 +88,18 @@ pub(crate) fn judge(
     }
 }
 
+/// The version of the server that answered.
+pub(crate) fn version_of(told: &Told) -> Option<usize> {
+    let signed = match told {
+        Ok(result) => match result.verdict() {
+            hookwire::Verdict::Allowed(answer) => &answer.as_ref()?.number,
+            hookwire::Verdict::Denied(_) => &result.violation()?.code,
+        },
+        Err(error) => &error.plugin_fault()?.code,
+    };
+    unsigned(signed).1
+}
+
 /// The state that a call goes out with.
 pub(crate) fn first_state(marker: Marker) -> serde_json::Map<String, Value> {
     [("asked".to_owned(), Value::from(marker.to_string()))].into_iter().collect()
@@ -100,14 +116,14 @@ fn allows(asked: &Asked, result: &PluginResult<Answer>, verdict: Verdict, number
     let Verdict::Allow { echo } = verdict else { return false };
     let hookwire::Verdict::Allowed(Some(answer)) = result.verdict() else { return false };
     answer.marker == asked.marker.to_string()
-        && answer.number == number
+        && unsigned(&answer.number).0 == number
         && answer.filler.as_deref() == echo.then_some(asked.filler)
 }
 
 fn denies(asked: &Asked, result: &PluginResult<Answer>, verdict: Verdict, number: &str) -> bool {
     verdict == Verdict::Deny
         && result.violation().is_some_and(|violation| {
-            violation.reason == asked.marker.to_string() && violation.code == number
+            violation.reason == asked.marker.to_string() && unsigned(&violation.code).0 == number
         })
 }
 

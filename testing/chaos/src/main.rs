@@ -9,7 +9,7 @@
 //! down, `site` is a plugin with its server and `host` where that lives. `work` is what
 //! a hook computes, `ledger` knows which ran;
 //! `lateness`, `quiet` and `process` look for calls that hang, wrong states and leaks, and
-//! `starved` for threads that have no processor.
+//! `starved` for threads that have no processor; `rolling` is a run of its own.
 //! `run` holds it together, `coverage` looks whether it came to everything, `soak`,
 //! `chart` and `report` show it.
 
@@ -33,6 +33,7 @@ mod process;
 mod quiet;
 mod recovery;
 mod report;
+mod rolling;
 mod run;
 mod seek;
 mod server;
@@ -48,14 +49,19 @@ mod work;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use tokio::runtime::Builder;
 
 use options::Options;
 use report::Report;
+use rolling::Rolling;
 use run::Setup;
 use soak::{FLAT, Samples};
+
+/// In front of a run of rolling restarts.
+const WARM_UP: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -64,6 +70,17 @@ fn main() -> ExitCode {
     let mut clients = Builder::new_multi_thread();
     let clients = clients.worker_threads(2).thread_name(starved::THREADS).enable_all().build();
     let clients = clients.expect("a runtime for the callers");
+    if let Some(rolling) = options.rolling() {
+        // What is made once in a process is made now, and is no leak later.
+        Rolling { lasts: WARM_UP, ..rolling }.run(&clients);
+        let rolled = rolling.run(&clients);
+        rolled.print();
+        if options.json {
+            println!("{}", serde_json::to_string(&rolled).expect("figures are JSON"));
+        }
+        let kept = rolled.broken().is_empty();
+        return if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let setup = options.setup();
     // What is made once in a process is made now, and is no leak later.
     setup.warm_up().run(&clients, &mut Samples::default());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::fault::Fault;
+use crate::rolling::Rolling;
 use crate::run::Setup;
 use crate::site::Contexts;
 
@@ -31,6 +32,10 @@ pub(crate) struct Options {
     /// `--faults` say, and checks that nothing grows.
     #[arg(long)]
     minutes: Option<f64>,
+    /// Another run, of so many minutes: 64 callers of one plugin whose server is replaced by
+    /// another version every 2 s.
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["minutes", "only"])]
+    rolling: Option<f64>,
     /// Where the samples of each second go.
     #[arg(long)]
     pub(crate) csv: Option<PathBuf>,
@@ -47,6 +52,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The run of rolling restarts, if it is that.
+    pub(crate) fn rolling(&self) -> Option<Rolling> {
+        self.rolling.map(|minutes| Rolling::new(self.seed, minutes))
+    }
+
     /// The run that is asked for.
     pub(crate) fn setup(&self) -> Setup {
         Setup {

@@ -1,5 +1,6 @@
 //! Outages of a whole server, one after the other, and its returns.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -30,7 +31,7 @@ const LONG: Duration = Duration::from_secs(10);
 /// Takes the server down and brings it back until it is dropped; says so on `returns`.
 pub(crate) async fn drive(
     server: &mut FaultServer,
-    site: &Site,
+    site: &Arc<Site>,
     mut dice: Dice,
     returns: mpsc::Sender<Return>,
 ) {
@@ -38,11 +39,22 @@ pub(crate) async fn drive(
     if kinds.is_empty() {
         std::future::pending::<()>().await;
     }
+    // One that was replaced, and answers those who still call it.
+    let mut replaced = None;
     loop {
         sleep(dice.millis(PAUSE.0, PAUSE.1)).await;
         let fault = dice.pick(&kinds);
         let length = dice.millis(LENGTH.0, LENGTH.1);
-        let at = take_down(server, site, fault, length).await;
+        drop(replaced.take());
+        let at = if fault == Fault::TakenOver {
+            site.faults.add(fault);
+            site.set_calm(true);
+            let successor = site.succeed(server);
+            replaced = Some(std::mem::replace(server, successor));
+            Instant::now()
+        } else {
+            take_down(server, site, fault, length).await
+        };
         let (found, search) = oneshot::channel();
         if returns.send(Return { fault, at, found }).await.is_err() {
             return;

@@ -40,6 +40,9 @@ pub(crate) struct Report {
     pub(crate) repeated: u64,
     pub(crate) answered_without_run: u64,
     pub(crate) timed_out_too_soon: u64,
+    /// By servers that others had replaced long before.
+    pub(crate) answered_outdated: u64,
+    pub(crate) stalest_ms: f64,
     pub(crate) run_though_unsent: u64,
     pub(crate) too_late_to_judge: u64,
     /// Beyond deadline + 50 ms, by no more than the machine.
@@ -92,6 +95,8 @@ impl Report {
             repeated: executions.repeated,
             answered_without_run: tally.never_ran,
             timed_out_too_soon: tally.too_soon,
+            answered_outdated: tally.outdated,
+            stalest_ms: millis(tally.stalest),
             run_though_unsent: executions.false_unsent,
             too_late_to_judge: executions.too_late,
             late_as_the_machine: late.explained,
@@ -133,6 +138,7 @@ impl Report {
             ("hooks run though the call was not sent", self.run_though_unsent),
             ("hooks run too late to be judged", self.too_late_to_judge),
             ("calls timed out before their deadline", self.timed_out_too_soon),
+            ("calls answered by a server replaced long before", self.answered_outdated),
             ("calls hung", self.hung),
             ("wrong states", self.wrong_state as u64),
             ("callers never found a server again", self.gone.never + self.frozen.never),
@@ -187,6 +193,10 @@ impl Report {
             self.worst_starved_ms
         );
         println!("timed out too soon   {}", self.timed_out_too_soon);
+        println!(
+            "outdated             {} made more than 1 s after their server was replaced, none later than {:.0} ms",
+            self.answered_outdated, self.stalest_ms
+        );
         println!("wrong state          {}", self.wrong_state);
         println!(
             "leaked               {} tasks, {} fds, {} bytes (up to {BYTES_ALLOWED} is what runtimes keep)",

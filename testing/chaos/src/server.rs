@@ -27,15 +27,21 @@ const MORE_THAN_FITS: usize = 768 * 1024;
 struct Service {
     connection: Connection,
     site: Arc<Site>,
+    /// Of its server.
+    version: usize,
     /// New ones for each fault: how one goes on must not change what the next is like.
     dice: Dice,
     /// A reply was left out: since then no answer is where it belongs.
     damaged: bool,
 }
 
-pub(crate) async fn serve(connection: Connection, site: Arc<Site>) -> io::Result<()> {
-    let dice = site.dice(connection.number, 0);
-    Service { connection, site, dice, damaged: false }.run().await
+pub(crate) async fn serve(
+    connection: Connection,
+    site: Arc<Site>,
+    version: usize,
+) -> io::Result<()> {
+    let dice = site.dice(version, connection.number, 0);
+    Service { connection, site, version, dice, damaged: false }.run().await
 }
 
 impl Service {
@@ -46,12 +52,12 @@ impl Service {
             return self.close(Fault::AcceptThenClose);
         }
         for turn in 1.. {
-            self.dice = self.site.dice(self.connection.number, turn);
+            self.dice = self.site.dice(self.version, self.connection.number, turn);
             let gap = if faults.is_empty() { usize::MAX } else { self.dice.gap(self.site.gap()) };
             for _ in 0..gap {
                 let request = self.take().await?;
                 self.site.thawed().await;
-                self.connection.reply(honest(&request, self.site.contexts)).await?;
+                self.connection.reply(self.honest(&request)).await?;
             }
             let fault = self.dice.pick(&faults);
             if !self.site.is_calm() && fault != Fault::AcceptThenClose {
@@ -105,7 +111,7 @@ impl Service {
             _ => {}
         }
         let request = self.take().await?;
-        let reply = honest(&request, self.site.contexts);
+        let reply = self.honest(&request);
         if self.site.is_calm() {
             // The request has come later than the end of the faults.
             return self.connection.reply(reply).await;
@@ -201,6 +207,10 @@ impl Service {
         }
     }
 
+    fn honest(&self, request: &Request) -> Reply {
+        honest(request, self.site.contexts, self.version)
+    }
+
     fn close(&self, fault: Fault) -> io::Result<()> {
         self.site.faults.add(fault);
         Err(closed())
@@ -210,7 +220,7 @@ impl Service {
     async fn swap(&mut self, first: Reply) -> io::Result<()> {
         if let Ok(second) = timeout(PATIENCE, self.take()).await {
             self.site.faults.add(Fault::Swapped);
-            self.connection.reply(honest(&second?, self.site.contexts)).await?;
+            self.connection.reply(self.honest(&second?)).await?;
         }
         self.connection.reply(first).await
     }

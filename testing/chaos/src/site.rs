@@ -1,16 +1,18 @@
 //! One plugin of the run: how it is called, and what its server does to its callers.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hookwire::{CallPolicy, PluginConfig, PluginHandle, RetryPolicy, UnixSocketConfig};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};
 use crate::ledger::Ledger;
+use crate::server::serve;
 use crate::work::Marker;
 use fault_server::{FaultServer, Request, argument};
 
@@ -50,6 +52,8 @@ pub(crate) struct Site {
     calm: watch::Sender<bool>,
     frozen: watch::Sender<bool>,
     questions: AtomicU64,
+    /// When each version of its server was replaced.
+    replaced: Mutex<Vec<Instant>>,
 }
 
 /// Connections of the plugins: every size from 1 to 16 is there after two rounds of eight.
@@ -71,8 +75,20 @@ impl Site {
         let kinds = rules.faults.iter().copied().filter(possible).collect();
         let name = format!("Plugin{index}");
         let (calm, frozen) = (watch::Sender::new(false), watch::Sender::new(false));
-        let questions = AtomicU64::new(0);
-        Self { index, name, contexts, faults, ledger, rules, kinds, calm, frozen, questions }
+        let (questions, replaced) = (AtomicU64::new(0), Mutex::default());
+        Self {
+            index,
+            name,
+            contexts,
+            faults,
+            ledger,
+            rules,
+            kinds,
+            calm,
+            frozen,
+            questions,
+            replaced,
+        }
     }
 
     /// The faults of its connections.
@@ -86,8 +102,8 @@ impl Site {
     }
 
     /// The dice for a turn of connection `number` of its server, from one fault to the next.
-    pub(crate) fn dice(&self, number: usize, turn: u32) -> Dice {
-        let connection = (number as u64) << 32 | u64::from(turn);
+    pub(crate) fn dice(&self, version: usize, number: usize, turn: u32) -> Dice {
+        let connection = (version as u64) << 48 | (number as u64) << 32 | u64::from(turn);
         Dice::new(self.rules.seed, [self.index as u64 + 1, connection])
     }
 
@@ -186,10 +202,27 @@ impl Site {
 
     pub(crate) fn server(self: &Arc<Self>) -> FaultServer {
         let site = Arc::clone(self);
-        let server = FaultServer::absent(move |connection| {
-            crate::server::serve(connection, Arc::clone(&site))
-        });
+        let server = FaultServer::absent(move |connection| serve(connection, Arc::clone(&site), 0));
         server.without_history()
+    }
+
+    /// A server of the next version takes the path of this one over.
+    pub(crate) fn succeed(self: &Arc<Self>, server: &FaultServer) -> FaultServer {
+        let mut replaced = self.replaced();
+        let (site, version) = (Arc::clone(self), replaced.len() + 1);
+        let script = move |connection| serve(connection, Arc::clone(&site), version);
+        let successor = server.succeeded_by(script);
+        replaced.push(Instant::now());
+        successor
+    }
+
+    /// When this version of its server was replaced, if it was.
+    pub(crate) fn replaced_at(&self, version: usize) -> Option<Instant> {
+        self.replaced().get(version).copied()
+    }
+
+    fn replaced(&self) -> MutexGuard<'_, Vec<Instant>> {
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -72,8 +72,13 @@ impl Samples {
     /// How flat each of them is after the warm-up, the first tenth of the time;
     /// nothing if the run was too short to say.
     pub(crate) fn drifts(&self) -> Vec<Drift> {
+        self.drifts_in(PART)
+    }
+
+    /// The same in parts of at least so many seconds, where nothing swings.
+    pub(crate) fn drifts_in(&self, part: usize) -> Vec<Drift> {
         let settled = &self.0[self.0.len() / 10..];
-        let parts = (settled.len() / PART).min(PARTS);
+        let parts = (settled.len() / part).min(PARTS);
         if parts < 2 {
             return Vec::new();
         }

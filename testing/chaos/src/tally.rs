@@ -1,6 +1,7 @@
 //! What callers counted, one tally each, added up at the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::judge::Wrong;
 
@@ -21,6 +22,12 @@ pub(crate) struct Tally {
     pub(crate) never_ran: u64,
     /// Calls that timed out before their deadline.
     pub(crate) too_soon: u64,
+    /// Calls that a server answered long after another had replaced it.
+    pub(crate) outdated: u64,
+    /// The longest after it was replaced that a call was made which a server answered.
+    pub(crate) stalest: Duration,
+    /// Calls that were lost with their connection and may have been begun.
+    pub(crate) lost_heads: u64,
     /// Calls that had to be given up on.
     pub(crate) never_ended: u64,
     /// The first wrong answers, in words.
@@ -35,6 +42,9 @@ impl Default for Tally {
             mismatched: 0,
             never_ran: 0,
             too_soon: 0,
+            outdated: 0,
+            stalest: Duration::ZERO,
+            lost_heads: 0,
             never_ended: 0,
             wrongs: Vec::new(),
         }
@@ -72,6 +82,7 @@ impl Tally {
             Wrong::Mismatched(_) => self.mismatched += 1,
             Wrong::NeverRan => self.never_ran += 1,
             Wrong::TooSoon => self.too_soon += 1,
+            Wrong::Outdated(_) => self.outdated += 1,
         }
         self.tell(format!("{whose}: {wrong}"));
     }
@@ -90,6 +101,9 @@ impl Tally {
         self.mismatched += other.mismatched;
         self.never_ran += other.never_ran;
         self.too_soon += other.too_soon;
+        self.outdated += other.outdated;
+        self.stalest = self.stalest.max(other.stalest);
+        self.lost_heads += other.lost_heads;
         self.never_ended += other.never_ended;
         other.wrongs.into_iter().for_each(|what| self.tell(what));
     }

@@ -10,6 +10,7 @@ use hookwire::{
     PluginViolation, RetryPolicy, Verdict,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::judge::{Asked, Told, Wrong};
 use crate::plan::Plan;
@@ -38,6 +39,9 @@ pub(crate) trait Target: Send + Sync + Sized + 'static {
     /// How the question for the configuration ended, and what is wrong with that.
     fn ask_for_config(&self) -> impl Future<Output = (&'static str, Option<Wrong>)> + Send;
 
+    /// When this version of its server was replaced by the next, if it was.
+    fn replaced_at(&self, version: usize) -> Option<Instant>;
+
     /// Another way to the same plugin, for a few calls.
     fn short_lived(&self) -> Option<Self>;
 
@@ -53,7 +57,11 @@ pub(crate) struct Plugin {
 
 impl Plugin {
     pub(crate) fn new(site: &Arc<Site>, path: PathBuf) -> Self {
-        Self { handle: site.handle(&path), site: Arc::clone(site), path }
+        Self::over(site.handle(&path), site, path)
+    }
+
+    pub(crate) fn over(handle: PluginHandle, site: &Arc<Site>, path: PathBuf) -> Self {
+        Self { handle, site: Arc::clone(site), path }
     }
 }
 
@@ -113,6 +121,10 @@ impl Target for Plugin {
             }
             Err(_) => ("config_failed", None),
         }
+    }
+
+    fn replaced_at(&self, version: usize) -> Option<Instant> {
+        self.site.replaced_at(version)
     }
 
     fn short_lived(&self) -> Option<Self> {

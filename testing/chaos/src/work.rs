@@ -63,6 +63,19 @@ pub(crate) fn work(marker: Marker, filler: &str) -> (Verdict, String) {
     (verdict, format!("{:016x}", key ^ digest(filler.as_bytes())))
 }
 
+/// The number as a server of this version writes it.
+pub(crate) fn signed(number: &str, version: usize) -> String {
+    format!("{number}/{version}")
+}
+
+/// The number in an answer, and the version of the server that wrote it.
+pub(crate) fn unsigned(signed: &str) -> (&str, Option<usize>) {
+    match signed.split_once('/') {
+        Some((number, version)) => (number, version.parse().ok()),
+        None => (signed, None),
+    }
+}
+
 /// Eight bytes at a time: a megabyte must not take longer than the call.
 fn digest(bytes: &[u8]) -> u64 {
     let mut digest = bytes.len() as u64;

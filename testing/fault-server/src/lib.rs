@@ -51,7 +51,8 @@ pub struct FaultServer {
     record: Arc<Record>,
     script: Arc<Script>,
     accepting: Option<JoinHandle<()>>,
-    dir: TempDir,
+    /// Shared by those that take its path over.
+    dir: Arc<TempDir>,
 }
 
 impl FaultServer {
@@ -72,7 +73,20 @@ impl FaultServer {
     {
         let script: Arc<Script> = Arc::new(move |connection| Box::pin(script(connection)));
         let dir = tempfile::Builder::new().prefix("fault").tempdir().expect("a directory");
-        Self { record: Arc::default(), script, accepting: None, dir }
+        Self { record: Arc::default(), script, accepting: None, dir: Arc::new(dir) }
+    }
+
+    /// Another server takes the path over, as in a rolling restart: new connections are its
+    /// own. This one keeps those that it has, and listens where nobody finds it.
+    pub fn succeeded_by<F>(&self, script: impl Fn(Connection) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let script: Arc<Script> = Arc::new(move |connection| Box::pin(script(connection)));
+        let (record, dir) = (Arc::new(self.record.anew()), Arc::clone(&self.dir));
+        let mut successor = Self { record, script, accepting: None, dir };
+        successor.restart();
+        successor
     }
 
     /// For servers that live long: the record keeps numbers only.

@@ -57,6 +57,11 @@ impl Record {
         Self { numbers_only: true, ..Self::default() }
     }
 
+    /// An empty one of the same kind.
+    pub(super) fn anew(&self) -> Self {
+        Self { numbers_only: self.numbers_only, ..Self::default() }
+    }
+
     /// As of now.
     pub fn seen(&self) -> Seen {
         self.seen.borrow().clone()

@@ -36,6 +36,7 @@ fn config(settings: &Settings) -> Result<PluginConfig, ConfigError> {
         .max_backoff(millis(settings.max_backoff))
         .idle_timeout(millis(settings.idle_timeout))
         .keep_alive(settings.keep_alive.map(millis))
+        .max_connection_age(settings.max_connection_age.map(millis))
         .stall_limit(millis(settings.stall_limit));
     let policy = CallPolicy::builder()
         .timeout(millis(settings.timeout))
@@ -51,9 +52,10 @@ fn config(settings: &Settings) -> Result<PluginConfig, ConfigError> {
 /// A handle over sockets in memory.
 pub fn handle(world: &Arc<World>, settings: &Settings) -> PluginHandle {
     let config = config(settings).expect("settings are drawn within their bounds");
-    let world = Arc::clone(world);
+    let (world, path) = (Arc::clone(world), Arc::clone(world));
     PluginHandle::builder(config)
         .connector(move || server::connect(Arc::clone(&world)))
+        .connector_generation(move || path.generation())
         .connect_lazy()
 }
 
@@ -63,6 +65,7 @@ pub fn bounds(settings: &Settings) -> Bounds {
         max_in_flight: settings.max_in_flight,
         queue_capacity: settings.queue_capacity,
         keep_alive: settings.keep_alive.is_some(),
+        max_connection_age: settings.max_connection_age,
         log_panics: settings.log_panics,
     }
 }

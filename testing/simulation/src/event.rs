@@ -59,6 +59,7 @@ pub struct Bounds {
     pub max_in_flight: usize,
     pub queue_capacity: usize,
     pub keep_alive: bool,
+    pub max_connection_age: Option<Millis>,
     /// The log's subscriber panics now and then.
     pub log_panics: bool,
 }
@@ -133,6 +134,8 @@ pub enum Event {
     Connected {
         conn: Conn,
     },
+    /// Another server has the plugin's path. Connections to the one before stay open.
+    TakenOver,
     /// Bytes of a request reached the kernel.
     Written {
         conn: Conn,

@@ -16,6 +16,8 @@ pub enum Fault {
     SlowStart,
     /// All its sockets end at once.
     Restart,
+    /// Another server takes its path over, and it goes on.
+    TakenOver,
     /// It answers late.
     Late,
     /// A hook never comes back.
@@ -53,12 +55,13 @@ pub enum Fault {
 
 impl Fault {
     /// All but the lie.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Down,
         Self::Busy,
         Self::SlowConnect,
         Self::SlowStart,
         Self::Restart,
+        Self::TakenOver,
         Self::Late,
         Self::Hang,
         Self::Close,

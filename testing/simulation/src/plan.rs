@@ -28,6 +28,7 @@ pub struct Settings {
     pub max_backoff: u64,
     pub idle_timeout: u64,
     pub keep_alive: Option<u64>,
+    pub max_connection_age: Option<u64>,
     pub stall_limit: u64,
     pub log_panics: bool,
 }
@@ -45,6 +46,7 @@ impl Settings {
         let reconnect_delay = one_of(rng, &[10, 100, 1_000]);
         let idle_timeout = rng.u64(2_000..=299_000);
         let keep_alive = chance(rng, 40).then(|| rng.u64(500..idle_timeout));
+        let max_connection_age = chance(rng, 30).then(|| rng.u64(100..=60_000));
         Self {
             max_connections: rng.usize(1..=8),
             max_in_flight: rng.usize(1..=16),
@@ -61,6 +63,7 @@ impl Settings {
             max_backoff: reconnect_delay.max(one_of(rng, &[1_000, 5_000, 60_000])),
             idle_timeout,
             keep_alive,
+            max_connection_age,
             stall_limit: one_of(rng, &[50, 500, 2_000, 10_000]),
             log_panics,
         }

@@ -202,6 +202,10 @@ impl Run {
                 self.world.kill();
                 self.world.count_fault();
             }
+            if self.limits.faults.has(Fault::TakenOver) && chance(rng, 20) {
+                self.world.take_over();
+                self.world.count_fault();
+            }
             if chance(rng, 50) && !held.settings.log_panics {
                 let mut plan = Plan::plain();
                 if chance(rng, 20) {
@@ -232,6 +236,10 @@ async fn troubles(world: Arc<World>, mut rng: fastrand::Rng) {
         if faults.has(Fault::Restart) {
             world.count_fault();
             world.kill();
+        }
+        if faults.has(Fault::TakenOver) {
+            world.count_fault();
+            world.take_over();
         }
         if faults.has(Fault::Down) {
             world.count_fault();

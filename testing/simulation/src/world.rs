@@ -39,6 +39,7 @@ struct Inner {
     conns: Conn,
     attempts: u64,
     faults: u64,
+    generation: u64,
 }
 
 /// What is left of a run.
@@ -67,6 +68,7 @@ impl World {
             conns: 0,
             attempts: 0,
             faults: 0,
+            generation: 0,
         };
         Arc::new(Self {
             seed,
@@ -154,6 +156,17 @@ impl World {
     /// The plugin dies: all its sockets end.
     pub fn kill(&self) {
         self.lives.grow();
+    }
+
+    /// Another server takes the plugin's path over.
+    pub fn take_over(&self) {
+        self.lock().generation += 1;
+        self.see(Event::TakenOver);
+    }
+
+    /// Which server has the plugin's path.
+    pub fn generation(&self) -> u64 {
+        self.lock().generation
     }
 
     /// Hooks that hang go on.

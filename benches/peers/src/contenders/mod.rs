@@ -1,5 +1,6 @@
 //! Those who make the same call.
 
+pub mod embedded;
 pub mod ours;
 pub mod ping_pong;
 pub mod raw;

@@ -36,7 +36,7 @@ pub fn measure(bench: &Bench) -> Point {
         point.figure(one.name, one.median(), "MB/s");
     }
     let [copy, one, four] = &series[..] else { unreachable!("three contenders") };
-    point.ratio("one caller / the bytes alone", one.ratio_to(copy), Goal::AtLeast(0.6));
+    point.ratio("one caller / the bytes alone", one.ratio_to(copy), Goal::AtLeast(0.75));
     point.figure("4 callers / the bytes alone", four.ratio_to(copy), "×");
     point
 }

@@ -1,6 +1,8 @@
 //! What hookwire is to reach, a file for each point.
 
 pub mod allocations;
+pub mod arrivals;
+pub mod callers;
 pub mod calls;
 pub mod codec;
 pub mod large;
@@ -17,6 +19,7 @@ use tokio::runtime::Runtime;
 
 use crate::common::null_server::{Answer, NullServer};
 use crate::common::sample;
+use crate::contenders::embedded;
 use crate::contenders::ours::{Dynamic, Typed};
 use crate::contenders::raw::Raw;
 use crate::contenders::tarpc::{self, Tarpc};
@@ -38,6 +41,8 @@ pub struct Callers {
     pub raw_gathering: Raw,
     pub tarpc: Tarpc,
     pub tonic: Tonic,
+    /// On the embedded server, which is of the kind of tarpc's and tonic's.
+    pub typed_alike: Typed,
     _server: NullServer,
     _dir: TempDir,
 }
@@ -56,6 +61,8 @@ impl Bench {
             let (tarpc, tonic) = (dir.path().join("tarpc.sock"), dir.path().join("tonic.sock"));
             tarpc::serve(tarpc.clone());
             tonic::serve(tonic.clone());
+            let alike = dir.path().join("embedded.sock");
+            embedded::serve(alike.clone());
             let message = Bytes::from(sample::request_frame(&payload)).slice(4..);
             self.runtime.block_on(async {
                 let raw = async |gathers| {
@@ -69,6 +76,7 @@ impl Bench {
                     raw_gathering: raw(true).await,
                     tarpc: Tarpc::connect(&tarpc).await,
                     tonic: Tonic::connect(&tonic).await,
+                    typed_alike: Typed::new(sample::handle(&alike, 1)),
                     _server: server,
                     _dir: dir,
                 }

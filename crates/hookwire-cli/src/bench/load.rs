@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use hookwire::model::Object;
 use hookwire::{PluginContext, PluginHandle};
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -79,12 +78,11 @@ impl Load {
     /// A payload that has no room for a marker is wrong usage.
     pub(super) fn new(
         hook: &str,
-        payload: Object,
+        mut payload: Value,
         verify: bool,
         callers: usize,
         arrivals: Option<Arrivals>,
     ) -> Result<Self, Failure> {
-        let mut payload = Value::Object(payload);
         let stamps = Stamps::new();
         if verify {
             stamps.next().mark(&mut payload).map_err(Failure::usage)?;
@@ -127,7 +125,9 @@ impl Load {
             results,
         });
         let mut callers = JoinSet::new();
-        for caller in 0..self.callers {
+        // Those beyond the calls would find none left.
+        let callers_needed = self.callers.min(usize::try_from(calls).unwrap_or(usize::MAX));
+        for caller in 0..callers_needed {
             callers.spawn(run_caller(Arc::clone(&running), caller));
         }
         let mut ticks = tokio::time::interval(Duration::from_secs(1));

@@ -12,10 +12,12 @@ use super::scene::Scene;
 use super::table::Part;
 use crate::failure::{Failure, print};
 use crate::plugins::ECHO;
-use crate::tally::Shared;
+use crate::tally::{Shared, Tally};
 use crate::text;
 
 const TASKS: usize = 1_000;
+/// Calls without company, to compare with.
+const ALONE: usize = 200;
 const LASTS: Duration = Duration::from_secs(2);
 
 pub(super) async fn show(scene: &Scene) -> Result<Part, Failure> {
@@ -23,6 +25,7 @@ pub(super) async fn show(scene: &Scene) -> Result<Part, Failure> {
     print("Each task has a clone of one handle to Echo and calls without a pause for 2 s.")?;
     print("Each call carries a marker of its own, which its reply must bring back.")?;
     let handle = scene.connect(ECHO, |socket| socket).await?;
+    let alone = alone(&handle).await?;
     let results = Arc::new(Shared::new()?);
     let started = Instant::now();
     let mut tasks = JoinSet::new();
@@ -45,7 +48,26 @@ pub(super) async fn show(scene: &Scene) -> Result<Part, Failure> {
     let [calls, checked] = [tally.calls(), tally.ok()].map(text::count);
     print(format_args!("\n  {calls} calls over {sockets} sockets, {} failed", tally.failed()))?;
     print(format_args!("  {checked} replies checked, {} were another call's", tally.mismatched))?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let crowd = tally.latencies.value_at_quantile(0.5);
+    let [alone, crowd] = [alone, crowd].map(|median| text::time(median as f64));
+    print(format_args!(
+        "  A call took {crowd} (median), and {alone} with nobody else calling: most of it is the
+  wait behind the other {} tasks for {}, shared with the server.",
+        TASKS - 1,
+        text::counted(cores, "core"),
+    ))?;
     Ok(Part { tally, elapsed: Some(elapsed), reconnects: stats.reconnects })
+}
+
+/// How long a call takes that waits for no other: the median, in nanoseconds.
+async fn alone(handle: &PluginHandle) -> Result<u64, Failure> {
+    let mut tally = Tally::new()?;
+    for number in 0..ALONE {
+        let ended = marked_call(handle, &format!("alone-{number}"), 0).await;
+        tally.record(ended.took, &ended.outcome);
+    }
+    Ok(tally.latencies.value_at_quantile(0.5))
 }
 
 /// A call that ended.

@@ -49,6 +49,9 @@ pub(super) async fn show(scene: &Scene) -> Result<Part, Failure> {
 
 fn verdict(result: PluginResult<ToolPreInvokePayload>) -> String {
     match result.into_verdict() {
+        Verdict::Denied(Some(violation)) if violation.code.is_empty() => {
+            format!("DENIED: {}", violation.description)
+        }
         Verdict::Denied(Some(violation)) => {
             format!("DENIED: {} [{}]", violation.description, violation.code)
         }

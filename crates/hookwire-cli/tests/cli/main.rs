@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod harness;
+mod wrong_input;
 
 use std::os::unix::net::UnixListener;
 use std::process::Command;

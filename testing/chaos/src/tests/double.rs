@@ -8,14 +8,14 @@ use hookwire::{
     CallOptions, PluginConfig, PluginContext, PluginHandle, PluginResult, PluginViolation,
     UnixSocketConfig,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::judge::{Asked, Told, Wrong};
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::site::Contexts;
 use crate::target::Target;
-use crate::work::{Answer, Marker, Question, Verdict, Work, work};
+use crate::work::{Answer, Marker, Question, Verdict, Work, signed, work};
 
 /// What a client does wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +34,8 @@ pub(super) enum Lie {
     /// Nobody is there.
     IsAway,
     NeverEnds,
+    /// Another server was there so many milliseconds ago.
+    Stale(u64),
 }
 
 /// Only claims to call a plugin.
@@ -62,13 +64,14 @@ async fn nobody(attempts: u32, timeout: Duration, context: &mut PluginContext) -
 
 fn answer(marker: Marker, filler: &str) -> (PluginResult<Answer>, String) {
     let (verdict, number) = work(marker, filler);
+    let signature = signed(&number, 0);
     let text = marker.to_string();
     let result = match verdict {
         Verdict::Allow { echo } => {
             let filler = echo.then(|| filler.to_owned());
-            PluginResult::modify(Answer { marker: text, number: number.clone(), filler })
+            PluginResult::modify(Answer { marker: text, number: signature, filler })
         }
-        _ => PluginResult::deny(PluginViolation::new(number.clone()).with_reason(text)),
+        _ => PluginResult::deny(PluginViolation::new(signature).with_reason(text)),
     };
     (result, number)
 }
@@ -128,6 +131,11 @@ impl Target for Double {
             pending::<()>().await;
         }
         ("config", None)
+    }
+
+    fn replaced_at(&self, _: usize) -> Option<Instant> {
+        let Lie::Stale(since) = self.lie else { return None };
+        Instant::now().checked_sub(Duration::from_millis(since))
     }
 
     fn short_lived(&self) -> Option<Self> {

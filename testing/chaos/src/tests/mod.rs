@@ -254,6 +254,17 @@ async fn a_call_that_times_out_before_its_deadline_is_caught() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_a_server_that_was_replaced_long_before_is_caught_whatever_its_verdict() {
+    for verdict in [ALLOW, Verdict::Deny] {
+        for (lie, caught) in [(Lie::Stale(900), 0), (Lie::Stale(1_100), 1)] {
+            let (tally, _) = lied_to(lie, marker_with(0, verdict)).await;
+            assert_eq!((tally.outdated, tally.mismatched), (caught, 0), "{:?}", tally.wrongs);
+            assert!(tally.stalest >= Duration::from_millis(900));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_caller_does_next_does_not_depend_on_how_its_calls_ended() {
     let mut plans = Vec::new();
     for lie in [Lie::Nothing, Lie::IsAway] {
@@ -338,10 +349,11 @@ fn what_a_long_run_never_came_to_is_missing() {
 
 #[test]
 fn every_promise_that_can_be_broken_is_told() {
-    let breaks: [fn(&mut Outcome, &mut Holdings); 15] = [
+    let breaks: [fn(&mut Outcome, &mut Holdings); 16] = [
         |outcome, _| outcome.tally.mismatched = 1,
         |outcome, _| outcome.tally.never_ran = 1,
         |outcome, _| outcome.tally.too_soon = 1,
+        |outcome, _| outcome.tally.outdated = 1,
         |outcome, _| outcome.missing.push("stall".into()),
         |outcome, _| outcome.tally.never_ended = 1,
         |outcome, _| outcome.executions.twice = 1,

@@ -72,7 +72,7 @@ impl Calls {
                 self.close(call);
                 Ok(())
             }
-            Event::Written { conn, call } => self.written(conn, call),
+            Event::Written { conn, call } => self.written(conn, call, sockets),
             Event::Began { conn, call } => self.began(conn, call),
             Event::Replied { conn, call, kind } => {
                 self.owed.remove(&call);
@@ -138,8 +138,9 @@ impl Calls {
         }
     }
 
-    fn written(&mut self, conn: Conn, call: Call) -> Found {
+    fn written(&mut self, conn: Conn, call: Call, sockets: &Sockets) -> Found {
         let Some(state) = self.calls.get_mut(&call) else { return Ok(()) };
+        sockets.written(conn, state.asked)?;
         if state.told == Some(Sent::No) {
             return broken(5, format!("call {call} was told that it was not sent, and is"));
         }

@@ -1,5 +1,5 @@
-//! Invariants 4, 6 and 7 as far as they are about sockets: how many there are, and which
-//! must be closed.
+//! Invariants 4, 6, 7 and 11 as far as they are about sockets: how many there are, which
+//! must be closed, and which are to be used no more.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,12 @@ struct State {
     /// Bytes that are no frame were sent.
     framing: bool,
     shifted: bool,
+    /// From then on no call may be made on it.
+    outdated: Option<Millis>,
 }
+
+/// How long after another server has the path a call may still go to the one before.
+const FOLLOWED: Millis = 500;
 
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
@@ -31,6 +36,17 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn condemned(&self, conn: Conn) -> Option<Millis> {
         self.states.get(&conn)?.condemned
+    }
+
+    /// A call that was asked then has bytes on it: may it?
+    pub(super) fn written(&self, conn: Conn, asked: Millis) -> Found {
+        let outdated = self.states.get(&conn).and_then(|state| state.outdated);
+        match outdated.filter(|outdated| outdated + LATE < asked) {
+            Some(since) => {
+                broken(11, format!("connection {conn}, outdated since {since}, is used"))
+            }
+            None => Ok(()),
+        }
     }
 
     pub(super) fn framing_is_broken(&self, conn: Conn) -> bool {
@@ -66,7 +82,10 @@ impl Sockets {
             Event::Connected { conn } => {
                 self.connecting = self.connecting.saturating_sub(1);
                 self.open += 1;
-                self.states.insert(conn, State { open: true, whole: true, ..State::default() });
+                let age = bounds.and_then(|bounds| bounds.max_connection_age);
+                let outdated = age.map(|age| now + age);
+                let state = State { open: true, whole: true, outdated, ..State::default() };
+                self.states.insert(conn, state);
                 return self.bounded(bounds);
             }
             Event::Closed { conn, by } => {
@@ -75,6 +94,12 @@ impl Sockets {
                     if by == Side::Client && std::mem::take(&mut state.open) {
                         self.open -= 1;
                     }
+                }
+            }
+            Event::TakenOver => {
+                for state in self.states.values_mut() {
+                    let outdated = now + FOLLOWED;
+                    state.outdated = Some(state.outdated.map_or(outdated, |at| at.min(outdated)));
                 }
             }
             Event::Damaged { conn, damage } => {

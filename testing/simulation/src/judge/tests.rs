@@ -8,6 +8,7 @@ const BOUNDS: Bounds = Bounds {
     max_in_flight: 4,
     queue_capacity: 1,
     keep_alive: false,
+    max_connection_age: Some(60_000),
     log_panics: false,
 };
 
@@ -295,4 +296,32 @@ fn a_reply_in_time_that_is_taken_for_late_is_found() {
     assert_eq!(judged(&and(served(4), &[late])), Some(9));
     let closed = Event::Closed { conn: 1, by: Side::Server };
     assert_eq!(judged(&and(served(4), &[(6, closed), late])), None);
+}
+
+#[test]
+fn invariant_11_a_connection_is_used_after_another_server_has_the_path() {
+    let used = |asked_at, conn| {
+        judged(&[
+            (0, CONNECTED),
+            (10, Event::TakenOver),
+            (20, Event::Connected { conn: 2 }),
+            (asked_at, asked(1)),
+            (asked_at, Event::Written { conn, call: 1 }),
+        ])
+    };
+    assert_eq!(used(512, 1), None, "it may not be known yet");
+    assert_eq!(used(513, 1), Some(11));
+    assert_eq!(used(513, 2), None, "that is the new one's");
+}
+
+#[test]
+fn invariant_11_a_connection_is_used_that_is_too_old() {
+    let used = |at| judged(&[(0, CONNECTED), (at, asked(1)), (at, written(1))]);
+    assert_eq!((used(60_002), used(60_003)), (None, Some(11)));
+}
+
+#[test]
+fn invariant_11_a_call_that_was_asked_in_time_may_be_written_late() {
+    let trace = [(0, CONNECTED), (1, Event::TakenOver), (500, asked(1)), (900, written(1))];
+    assert_eq!(judged(&trace), None);
 }

@@ -1,0 +1,82 @@
+//! Where a plugin's path leads, and whether it is time to look again.
+//!
+//! A server that takes a path over puts a socket of its own there. Connections to the server
+//! before it stay open, and nothing on them tells that it is not the plugin any more. The
+//! file does: its device and inode are those of one socket only, for as long as a
+//! connection to that one is open on the server's side, which holds them.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How old the last look may be when a call is bound to a socket.
+const PERIOD: Duration = Duration::from_millis(500);
+
+/// One socket in the file system, or one server behind a connector of the application's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    device: u64,
+    inode: u64,
+}
+
+impl Place {
+    pub(crate) fn of(socket: &Metadata) -> Self {
+        Self { device: socket.dev(), inode: socket.ino() }
+    }
+
+    /// That of the server with this number.
+    pub(crate) fn numbered(generation: u64) -> Self {
+        Self { device: 0, inode: generation }
+    }
+}
+
+/// When the path is to be looked at: before a call is bound to a socket, if the last look is
+/// [`PERIOD`] ago. So a plugin that is in use is looked after twice a second, whatever
+/// the number of its calls, and one that nobody calls is not.
+#[derive(Debug)]
+pub(crate) struct Lookout {
+    /// In milliseconds since the plugin's beginning.
+    next: AtomicU64,
+}
+
+impl Lookout {
+    pub(crate) fn new() -> Self {
+        Self { next: AtomicU64::new(0) }
+    }
+
+    /// True if somebody has to look now, so long after the beginning; then it is the caller,
+    /// and nobody else.
+    pub(crate) fn is_due(&self, since_beginning: Duration) -> bool {
+        let now = u64::try_from(since_beginning.as_millis()).unwrap_or(u64::MAX);
+        let next = self.next.load(Relaxed);
+        now >= next
+            && self
+                .next
+                .compare_exchange(next, now + PERIOD.as_millis() as u64, Relaxed, Relaxed)
+                .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn one_caller_looks_and_the_next_half_a_second_later() {
+        let lookout = Lookout::new();
+        let looks: Vec<u32> = (0..1_200).filter(|ms| lookout.is_due(*ms * MS)).collect();
+        assert_eq!(looks, [0, 500, 1_000]);
+    }
+
+    #[test]
+    fn after_a_pause_the_first_call_looks() {
+        let lookout = Lookout::new();
+        assert!(lookout.is_due(0 * MS));
+        assert!(lookout.is_due(3_600_000 * MS));
+        assert!(!lookout.is_due(3_600_000 * MS), "at the same time nobody else does");
+        assert!(!lookout.is_due(10 * MS), "nor does a call that began before");
+    }
+}

@@ -1,0 +1,97 @@
+//! Sockets that are in order and not to be used any more, as another server has the path or
+//! they are too old: they take nothing new, and end after what is under way.
+//!
+//! The dispatcher is told; that it drops the sink is how the socket's task learns of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::closed::Closed;
+use super::connections::Connections;
+use super::place::Place;
+use super::socket_task::SocketTask;
+
+/// The part of its greatest age by which a socket may be younger when it is retired.
+const JITTER: f64 = 0.1;
+
+/// When a socket is too old, if it may have this age. `random` in `[0, 1)` keeps those that
+/// were opened together from being replaced together.
+pub(super) fn younger(age: Duration, random: f64) -> Duration {
+    age.mul_f64(1.0 - JITTER * random)
+}
+
+impl Connections {
+    /// Before requests are bound to sockets: looks where the path leads, if nobody has for
+    /// a while.
+    pub(crate) fn look_if_due(&self, now: Instant) {
+        if self.lookout.is_due(now.saturating_duration_since(self.started)) {
+            self.look();
+        }
+    }
+
+    /// Looks where the path leads. Sockets that were made to another server take no more
+    /// requests; if there is none any more, they go on.
+    pub(crate) fn look(&self) -> Option<Place> {
+        // Before the look: what is opened meanwhile may be made to a later server.
+        let until = self.last_socket();
+        let place = self.connector.place()?;
+        let retired = self.lock().dispatch.retire_elsewhere(place, until);
+        if retired > 0 {
+            self.supervisor.wake();
+            self.identity.log(|identity| {
+                let (plugin, socket) = (&identity.plugin, identity.socket.display());
+                let told = "another server listens on the path: no more calls go to the last one";
+                tracing::info!(%plugin, %socket, connections = retired, "{told}");
+            });
+        }
+        Some(place)
+    }
+}
+
+impl SocketTask {
+    /// Retires a socket that is too old.
+    pub(super) fn look_at_age(&mut self, now: Instant) {
+        if self.retire_at.take_if(|at| *at <= now).is_some() {
+            self.connections.lock().dispatch.retire(self.origin.slot);
+            self.retire();
+        }
+    }
+
+    /// Nothing is bound to it any more. What it has not begun to write takes another socket.
+    pub(super) fn retire(&mut self) {
+        if std::mem::replace(&mut self.retired, true) {
+            return;
+        }
+        self.retire_at = None;
+        let (unsent, abandoned) = self.socket.take_back_unsent();
+        for request in unsent.into_iter().rev() {
+            self.inbox.push_front(request);
+        }
+        if abandoned > 0 {
+            self.slot().traffic.abandoned.fetch_add(abandoned as u64, Relaxed);
+            let connections = Arc::clone(&self.connections);
+            connections.lock().dispatch.release(self.origin.slot, abandoned);
+        }
+        self.give_back_inbox();
+    }
+
+    pub(super) fn check_retired(&self) -> Result<(), Closed> {
+        if self.retired && self.is_quiet() { Err(Closed::Retired) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_socket_grows_older_than_it_may_and_none_is_replaced_much_earlier() {
+        let age = Duration::from_secs(100);
+        assert_eq!(younger(age, 0.0), age);
+        let earliest = younger(age, 1.0 - f64::EPSILON);
+        assert!(earliest >= Duration::from_secs(90) && earliest < age, "{earliest:?}");
+    }
+}
