@@ -110,7 +110,7 @@ pub use config::{
 };
 pub use endpoint::Endpoint;
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
-pub use handle::{Denial, PluginHandle, PluginHandleBuilder, Stopped};
+pub use handle::{Denial, EncodedPayload, PluginHandle, PluginHandleBuilder, Stopped};
 pub use hooks::{Hook, HookRegistry};
 pub use model::{
     GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -27,7 +26,7 @@ use crate::unix::slot::Suspicion;
 use crate::wire::reply::{
     Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
 };
-use crate::wire::request::{self, Encoded, EncodedFrame, Fidelity};
+use crate::wire::request::{self, Encoded, EncodedFrame, Fidelity, Payload};
 use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
@@ -108,7 +107,7 @@ impl Caller {
         refusal: fn(&R) -> Option<PluginViolation>,
     ) -> Result<(PluginResult<R>, Option<ReplyContext>), PluginError>
     where
-        P: Serialize + ?Sized,
+        P: Payload + ?Sized,
         R: DeserializeOwned,
     {
         Counters::add(&self.counters.calls);
@@ -228,7 +227,7 @@ impl Caller {
         PluginError::new(Arc::clone(plugin), Arc::clone(socket), errand, failure)
     }
 
-    fn encode<P: Serialize + ?Sized>(
+    fn encode<P: Payload + ?Sized>(
         &self,
         hook_type: &str,
         payload: &P,

@@ -3,6 +3,7 @@
 mod builder;
 mod call;
 mod denial;
+mod encoded;
 mod enforce;
 mod verify;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 
 pub use builder::PluginHandleBuilder;
 pub use denial::{Denial, Stopped};
+pub use encoded::EncodedPayload;
 
 use crate::alarm::Alarm;
 use crate::breaker::BreakerState;
