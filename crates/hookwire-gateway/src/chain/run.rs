@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use hookwire::config::OnError;
-use hookwire::{Hook, PluginContext, PluginError, PluginHandle, PluginResult, ReplyContext};
+use hookwire::{
+    EncodedPayload, Hook, PluginContext, PluginError, PluginHandle, PluginResult, ReplyContext,
+};
 use tokio::time::Instant;
 
 use super::cargo::Cargo;
@@ -14,20 +16,21 @@ use super::outcome::{HaltReason, Halted, Passed};
 use super::plan::{Plan, Step};
 use super::record::{Record, Status};
 use super::report::Report;
-use super::{Inner, PERMISSION_HOOK};
+use super::{ChainHook, Inner, PERMISSION_HOOK};
 use crate::context::RequestContext;
 
-pub(super) struct Run<'a, C> {
+pub(super) struct Run<'a, C: Cargo> {
     pub(super) chain: &'a Inner,
     pub(super) request: &'a mut RequestContext,
     pub(super) cargo: C,
     pub(super) report: Report,
     pub(super) deadline: Option<Instant>,
+    /// The present payload, encoded for all plugins, once that was tried.
+    pub(super) encoded: Option<Option<EncodedPayload<C::Hook>>>,
     /// The last plugin that changed the payload, or decided.
     pub(super) decided_by: Option<Arc<str>>,
 }
 
-type Payload<C> = <<C as Cargo>::Hook as Hook>::Payload;
 pub(super) type Modified<C> = <<C as Cargo>::Hook as Hook>::Modified;
 type Called<M> = Result<(PluginResult<M>, Option<ReplyContext>), PluginError>;
 
@@ -37,17 +40,35 @@ pub(super) struct Answer<M> {
     pub(super) duration: Duration,
 }
 
+/// A payload as plugins are called with it.
+enum Body<H: ChainHook> {
+    Plain(Arc<H::Payload>),
+    /// The bytes are shared by all calls with this payload.
+    Encoded(EncodedPayload<H>),
+}
+
+impl<H: ChainHook> Clone for Body<H> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Plain(payload) => Self::Plain(Arc::clone(payload)),
+            Self::Encoded(payload) => Self::Encoded(payload.clone()),
+        }
+    }
+}
+
 /// Calls one plugin.
-async fn ask<H: Hook>(
+async fn ask<H: ChainHook>(
     handle: &PluginHandle,
     deadline: Option<Instant>,
-    payload: &H::Payload,
+    body: &Body<H>,
     context: &PluginContext,
 ) -> Answer<H::Modified> {
     let started = Instant::now();
-    let called = match deadline {
-        None => handle.invoke_hook_shared::<H>(payload, context).await,
-        Some(at) => handle.until(at).invoke_hook_shared::<H>(payload, context).await,
+    let limited = deadline.map(|deadline| handle.until(deadline));
+    let handle = limited.as_ref().unwrap_or(handle);
+    let called = match body {
+        Body::Plain(payload) => handle.invoke_hook_shared::<H>(payload, context).await,
+        Body::Encoded(payload) => handle.invoke_hook_encoded(payload, context).await,
     };
     Answer { called, duration: started.elapsed() }
 }
@@ -55,7 +76,8 @@ async fn ask<H: Hook>(
 impl<'a, C: Cargo> Run<'a, C> {
     pub(super) fn new(chain: &'a Inner, request: &'a mut RequestContext, cargo: C) -> Self {
         let deadline = chain.timeout.map(|timeout| Instant::now() + timeout);
-        Self { chain, request, cargo, report: Report::default(), deadline, decided_by: None }
+        let report = Report::default();
+        Self { chain, request, cargo, report, deadline, encoded: None, decided_by: None }
     }
 
     pub(super) async fn run(mut self) -> Result<Passed<C::Product>, Box<Halted>> {
@@ -65,7 +87,8 @@ impl<'a, C: Cargo> Run<'a, C> {
             self.report.records.push(Record::without_answer(name, *mode, *status));
         }
         // Those in the background see the payload as it came in.
-        let original = (!plan.background.is_empty()).then(|| Arc::clone(self.cargo.payload()));
+        let calls = plan.serial.len() + plan.concurrent.len() + plan.background.len();
+        let original = (!plan.background.is_empty()).then(|| self.body(calls));
 
         let halted = self.wait_for(&plan).await.err();
         for step in plan.serial.iter().chain(&plan.concurrent) {
@@ -80,7 +103,7 @@ impl<'a, C: Cargo> Run<'a, C> {
             let started = observed
                 && original
                     .as_ref()
-                    .is_some_and(|original| self.start(member, *step, Arc::clone(original)));
+                    .is_some_and(|original| self.start(member, *step, original.clone()));
             let status = if started { Status::Started } else { Status::Skipped };
             self.report.records.push(Record::without_answer(&member.name, step.mode, status));
         }
@@ -96,13 +119,14 @@ impl<'a, C: Cargo> Run<'a, C> {
 
     /// The phases whose answers count.
     async fn wait_for(&mut self, plan: &Plan) -> Result<(), HaltReason> {
-        for step in &plan.serial {
+        for (position, step) in plan.serial.iter().enumerate() {
             self.in_time()?;
             let member = &self.chain.members[step.index];
-            let payload = Arc::clone(self.cargo.payload());
+            let body = self.body(plan.serial.len() - position + plan.concurrent.len());
             let context = self.request.load(&member.name);
-            let answer = ask::<C::Hook>(&member.handle, self.deadline, &payload, context).await;
-            drop(payload);
+            let answer = ask(&member.handle, self.deadline, &body, context).await;
+            // Nobody else holds the payload when it is changed.
+            drop(body);
             self.settle(*step, answer, None)?;
         }
         if !plan.concurrent.is_empty() {
@@ -116,6 +140,7 @@ impl<'a, C: Cargo> Run<'a, C> {
     /// others' calls are dropped then. Answers take effect in the order of the plan.
     async fn side_by_side(&mut self, steps: &[Step]) -> Result<(), HaltReason> {
         let seen = self.request.global().state.clone();
+        let body = self.body(steps.len());
         let (answers, asked) = {
             let calls: Vec<_> = steps
                 .iter()
@@ -123,12 +148,8 @@ impl<'a, C: Cargo> Run<'a, C> {
                 .map(|(position, step)| {
                     let member = &self.chain.members[step.index];
                     let context = self.request.copy_for(&member.name);
-                    let payload = Arc::clone(self.cargo.payload());
-                    let deadline = self.deadline;
-                    async move {
-                        let handle = &member.handle;
-                        (position, ask::<C::Hook>(handle, deadline, &payload, &context).await)
-                    }
+                    let (deadline, body) = (self.deadline, body.clone());
+                    async move { (position, ask(&member.handle, deadline, &body, &context).await) }
                 })
                 .collect();
             let mut answers: Vec<_> = steps.iter().map(|_| None).collect();
@@ -167,16 +188,29 @@ impl<'a, C: Cargo> Run<'a, C> {
         }
     }
 
+    /// The payload for the next so many calls.
+    fn body(&mut self, calls: usize) -> Body<C::Hook> {
+        let payload = self.cargo.payload();
+        if calls > 1 && self.encoded.is_none() {
+            self.encoded = Some(EncodedPayload::<C::Hook>::new(payload));
+        }
+        match &self.encoded {
+            Some(Some(encoded)) => Body::Encoded(encoded.clone()),
+            // It would not pay, or each plugin's settings decide.
+            _ => Body::Plain(Arc::clone(payload)),
+        }
+    }
+
     pub(super) fn out_of_time(&self) -> HaltReason {
         HaltReason::OutOfTime(self.chain.timeout.unwrap_or_default())
     }
 
     /// Starts a call that nobody waits for.
-    fn start(&self, member: &Arc<Member>, step: Step, payload: Arc<Payload<C>>) -> bool {
+    fn start(&self, member: &Arc<Member>, step: Step, body: Body<C::Hook>) -> bool {
         let (member, times) = (Arc::clone(member), self.chain.times);
         let context = self.request.copy_without_own();
         self.chain.background.start(async move {
-            match ask::<C::Hook>(&member.handle, None, &payload, &context).await.called {
+            match ask(&member.handle, None, &body, &context).await.called {
                 Ok(_) => {
                     if let Some(trial) = step.trial {
                         member.switch.turn_on(trial);

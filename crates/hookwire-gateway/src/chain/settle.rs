@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use hookwire::config::PluginMode;
-use hookwire::model::Object;
-use hookwire::{Hook, PluginError, PluginResult};
+use hookwire::model::{DenialMetadata, Object};
+use hookwire::{Hook, PluginError, PluginFault, PluginResult, PluginViolation};
 use tokio::time::Instant;
 
 use super::cargo::Cargo;
@@ -31,7 +31,7 @@ impl<C: Cargo> Run<'_, C> {
     fn consequence(&self, step: &Step, error: &PluginError) -> Consequence {
         let out_of_time =
             error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        let failure = Failure { denied: denied(error), out_of_time };
+        let failure = Failure { denied: error.is_denial(), out_of_time };
         judge::on_failure(step.mode, step.on_error, failure)
     }
 
@@ -80,14 +80,7 @@ impl<C: Cargo> Run<'_, C> {
         let extensions = result.modified_extensions().cloned();
         let metrics = result.denial_metadata().cloned();
         match judge::weigh::<C::Hook>(step.mode, result) {
-            Weighed::Deny(violation) => {
-                let violation = violation.map(|mut violation| {
-                    violation.plugin_name = Some(member.name.to_string());
-                    violation
-                });
-                let plugin = Arc::clone(&member.name);
-                Err(HaltReason::Denied(Denial { plugin, violation, metrics }))
-            }
+            Weighed::Deny(violation) => Err(denied(member, violation, metrics)),
             Weighed::GoOn { modified, overruled } => {
                 if overruled {
                     let (plugin, mode, hook) = (&*member.name, step.mode.as_str(), C::Hook::NAME);
@@ -99,6 +92,7 @@ impl<C: Cargo> Run<'_, C> {
                             HaltReason::Unfilterable { plugin: Arc::clone(&member.name), message }
                         })?;
                     if record.modified {
+                        self.encoded = None;
                         self.decided_by = Some(Arc::clone(&member.name));
                     }
                 }
@@ -125,8 +119,8 @@ impl<C: Cargo> Run<'_, C> {
         match self.consequence(step, &error) {
             Consequence::Deny => {
                 record.requested = Some(Decision::Deny);
-                let plugin = Arc::clone(&member.name);
-                Err(HaltReason::Denied(Denial { plugin, violation: None, metrics: None }))
+                let violation = error.plugin_fault().and_then(PluginFault::violation);
+                Err(denied(member, violation.cloned().map(Box::new), None))
             }
             Consequence::OutOfTime => Err(self.out_of_time()),
             Consequence::Fail => Err(HaltReason::Failed(error)),
@@ -143,7 +137,14 @@ impl<C: Cargo> Run<'_, C> {
     }
 }
 
-/// Whether a plugin has denied although its call failed.
-fn denied(error: &PluginError) -> bool {
-    error.reason() == "denied"
+fn denied(
+    member: &Member,
+    violation: Option<Box<PluginViolation>>,
+    metrics: Option<DenialMetadata>,
+) -> HaltReason {
+    let violation = violation.map(|mut violation| {
+        violation.plugin_name = Some(member.name.to_string());
+        violation
+    });
+    HaltReason::Denied(Denial { plugin: Arc::clone(&member.name), violation, metrics })
 }

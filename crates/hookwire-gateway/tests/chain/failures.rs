@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fault_server::{FaultServer, Reply};
 use hookwire::server::{Handlers, PluginServer};
 use hookwire::{ErrorKind, PluginHandle};
 use hookwire_gateway::{Chain, Decision, HaltReason, Halted};
@@ -166,4 +167,57 @@ async fn a_plugin_whose_server_does_not_know_the_hook_ends_the_chain() {
     let entry = config("Mute", &json!({ "path": socket }), json!({"hooks": ["tool_pre_invoke"]}));
     let chain = Chain::builder().plugin(PluginHandle::connect_lazy(entry)).build().unwrap();
     assert_eq!(failure(&run(&chain).await.unwrap_err()).kind(), ErrorKind::Plugin);
+}
+
+/// A server that answers with an error beside (half of) a result.
+fn half_answers(deny: bool) -> FaultServer {
+    FaultServer::start(move |mut connection| async move {
+        loop {
+            let call = connection.hook().await?;
+            let mut reply = match deny {
+                true => Reply::denial(&call),
+                false => Reply::to(&call).with_verdict(None),
+            };
+            reply.0.error = Reply::error(&call, "it cannot be written").0.error;
+            reply.0.context = None;
+            connection.reply(reply).await?;
+        }
+    })
+}
+
+fn guard_of(server: &FaultServer, more: Value) -> Chain {
+    let entry = config("Guard", &json!({"path": server.path()}), more);
+    Chain::builder().plugin(PluginHandle::connect_lazy(entry)).build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_denial_beside_an_error_is_a_denial_whatever_on_error_says() {
+    let server = half_answers(true);
+    for mode in ["sequential", "concurrent"] {
+        for on_error in ["fail", "ignore", "disable"] {
+            let chain = guard_of(&server, with(mode, on_error));
+            let halted = run(&chain).await.unwrap_err();
+            let violation = halted.denial().unwrap().violation().unwrap();
+            assert_eq!(violation.plugin_name.as_deref(), Some("Guard"), "{mode} {on_error}");
+            let guard = record(halted.report(), "Guard");
+            assert_eq!((guard.status.as_str(), guard.code.as_deref()), ("error", Some("denied")));
+            assert_eq!((guard.requested, guard.effective), (Some(Decision::Deny), Decision::Deny));
+            assert!(chain.disabled().is_empty(), "it has given its verdict");
+        }
+    }
+    // Where it may not deny, it is an error like any other.
+    for mode in ["transform", "audit"] {
+        let failed = run(&guard_of(&server, with(mode, "fail"))).await.unwrap_err();
+        assert!(failure(&failed).is_denial(), "{mode}");
+        assert!(run(&guard_of(&server, with(mode, "ignore"))).await.is_ok(), "{mode}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_without_a_verdict_does_not_allow() {
+    let server = half_answers(false);
+    for mode in MODES {
+        let halted = run(&guard_of(&server, with(mode, "fail"))).await.unwrap_err();
+        assert!(!failure(&halted).is_denial(), "{mode}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What plugins may do in each mode, and in which order they are asked.
 
 use hookwire::PluginHandle;
-use hookwire::hooks::{ToolPostInvoke, ToolPostInvokePayload};
+use hookwire::hooks::{ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke, ToolPreInvokePayload};
 use hookwire_gateway::{ChainError, Decision, FieldPolicy, HaltReason, RequestContext};
 use serde_json::json;
 
@@ -237,4 +237,20 @@ async fn a_chain_refuses_names_that_come_twice_and_conditions_that_cannot_be_rea
         error.to_string().starts_with("plugin `A`: condition 1: unknown field `tool`"),
         "{error}"
     );
+}
+
+/// All plugins of a payload share its encoding, unless their settings decide about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_wire_cannot_carry_exactly_is_up_to_each_plugins_settings() {
+    let rounds = json!({"unix_socket": {"big_integers": "round"}});
+    let refuses = json!({"on_error": "ignore"});
+    let world = world([("Rounds", Act::Allow, rounds), ("Refuses", Act::Allow, refuses)]).await;
+    let chain = world.chain();
+    let mut request = RequestContext::new("1");
+    let payload = ToolPreInvokePayload::new("tool").with_arg("n", 9_007_199_254_740_993_u64);
+    let ran = in_time("a run", chain.run::<ToolPreInvoke>(payload.clone(), &mut request)).await;
+    let (passed, report) = ran.unwrap().into_parts();
+    assert!(passed == payload, "what goes on is exact");
+    assert_eq!(statuses(&report)["Rounds"], "completed");
+    assert_eq!(record(&report, "Refuses").code.as_deref(), Some("invalid_request"));
 }
