@@ -60,7 +60,7 @@ struct Condition {
     content_types: Option<BTreeSet<String>>,
 }
 
-/// Why conditions cannot be read.
+/// Why conditions cannot be read. See [`Conditions`] for an example.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("condition {number}: {problem}")]
 pub struct ConditionError {
@@ -148,7 +148,8 @@ fn media_type(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_lowercase()
 }
 
-/// What a hook is about, by its name: a tool, a prompt, a resource or an agent.
+/// What a hook is about, by its name: a tool, a prompt, a resource or an agent. See
+/// [`Conditions`] for an example.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Subject<'a> {
     kind: Kind,

@@ -180,7 +180,7 @@ impl fmt::Debug for ChainBuilder {
     }
 }
 
-/// Why there is no chain.
+/// Why there is no chain. See [`ChainBuilder`] for an example.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChainError {

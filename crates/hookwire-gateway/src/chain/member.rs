@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +46,10 @@ impl Member {
         request: &RequestContext,
         times: Times,
     ) -> Option<Candidate> {
+        // One look, for it may change at any time.
         let config = self.handle.config();
-        if !serves(&self.handle, hook) {
+        let config = Deref::deref(&config);
+        if !serves(config, hook) {
             return None;
         }
         let mode = config.mode();
@@ -98,7 +101,7 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// Whether the plugin is asked at this hook: also if its hooks are not known yet.
-fn serves(handle: &PluginHandle, hook: &str) -> bool {
-    let hooks = handle.hooks();
+fn serves(config: &PluginConfig, hook: &str) -> bool {
+    let hooks = config.hooks();
     hooks.is_empty() || hooks.iter().any(|known| known == hook)
 }

@@ -39,7 +39,7 @@ use crate::policy::FieldPolicy;
 const PERMISSION_HOOK: &str = HttpAuthCheckPermission::NAME;
 
 /// A hook that a [`Chain`] can run: every built-in one is, and every other one whose payload
-/// can be cloned.
+/// can be cloned. See [`Chain`] for an example.
 pub trait ChainHook: Hook<Payload: Clone + 'static, Modified: 'static> + 'static {}
 
 impl<H: Hook<Payload: Clone + 'static, Modified: 'static> + 'static> ChainHook for H {}

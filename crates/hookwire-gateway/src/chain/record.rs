@@ -102,7 +102,7 @@ impl Status {
     }
 }
 
-/// A verdict without what came with it.
+/// A verdict without what came with it. See [`Record`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
     /// The request may go on.
