@@ -105,12 +105,14 @@ pub mod fuzz_bridge;
 
 pub use breaker::BreakerState;
 pub use config::{
-    BigIntegers, CallPolicy, ConfigError, DeepNesting, PluginConfig, RetryPolicy, Transport,
-    UnixSocketConfig,
+    BigIntegers, CallPolicy, ConfigError, DeepNesting, Difference, PluginConfig, RetryPolicy,
+    ServerEntry, Transport, UnixSocketConfig, Verify,
 };
 pub use endpoint::Endpoint;
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
-pub use handle::{Denial, EncodedPayload, PluginHandle, PluginHandleBuilder, Stopped};
+pub use handle::{
+    Denial, EffectiveConfig, EncodedPayload, Hooks, PluginHandle, PluginHandleBuilder, Stopped,
+};
 pub use hooks::{Hook, HookRegistry};
 pub use model::{
     GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,

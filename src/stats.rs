@@ -43,6 +43,7 @@ impl Counters {
             ErrorKind::Overloaded
             | ErrorKind::Unavailable
             | ErrorKind::Config
+            | ErrorKind::Disabled
             | ErrorKind::InvalidRequest => &self.refused,
             ErrorKind::Closed if error.reason() == "shutdown" => &self.refused,
             ErrorKind::Closed | ErrorKind::Disconnected | ErrorKind::BadReply => {
@@ -84,6 +85,8 @@ impl Counters {
             inexact_replies: self.inexact_replies.load(Relaxed),
             retries: self.retries.load(Relaxed),
             retries_refused: self.retries_refused.load(Relaxed),
+            config_answers: 0,
+            config_changes: 0,
             breaker: of.gate.state(),
             breaker_opened: of.gate.opened(),
             panics: of.identity.panics(),
@@ -134,7 +137,7 @@ pub struct PluginStats {
     pub mismatches: u64,
     /// Calls that failed otherwise: connection lost, reply not understood.
     pub other_failures: u64,
-    /// Calls whose plugin was shown something else than was given: integers that were
+    /// Calls that were encoded as something else than was given: with integers that were
     /// rounded, or text in place of what nests too deep.
     pub inexact_requests: u64,
     /// Results with NaN or an infinity where JSON was read, which has neither: it is null.
@@ -143,6 +146,10 @@ pub struct PluginStats {
     pub retries: u64,
     /// Requests not sent again because the retry budget was spent.
     pub retries_refused: u64,
+    /// Answers of the server about the plugin's configuration.
+    pub config_answers: u64,
+    /// How often such an answer was another one than before.
+    pub config_changes: u64,
     /// Whether calls are let through now.
     pub breaker: BreakerState,
     /// How often the breaker opened: outages, as this handle saw them.

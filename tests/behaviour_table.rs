@@ -80,8 +80,7 @@ fn every_test_that_the_table_names_exists() {
 }
 
 /// The rows are numbered with gaps.
-const NO_ROWS: &[(&str, usize)] =
-    &[("H", 11), ("H", 20), ("H", 29), ("H", 30), ("H", 33), ("H", 37)];
+const NO_ROWS: [(&str, usize); 2] = [("H", 11), ("H", 20)];
 
 #[test]
 fn the_table_has_every_row_and_every_row_a_test_of_its_name() {

@@ -215,7 +215,7 @@ async fn a_hook_of_ones_own_can_tell_refusals_typed_and_by_name() {
     assert_eq!(approved.unwrap(), Some(true));
 
     let registry = HookRegistry::empty().register_hook::<Approve>();
-    let config = guard.config().clone();
+    let config = PluginConfig::clone(&guard.config());
     let guard = PluginHandle::builder(config).registry(registry).connect().await.unwrap();
     let payload = json!({"approve": false});
     let result = guard.invoke_hook_json("approve", &payload, &mut context()).await.unwrap();

@@ -15,7 +15,7 @@ use hookwire::config::PluginMode;
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::server::{Handlers, PluginServer};
 use hookwire::{
-    ConnectError, ErrorKind, OnConnectFailure, PluginConfig, PluginContext, PluginHandle,
+    ConnectError, ErrorKind, Hooks, OnConnectFailure, PluginConfig, PluginContext, PluginHandle,
     PluginResult, Plugins,
 };
 
@@ -96,7 +96,7 @@ async fn one_that_comes_later_is_taken_in_checked_and_usable_without_a_restart()
     assert_eq!(version(&plugins.get("Early").unwrap()).await.unwrap(), "1");
     let plugin = plugins.get("Late").unwrap();
     assert_eq!(version(&plugin).await, Err("unavailable"));
-    assert!(plugin.hooks().is_empty());
+    assert_eq!(plugin.hooks(), Hooks::Unknown);
 
     let _late = serve(&late, "Late", "1").await;
     // The server's configuration is merged once it can be asked.
@@ -149,7 +149,7 @@ async fn one_that_hangs_holds_the_start_up_for_its_connect_timeout_only() {
     assert_eq!(version(&plugins.get("A").unwrap()).await.unwrap(), "1");
 
     let plugin = plugins.get("Slow").unwrap();
-    assert!(plugin.hooks().is_empty());
+    assert_eq!(plugin.hooks(), Hooks::Unknown);
     answers.open();
     eventually("the check is finished", || plugin.hooks() == ["tool_pre_invoke"]).await;
     assert_eq!(questions.load(SeqCst), 1, "it was not asked again");
@@ -330,9 +330,9 @@ async fn one_that_is_down_is_added_and_checked_once_it_is_there() {
     let report = plugins.add(config("Late", &late)).await.unwrap();
     assert!(report.pending && report.outcome.is_err());
     let plugin = plugins.get("Late").unwrap();
-    assert!(!plugin.is_verified() && plugin.hooks().is_empty());
+    assert!(!plugin.is_checked() && plugin.hooks() == Hooks::Unknown);
     let _late = serve(&late, "Late", "1").await;
-    eventually("it is checked", || plugin.is_verified()).await;
+    eventually("it is checked", || plugin.is_checked()).await;
     assert_eq!(plugin.hooks(), ["tool_pre_invoke"]);
     assert_eq!(version(&plugin).await.unwrap(), "1");
 }
@@ -352,7 +352,7 @@ async fn one_that_is_down_replaces_another_in_its_place_where_that_is_asked_for(
     assert_eq!(order, ["A", "B"]);
     let _late = serve(&late, "A", "2").await;
     let plugin = plugins.get("A").unwrap();
-    eventually("it is checked", || plugin.is_verified()).await;
+    eventually("it is checked", || plugin.is_checked()).await;
     assert_eq!(version(&plugin).await.unwrap(), "2");
 }
 
@@ -414,7 +414,7 @@ fn a_runtime_that_is_named_is_enough_to_connect_from_outside_of_any() {
     runtime.block_on(async {
         let _late = serve(&late, "Late", "1").await;
         let plugin = plugins.get("Late").unwrap();
-        eventually("it is checked", || plugin.is_verified()).await;
+        eventually("it is checked", || plugin.is_checked()).await;
     });
 }
 
@@ -424,7 +424,7 @@ async fn a_lazy_handle_is_verified_when_it_is_asked_for() {
     let socket = dir.path().join("a.sock");
     let plugin = PluginHandle::connect_lazy(config("A", &socket));
     assert_eq!(plugin.verify().await.unwrap_err().reason(), "unavailable");
-    assert!(!plugin.is_verified());
+    assert!(!plugin.is_checked());
     let _a = serve(&socket, "A", "1").await;
     let verified = async {
         while plugin.verify().await.is_err() {
@@ -432,6 +432,6 @@ async fn a_lazy_handle_is_verified_when_it_is_asked_for() {
         }
     };
     in_time("it answers", verified).await;
-    assert!(plugin.is_verified());
+    assert!(plugin.is_checked());
     assert_eq!(plugin.hooks(), ["tool_pre_invoke"]);
 }

@@ -31,6 +31,7 @@ fn check_bounds(socket: &UnixSocketConfig, policy: &CallPolicy) {
     assert!(socket.idle_timeout() <= Duration::from_secs(299));
     assert!(socket.max_backoff() >= socket.reconnect_delay());
     assert!(socket.keep_alive().is_none_or(|every| every < socket.idle_timeout()));
+    assert!(socket.max_connection_age().is_none_or(|age| !age.is_zero() && age <= year));
     assert!(policy.retry_budget() <= 100);
     assert!((1..=1024).contains(&socket.max_connections()));
     assert!((1..=65_536).contains(&socket.max_in_flight()));

@@ -106,6 +106,7 @@ pub(super) fn replies() -> Seeds {
     let denied = json!({
         "continue_processing": false, "violation": violation, "denial_metadata": {"n": 3},
     });
+    let half = Reply { error: Some(error.clone()), ..reply(Some(denied.clone())) };
     let configs = [1, 2].map(|n| message(&json!({"name": format!("Guard{n}"), "hooks": []})));
     let configs = configs.map(|config| [&[0x0a, config.len() as u8][..], &config].concat());
     let stamp = json!({STAMP_KEY: "000000000000000100000000000000a5", "took": 1});
@@ -113,7 +114,8 @@ pub(super) fn replies() -> Seeds {
     let encoded = allow().encode_to_vec();
     for (name, bytes) in [
         ("a_denial", reply(Some(denied)).encode_to_vec()),
-        ("an_error", Reply { error: Some(error), ..reply(None) }.encode_to_vec()),
+        ("an_error", Reply { error: Some(error.clone()), ..reply(None) }.encode_to_vec()),
+        ("an_error_beside_a_denial", half.encode_to_vec()),
         ("with_a_context", Reply { context: Some(context()), ..allow() }.encode_to_vec()),
         ("with_a_stamp", Reply { context: Some(stamped), ..allow() }.encode_to_vec()),
         ("with_metrics", [&encoded[..], &metrics].concat()),

@@ -39,6 +39,23 @@ fn as_many_missing_replies_in_a_row_as_configured_open_it() {
 }
 
 #[test]
+fn a_rest_is_shorter_by_chance_and_never_by_more_than_half() {
+    for (random, rest) in [(0.0, 500), (0.5, 750), (1.0, 1000)] {
+        let mut breaker = after(&[Signal::Missing; 2]);
+        breaker.on(Signal::Missing, Duration::ZERO, random);
+        let rest = Duration::from_millis(rest);
+        assert_eq!(breaker.admit(Duration::ZERO), unresponsive(3, Some(rest)), "{random}");
+    }
+}
+
+#[test]
+fn states_have_stable_words() {
+    let states = [BreakerState::Closed, BreakerState::Open, BreakerState::HalfOpen];
+    assert_eq!(states.map(BreakerState::as_str), ["closed", "open", "half_open"]);
+    assert_eq!(states.map(|state| state.to_string()), ["closed", "open", "half_open"]);
+}
+
+#[test]
 fn a_reply_in_time_starts_the_count_anew_and_a_late_one_does_not() {
     let missing = Signal::Missing;
     let mut breaker = after(&[missing, missing, TIMELY, missing, missing]);

@@ -24,7 +24,7 @@ use crate::unix::plugin::{Outbound, UnixPlugin};
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
 use crate::wire::reply::{
-    Expected, HookReply, ReplyFault, config_reply, configs_reply, hook_reply,
+    Expected, HookReply, ReplyFault, Reported, config_reply, configs_reply, hook_reply,
 };
 use crate::wire::request::{self, Encoded, EncodedFrame, Fidelity, Payload};
 use crate::wire::stamp::{Stamp, Stamps};
@@ -56,6 +56,11 @@ pub(crate) struct Caller {
 
 /// A small request after a large one must not carry the large one's buffer.
 const LARGEST_GUESS: usize = 16 * 1024;
+
+const INEXACT_REQUEST: &str =
+    "sent inexactly: integers were rounded, or values that nest too deep became text";
+const INEXACT_REPLY: &str =
+    "the reply holds NaN or an infinity, which JSON does not have: it is null";
 
 impl Caller {
     /// The plugin's tasks run on `runtime`, or else on the one that is entered here, or
@@ -118,7 +123,7 @@ impl Caller {
             Ok(Encoded { frame, inexact }) => {
                 if inexact {
                     sent_exactly = false;
-                    self.note_inexact(&self.counters.inexact_requests, "sent inexactly: integers were rounded, or values that nest too deep became text");
+                    self.note_inexact(&self.counters.inexact_requests, INEXACT_REQUEST);
                 }
                 self.exchange(Method::InvokeHook, frame, options, |message| {
                     let request_id = &context.global_context.request_id;
@@ -132,10 +137,7 @@ impl Caller {
         let failure = match outcome {
             Ok(HookReply::Result(mut result, reply_context)) => {
                 if result.inexact {
-                    self.note_inexact(
-                        &self.counters.inexact_replies,
-                        "the reply holds NaN or an infinity, which JSON does not have: it is null",
-                    );
+                    self.note_inexact(&self.counters.inexact_replies, INEXACT_REPLY);
                 }
                 result.inexact |= !sent_exactly;
                 result.heed(refusal, &self.identity.plugin);
@@ -156,7 +158,7 @@ impl Caller {
         &self,
         name: &str,
         options: CallOptions,
-    ) -> Result<Option<Object>, PluginError> {
+    ) -> Result<Option<Reported>, PluginError> {
         let frame = request::get_plugin_config(name);
         self.ask(frame.map_err(Cause::InvalidRequest), options, Errand::Question, config_reply)
             .await
@@ -348,7 +350,9 @@ impl Caller {
     fn admit(&self, method: Method) -> Result<Option<HalfOpenPermit<'_>>, Cause> {
         let admitted = match method {
             Method::InvokeHook => self.gate.admit(),
-            Method::GetConfig | Method::Connect => self.gate.admit_question().map(|()| None),
+            Method::GetConfig | Method::Check | Method::Connect => {
+                self.gate.admit_question().map(|()| None)
+            }
         };
         admitted.map_err(|cause| if self.plugin.is_stopped() { Cause::Shutdown } else { cause })
     }

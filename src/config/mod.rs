@@ -7,6 +7,7 @@
 //! `docs/configuration.md` lists every key with unit, default and bounds.
 
 mod builder;
+mod difference;
 mod keys;
 mod plugin;
 mod policy;
@@ -14,6 +15,7 @@ mod problem;
 mod raw;
 mod rule;
 mod section;
+mod server_entry;
 mod settings;
 mod transport;
 mod unix_socket;
@@ -24,9 +26,11 @@ mod tests;
 
 pub use crate::endpoint::Endpoint;
 pub use builder::PluginConfigBuilder;
+pub use difference::Difference;
 pub use plugin::PluginConfig;
 pub use policy::{CallPolicy, CallPolicyBuilder};
 pub use problem::{ConfigError, Problem};
+pub use server_entry::ServerEntry;
 pub use transport::{Transport, UnixSocketSection};
 pub use unix_socket::{UnixSocketBuilder, UnixSocketConfig};
-pub use words::{BigIntegers, DeepNesting, OnError, PluginMode, RetryPolicy};
+pub use words::{BigIntegers, DeepNesting, OnError, PluginMode, RetryPolicy, Verify};

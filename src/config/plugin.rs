@@ -130,6 +130,11 @@ impl PluginConfig {
         (merged, problems.into_vec().iter().map(note).collect())
     }
 
+    /// True if this entry says which hooks, even if it says that there are none.
+    pub(crate) fn names_hooks(&self) -> bool {
+        self.settings.hooks.is_some()
+    }
+
     /// Where the plugin is.
     pub fn endpoint(&self) -> Endpoint {
         self.transport().into()

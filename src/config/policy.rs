@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::keys::keys;
 use super::problem::ConfigError;
-use super::rule::{U32, YEAR, in_seconds, seconds, switch, whole, word};
+use super::rule::{U32, YEAR, in_seconds, seconds, switch, switch_or_word, whole, word};
 use super::section::{self, Section};
-use super::words::{BigIntegers, DeepNesting, RetryPolicy};
+use super::words::{BigIntegers, DeepNesting, RetryPolicy, Verify};
 
 /// How a plugin is called, whatever it is reached over: the time for a call, what is
 /// sent again, when calls fail at once, and what is checked.
@@ -63,9 +63,10 @@ keys! {
     /// What happens to objects and lists that nest deeper than the server's parser goes.
     /// Default [`DeepNesting::Refuse`].
     pub fn deep_nesting: DeepNesting = DeepNesting::Refuse, word(DeepNesting::WORDS);
-    /// Whether connecting asks the server about the plugin: its name is compared exactly,
-    /// its configuration merged. The checks on replies are always on. Default true.
-    pub fn verify: bool = true, switch;
+    /// Whether the server is asked about the plugin when it is connected to, and after each
+    /// reconnect: its name is compared exactly, its entry merged and compared with the one
+    /// here. The checks on replies are always on. Default [`Verify::On`].
+    pub fn verify: Verify = Verify::On, switch_or_word(Verify::WORDS) => Verify, |all| all.verify;
     /// Whether each call carries a stamp in its context's metadata, under
     /// [`STAMP_KEY`](crate::model::STAMP_KEY), that its reply must bring back: a result is
     /// then proven to belong to its call, whatever the server does. The plugin must leave
@@ -90,6 +91,12 @@ impl CallPolicy {
 pub struct CallPolicyBuilder(pub(super) Values);
 
 impl CallPolicyBuilder {
+    /// Sets [`verify`](CallPolicy::verify); `true` is [`Verify::On`].
+    pub fn verify(mut self, verify: impl Into<Verify>) -> Self {
+        self.0.verify = verify.into();
+        self
+    }
+
     /// Checks everything that was set.
     ///
     /// # Errors

@@ -74,6 +74,15 @@ pub(super) fn switch(value: &Value) -> Held<bool> {
     }
 }
 
+/// The first two words may be false and true.
+pub(super) fn switch_or_word<T: DeserializeOwned>(words: &[&str]) -> impl Fn(&Value) -> Held<T> {
+    move |value| {
+        let switch = value.as_bool().map(|on| Value::from(words[usize::from(on)]));
+        let refusal = format!("must be true, false or one of `{}`", words.join("`, `"));
+        held(switch.as_ref().unwrap_or(value), &refusal)
+    }
+}
+
 /// Whole numbers may come as floats (`100.0`): that is how the wire carries them.
 pub(super) fn whole<T: TryFrom<i128>>(range: RangeInclusive<i128>) -> impl Fn(&Value) -> Held<T> {
     move |value| {

@@ -37,7 +37,8 @@ keys! {
         => Option<&str>, |all| all.namespace.as_deref();
     /// Its version.
     pub fn version: Option<String> = None, some(text) => Option<&str>, |all| all.version.as_deref();
-    /// The hook types that it wants to be called for. Default: none.
+    /// The hook types that this entry names. Default: none; then those count that the plugin's
+    /// server lists, which [`PluginHandle::hooks`](crate::PluginHandle::hooks) has.
     pub fn hooks: Option<Vec<String>> = None, some(texts)
         => &[String], |all| all.hooks.as_deref().unwrap_or_default();
     /// Words to find it by. Default: none.

@@ -103,4 +103,30 @@ words! {
         /// Also calls that were sent: their hook may run more than once.
         Resend = "resend",
     }
+
+    /// Whether a plugin's server is asked about the plugin, and what becomes of the answer.
+    ///
+    /// ```
+    /// use hookwire::config::Verify;
+    ///
+    /// assert_eq!(Verify::default(), Verify::On);
+    /// assert_eq!(Verify::from(false), Verify::Off);
+    /// ```
+    pub enum Verify {
+        /// Nothing is asked.
+        Off = "off",
+        /// When it is connected to, and again after each reconnect. Its answer is merged into
+        /// the plugin's configuration, and a warning names each contradiction. The default.
+        #[default]
+        On = "on",
+        /// As `On`; and while the server is weaker than the gateway's entry, or has not
+        /// answered yet, calls are refused.
+        Strict = "strict",
+    }
+}
+
+impl From<bool> for Verify {
+    fn from(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
 }

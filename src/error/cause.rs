@@ -27,6 +27,12 @@ pub(crate) enum Cause {
     /// By `mode: disabled`, here or on the server.
     #[error("the plugin is disabled, so it is not called; leave it out, or give it another `mode`")]
     Disabled,
+    /// `verify: strict`, and this contradiction lets requests pass.
+    #[error("`verify` is strict, and the plugin's server is weaker than its entry here: {0}")]
+    WeakerServer(Arc<str>),
+    /// `verify: strict`, and the server has not told its entry.
+    #[error("`verify` is strict, and the plugin's server has not told its own entry yet")]
+    Unchecked,
     /// Nothing could ever be called.
     #[error(
         "no hooks are configured here or on the server; name them under `hooks`, or allow a plugin without hooks"
@@ -206,15 +212,17 @@ impl Cause {
 
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
+            Self::Disabled => ErrorKind::Disabled,
             Self::NameMismatch { .. }
-            | Self::Disabled
+            | Self::WeakerServer(_)
             | Self::NoHooks
             | Self::UnregisteredHook { .. } => ErrorKind::Config,
             Self::InvalidRequest(_) | Self::RequestTooLarge { .. } => ErrorKind::InvalidRequest,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
-            Self::Unavailable { .. } | Self::Unresponsive { .. } | Self::Untrusted { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::Unavailable { .. }
+            | Self::Unresponsive { .. }
+            | Self::Untrusted { .. }
+            | Self::Unchecked => ErrorKind::Unavailable,
             Self::Disconnected(_) | Self::ClosedAfterFault(_) => ErrorKind::Disconnected,
             Self::RetryBudgetSpent(cause) => cause.kind(),
             Self::Timeout { .. } => ErrorKind::Timeout,
@@ -234,6 +242,8 @@ impl Cause {
         match self {
             Self::NameMismatch { .. } => "name_mismatch",
             Self::Disabled => "disabled",
+            Self::WeakerServer(_) => "weaker_server",
+            Self::Unchecked => "unchecked",
             Self::NoHooks => "no_hooks",
             Self::UnregisteredHook { .. } => "unregistered_hook",
             Self::InvalidRequest(_) => "invalid_request",
@@ -276,6 +286,7 @@ impl Cause {
         match self {
             Self::NameMismatch { .. }
             | Self::Disabled
+            | Self::WeakerServer(_)
             | Self::NoHooks
             | Self::UnregisteredHook { .. } => "a plugin of this gateway is not set up correctly",
             Self::InvalidRequest(_) => {
@@ -284,9 +295,10 @@ impl Cause {
             }
             Self::RequestTooLarge { .. } => "the request is too large to be checked",
             Self::Overloaded { .. } => "too many requests at a time; try again later",
-            Self::Unavailable { .. } | Self::Unresponsive { .. } | Self::Untrusted { .. } => {
-                "a plugin that checks requests is not available; try again later"
-            }
+            Self::Unavailable { .. }
+            | Self::Unresponsive { .. }
+            | Self::Untrusted { .. }
+            | Self::Unchecked => "a plugin that checks requests is not available; try again later",
             Self::Disconnected(_) | Self::ClosedAfterFault(_) | Self::RetryBudgetSpent(_) => {
                 "the connection to a plugin that checks requests was lost"
             }

@@ -14,8 +14,8 @@ use std::fmt;
 ///
 /// fn status(kind: ErrorKind) -> u16 {
 ///     match kind {
-///         // The gateway itself is set up wrongly.
-///         ErrorKind::Config => 500,
+///         // The gateway itself is set up wrongly, or calls what it should leave out.
+///         ErrorKind::Config | ErrorKind::Disabled => 500,
 ///         // The client's request does not fit into the protocol.
 ///         ErrorKind::InvalidRequest => 422,
 ///         // It may work later; `PluginError::retry_after` may tell when.
@@ -35,15 +35,20 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The plugin cannot be used as it is configured: its name differs on the server, it is
-    /// disabled, no hook is named, or the hook type is not registered.
+    /// The plugin cannot be used as it is configured: its name differs on the server, the
+    /// server is weaker than a strict entry allows, no hook is named, or the hook type is not
+    /// registered.
     Config,
+    /// The plugin is disabled, here or on its server, and not to be called: the gateway leaves
+    /// it out, which is no failure.
+    Disabled,
     /// The payload or the context cannot be encoded, or is larger than `max_frame_len`.
     InvalidRequest,
     /// All slots for calls are taken, and too many calls wait for one already, or the
     /// caller chose not to wait.
     Overloaded,
-    /// The plugin is down: it cannot be reached, is not trusted, or does not answer.
+    /// The plugin is down: it cannot be reached, is not trusted, or does not answer. Or its
+    /// entry is strict, and its server has not told its own yet.
     Unavailable,
     /// The connection was lost while the call was on its way.
     Disconnected,
@@ -63,6 +68,7 @@ impl ErrorKind {
     /// All kinds.
     pub const ALL: &'static [Self] = &[
         Self::Config,
+        Self::Disabled,
         Self::InvalidRequest,
         Self::Overloaded,
         Self::Unavailable,
@@ -78,6 +84,7 @@ impl ErrorKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Config => "config",
+            Self::Disabled => "disabled",
             Self::InvalidRequest => "invalid_request",
             Self::Overloaded => "overloaded",
             Self::Unavailable => "unavailable",
@@ -93,10 +100,11 @@ impl ErrorKind {
     #[must_use]
     pub fn reasons(self) -> &'static [&'static str] {
         match self {
-            Self::Config => &["name_mismatch", "disabled", "no_hooks", "unregistered_hook"],
+            Self::Config => &["name_mismatch", "weaker_server", "no_hooks", "unregistered_hook"],
+            Self::Disabled => &["disabled"],
             Self::InvalidRequest => &["invalid_request", "request_too_large"],
             Self::Overloaded => &["overloaded"],
-            Self::Unavailable => &["unavailable", "unresponsive", "untrusted"],
+            Self::Unavailable => &["unavailable", "unresponsive", "untrusted", "unchecked"],
             Self::Disconnected => &["disconnected", "closed_after_fault", "retry_budget_spent"],
             Self::Timeout => &["timeout"],
             Self::BadReply => {

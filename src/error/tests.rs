@@ -30,6 +30,8 @@ fn every_cause() -> Vec<Cause> {
     vec![
         Cause::NameMismatch { configured: secret(), found: secret() },
         Cause::Disabled,
+        Cause::WeakerServer(secret().into()),
+        Cause::Unchecked,
         Cause::NoHooks,
         Cause::UnregisteredHook { name: secret(), nearest: None },
         Cause::InvalidRequest(EncodeError::Custom(wrong_type.clone())),
@@ -79,7 +81,7 @@ fn a_reason_is_one_of_its_kind() {
         assert!(error.kind().reasons().contains(&error.reason()), "{error}");
     }
     let words: BTreeSet<_> = ErrorKind::ALL.iter().map(|kind| kind.as_str()).collect();
-    assert_eq!(words.len(), 9);
+    assert_eq!(words.len(), 10);
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use tokio::runtime::Handle;
 
+use super::checked::Checked;
 use super::{Inner, PluginHandle};
 use crate::call::Caller;
 use crate::config::{PluginConfig, Transport};
@@ -176,9 +177,10 @@ impl PluginHandleBuilder {
 
     /// A handle over a client that was made elsewhere.
     pub(crate) fn over(self, client: Caller) -> PluginHandle {
-        let Self { config: local, registry, allow_no_hooks, .. } = self;
-        let checked = OnceLock::new();
-        let inner = Inner { client, local, registry, allow_no_hooks, checked };
+        let Self { config, registry, allow_no_hooks, .. } = self;
+        let identity = Arc::clone(&client.identity);
+        let checked = Arc::new(Checked::new(config, registry, allow_no_hooks, identity));
+        let inner = Inner { client, checked };
         PluginHandle { inner: Arc::new(inner), options: CallOptions::new() }
     }
 }

@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
 use super::{EncodedPayload, PluginHandle};
-use crate::config::PluginMode;
 use crate::error::{Cause, PluginError};
 use crate::hooks::Hook;
 use crate::identity::Identity;
@@ -60,8 +59,8 @@ impl PluginHandle {
         payload: &Value,
         context: &mut PluginContext,
     ) -> Result<PluginResult<Value>, PluginError> {
-        let Some(refusal) = self.inner.registry.refusal(hook_type) else {
-            let nearest = self.inner.registry.nearest(hook_type).map(str::to_owned);
+        let Some(refusal) = self.inner.checked.registry.refusal(hook_type) else {
+            let nearest = self.inner.checked.registry.nearest(hook_type).map(str::to_owned);
             let name = hook_type.to_owned();
             return Err(self.refused(Cause::UnregisteredHook { name, nearest }));
         };
@@ -189,12 +188,8 @@ impl PluginHandle {
         P: Payload + ?Sized,
         R: DeserializeOwned,
     {
-        match self.inner.checked.get() {
-            Some(Err(cause)) => return Err(self.refused(cause.clone())),
-            _ if self.config().mode() == PluginMode::Disabled => {
-                return Err(self.refused(Cause::Disabled));
-            }
-            _ => {}
+        if let Some(cause) = self.inner.checked.refusal() {
+            return Err(self.refused(cause));
         }
         let client = &self.inner.client;
         let span = tracing::debug_span!(

@@ -86,11 +86,11 @@ impl PluginHandle {
         &self,
         answer: Result<PluginResult<H::Modified>, PluginError>,
     ) -> Result<Option<H::Modified>, Stopped> {
-        let plugin = Arc::clone(&self.inner.client.identity.plugin);
+        let plugin = || Arc::clone(&self.inner.client.identity.plugin);
         let denial = match answer {
             Ok(result) if result.is_allowed() => return Ok(result.modified_payload),
-            Ok(result) => Denial::new(plugin, H::NAME, result.without_payload()),
-            Err(error) => Denial::beside(error, plugin, H::NAME)?,
+            Ok(result) => Denial::new(plugin(), H::NAME, result.without_payload()),
+            Err(error) => Denial::beside(error, plugin(), H::NAME)?,
         };
         Err(Stopped::Denied(Box::new(denial)))
     }

@@ -2,31 +2,35 @@
 
 mod builder;
 mod call;
+mod checked;
 mod denial;
+mod effective;
 mod encoded;
 mod enforce;
 mod verify;
+mod watch;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures::Stream;
-use futures::future::{Either, select};
+use futures::future::select;
 use tokio::time::Instant;
 
 pub use builder::PluginHandleBuilder;
 pub use denial::{Denial, Stopped};
+pub use effective::{EffectiveConfig, Hooks};
 pub use encoded::EncodedPayload;
+
+use checked::Checked;
 
 use crate::alarm::Alarm;
 use crate::breaker::BreakerState;
 use crate::call::Caller;
-use crate::config::PluginConfig;
+use crate::config::{PluginConfig, ServerEntry};
 use crate::error::{Cause, Errand, PluginError, Sent, Stage};
-use crate::hooks::HookRegistry;
 use crate::model::Object;
 use crate::options::CallOptions;
 use crate::stats::PluginStats;
@@ -90,17 +94,19 @@ pub struct PluginHandle {
 
 struct Inner {
     client: Caller,
-    local: PluginConfig,
-    registry: Arc<HookRegistry>,
-    allow_no_hooks: bool,
-    /// The server's answer about the plugin, once it was asked: the merged configuration, or
-    /// why the plugin cannot be used.
-    checked: OnceLock<Result<PluginConfig, Cause>>,
+    /// What the server tells of the plugin, and whether it may be called.
+    checked: Arc<Checked>,
 }
 
 impl PluginHandle {
     /// Connects, asks the server for the plugin's configuration, and merges it: the server
-    /// fills what the local entry leaves open.
+    /// fills what the local entry leaves open. It is asked again after each reconnect, for it
+    /// may be another version by then.
+    ///
+    /// **The server acts on its own entry first**: its `mode` and `on_error` can turn denials
+    /// and errors into results that allow. Each contradiction is a warning in the log, and in
+    /// [`differences`](EffectiveConfig::differences); with
+    /// [`Verify::Strict`](crate::Verify::Strict) those that let requests pass are errors.
     ///
     /// A server that does not know the plugin, or does not answer the question, is
     /// only warned of in the log if the local entry names hooks: they may work all the
@@ -113,11 +119,11 @@ impl PluginHandle {
     ///
     /// # Errors
     /// - The plugin cannot be reached: it may be later.
-    /// - The server spells its name differently, which would fail every call, or
-    ///   neither side names a hook. That is final for this handle: where others have
-    ///   it already, as in a [`Plugins`](crate::Plugins), every
-    ///   call is refused with the same error until a new handle is made.
-    /// - The server did not answer, and there are no local hooks.
+    /// - The server spells its name differently, which would fail every call; neither side
+    ///   names a hook; or the server is weaker than a strict entry allows. Where others have
+    ///   the handle already, as in a [`Plugins`](crate::Plugins), every call is refused with
+    ///   the same error until the server answers differently.
+    /// - The server did not answer, and there are no local hooks, or the entry is strict.
     ///
     /// # Cancel safety
     /// A dropped connect leaves nothing behind.
@@ -126,7 +132,8 @@ impl PluginHandle {
     }
 
     /// Returns at once; the first call connects. Nothing is asked, so the
-    /// configuration stays as it is.
+    /// configuration stays as it is until [`verify`](Self::verify) is called; a strict entry
+    /// lets no call through before.
     ///
     /// The connection's task runs on the Tokio runtime that is entered here, or
     /// else on that of the first call. It must be driven for as long as the handle is
@@ -190,13 +197,16 @@ impl PluginHandle {
     /// The plugin's configuration on the server, as JSON; `None` if the server
     /// knows no such plugin. The server ignores case here.
     ///
+    /// It is only read: [`verify`](Self::verify) acts on it.
+    ///
     /// # Errors
     /// As [`invoke_hook`](Self::invoke_hook).
     ///
     /// # Cancel safety
     /// A dropped call affects no other.
     pub async fn plugin_config(&self) -> Result<Option<Object>, PluginError> {
-        self.inner.client.plugin_config(self.name(), self.options).await
+        let reported = self.inner.client.plugin_config(self.name(), self.options).await?;
+        Ok(reported.map(|reported| reported.entry))
     }
 
     /// The configurations of all plugins on the server, as JSON.
@@ -213,22 +223,45 @@ impl PluginHandle {
     /// The plugin's name, as configured here.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.inner.local.name()
+        self.inner.checked.local.name()
     }
 
-    /// The configuration: merged with the server's once that was asked.
+    /// The configuration as of now: merged with the server's once that has answered. It may
+    /// change when the server is restarted; [`watch_config`](Self::watch_config) tells.
     #[must_use]
-    pub fn config(&self) -> &PluginConfig {
-        match self.inner.checked.get() {
-            Some(Ok(merged)) => merged,
-            _ => &self.inner.local,
-        }
+    pub fn config(&self) -> EffectiveConfig {
+        self.inner.checked.current()
     }
 
-    /// The hook types that the plugin is configured for, here or on the server.
+    /// The plugin's entry on its server, **which acts on it first**; the merged one is
+    /// [`config`](Self::config). `None` while the server has not told it, or if it knows no
+    /// such plugin.
+    ///
+    /// ```
+    /// # fn look(guard: &hookwire::PluginHandle) {
+    /// if let Some(entry) = guard.server_config() {
+    ///     println!("on its server: {:?}, on errors {:?}", entry.mode(), entry.on_error());
+    /// }
+    /// # }
+    /// ```
     #[must_use]
-    pub fn hooks(&self) -> &[String] {
+    pub fn server_config(&self) -> Option<ServerEntry> {
+        self.config().server().cloned()
+    }
+
+    /// The hook types that the plugin is called for, here or on the server; unknown while
+    /// neither side has told.
+    #[must_use]
+    pub fn hooks(&self) -> Hooks {
         self.config().hooks()
+    }
+
+    /// Whether the server that is called now has told its entry, and it is merged into
+    /// [`config`](Self::config). False before the first answer, from a reconnect to the next
+    /// answer, and where nothing is asked.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.inner.checked.is_fresh()
     }
 
     /// The state of the best of the plugin's connections.
@@ -237,63 +270,19 @@ impl PluginHandle {
         self.inner.client.plugin.state()
     }
 
-    /// The state now, and each later one; intermediate states may be skipped. It ends after
-    /// [`ConnectionState::Shutdown`], and does not keep the plugin open.
-    ///
-    /// ```
-    /// use futures::StreamExt;
-    ///
-    /// # async fn watch(handle: hookwire::PluginHandle) {
-    /// let mut states = handle.watch_state();
-    /// while let Some(state) = states.next().await {
-    ///     println!("the plugin is {}", state.as_str());
-    /// }
-    /// # }
-    /// ```
-    pub fn watch_state(&self) -> impl Stream<Item = ConnectionState> + Send + Unpin + 'static {
-        let states = Some((self.inner.client.plugin.watch_state(), true));
-        Box::pin(futures::stream::unfold(states, |states| async {
-            let (mut states, first) = states?;
-            if !first && states.changed().await.is_err() {
-                return None;
-            }
-            let state = *states.borrow_and_update();
-            let go_on = state != ConnectionState::Shutdown;
-            Some((state, go_on.then_some((states, false))))
-        }))
-    }
-
     /// Whether calls are let through, or fail at once because the plugin is down.
     #[must_use]
     pub fn breaker(&self) -> BreakerState {
         self.inner.client.gate.state()
     }
 
-    /// The breaker's state now, and each later one; intermediate states may be skipped. It ends
-    /// with a shutdown, or once the last handle is gone, and does not keep the plugin open;
-    /// a shutdown is no change of the breaker.
-    pub fn watch_breaker(&self) -> impl Stream<Item = BreakerState> + Send + Unpin + 'static {
-        let client = &self.inner.client;
-        let (mut states, ends) = (client.gate.watch_state(), client.plugin.watch_state());
-        states.mark_changed();
-        Box::pin(futures::stream::unfold((states, ends), |(mut states, mut ends)| async {
-            {
-                let end = ends.wait_for(|state| *state == ConnectionState::Shutdown);
-                // A change goes before the end.
-                match select(pin!(states.changed()), pin!(end)).await {
-                    Either::Left((changed, _)) => changed.ok()?,
-                    Either::Right(_) => return None,
-                }
-            }
-            let state = *states.borrow_and_update();
-            Some((state, (states, ends)))
-        }))
-    }
-
     /// Counters since the handle was made, and gauges.
     #[must_use]
     pub fn stats(&self) -> PluginStats {
-        self.inner.client.stats()
+        let mut stats = self.inner.client.stats();
+        stats.config_answers = self.inner.checked.answers();
+        stats.config_changes = self.inner.checked.changes();
+        stats
     }
 
     /// Takes no new calls, gives those under way `timeout` to finish, and closes
@@ -321,7 +310,8 @@ impl PluginHandle {
 
     /// True if the plugin cannot be used as it is configured, by its server's answer.
     pub(crate) fn is_refused(&self) -> bool {
-        matches!(self.inner.checked.get(), Some(Err(_)))
+        let refusal = self.inner.checked.refusal();
+        refusal.is_some_and(|cause| !matches!(cause, Cause::Disabled | Cause::Unchecked))
     }
 
     /// The error of a check that goes on: how long it was waited for, and where it was then.

@@ -1,20 +1,18 @@
 //! What the server is asked when a plugin is connected to.
 
-use serde_json::Value;
+use std::sync::Arc;
 
 use super::PluginHandle;
-use crate::config::{PluginConfig, PluginMode};
+use crate::config::{PluginMode, Verify};
 use crate::error::{Cause, Errand, PluginError, Sent};
-use crate::model::Object;
+use crate::unix::asking::Heard;
+use crate::wire::reply::Reported;
 
 impl PluginHandle {
     /// Asks the server about the plugin now, whether `verify` is on or off, and merges what
-    /// it tells into the configuration, as [`connect`](Self::connect) does. For a handle
-    /// that was made by [`connect_lazy`](Self::connect_lazy), and for looking whether a plugin
-    /// answers.
-    ///
-    /// What was concluded first stays: a configuration that was merged is not merged again,
-    /// and a plugin that cannot be used as it is configured needs a new handle.
+    /// it tells into the configuration, as [`connect`](Self::connect) does. From then on the
+    /// server is asked again after each reconnect. For a handle that was made by
+    /// [`connect_lazy`](Self::connect_lazy), and for looking whether a plugin answers.
     ///
     /// ```no_run
     /// use hookwire::{CallOptions, PluginError, PluginHandle};
@@ -29,80 +27,60 @@ impl PluginHandle {
     ///
     /// # Errors
     /// The server cannot be asked or does not answer; it spells the plugin's name
-    /// differently; or neither side names a hook.
+    /// differently; neither side names a hook; or the server is weaker than a strict entry
+    /// allows.
     ///
     /// # Cancel safety
     /// A dropped call affects no other.
     pub async fn verify(&self) -> Result<(), PluginError> {
-        let remote = self.plugin_config().await?;
-        self.conclude(self.merge(remote))
-    }
-
-    /// Whether the configuration is complete: the server was asked, or need not be. Until
-    /// then [`hooks`](Self::hooks), mode, priority and `on_error` are those of the local
-    /// entry alone, so a plugin without hooks may well have some.
-    #[must_use]
-    pub fn is_verified(&self) -> bool {
-        matches!(self.inner.checked.get(), Some(Ok(_)))
+        let reported = self.ask().await?;
+        self.learn(reported)
     }
 
     /// Connects and asks the server about the plugin, unless `verify` is off. A plugin that
     /// is disabled is left alone.
     pub(crate) async fn check(&self) -> Result<(), PluginError> {
-        if self.config().mode() == PluginMode::Disabled {
+        let checked = &self.inner.checked;
+        let local = &checked.local;
+        if local.mode() == PluginMode::Disabled {
             return Ok(());
         }
         self.inner.client.connect(self.options).await?;
-        let local = &self.inner.local;
-        if !local.policy().verify() {
-            return self.conclude(self.usable(local.clone()));
+        if local.policy().verify() == Verify::Off {
+            return self.concluded(checked.settle());
         }
-        match self.plugin_config().await {
-            Ok(remote) => self.conclude(self.merge(remote)),
-            // Nothing is concluded from an answer that did not come: hooks may
-            // work all the same, if there are any to call.
-            Err(error) if local.hooks().is_empty() && !self.inner.allow_no_hooks => Err(error),
+        match self.ask().await {
+            Ok(reported) => self.learn(reported),
+            // Nothing is concluded from an answer that did not come: hooks may work all the
+            // same, if there are any to call and the server need not be known.
+            Err(error) if !checked.may_do_without() => Err(error),
             Err(error) => {
                 let (plugin, socket) = (local.name(), local.endpoint());
-                tracing::warn!(plugin, %socket, reason = error.reason(), "the plugin's configuration could not be read from the server");
+                tracing::warn!(plugin, %socket, reason = error.reason(), "the plugin's configuration could not be read from the server; it is asked again");
+                checked.warn_of_current();
+                self.listen(Heard::NoAnswer);
                 Ok(())
             }
         }
     }
 
-    /// Keeps what was found out; the first conclusion stays.
-    fn conclude(&self, outcome: Result<PluginConfig, Cause>) -> Result<(), PluginError> {
-        let refused = outcome.as_ref().err().cloned();
-        let _ = self.inner.checked.set(outcome);
-        match refused {
-            Some(cause) => Err(self.inner.client.error(Errand::Question, (Sent::No, cause))),
-            None => Ok(()),
-        }
+    async fn ask(&self) -> Result<Option<Reported>, PluginError> {
+        self.inner.client.plugin_config(self.name(), self.options).await
     }
 
-    fn merge(&self, remote: Option<Object>) -> Result<PluginConfig, Cause> {
-        let local = &self.inner.local;
-        let (plugin, socket) = (local.name(), local.endpoint());
-        let Some(remote) = remote else {
-            tracing::warn!(plugin, %socket, "the server does not know the plugin; its hooks are likely to fail");
-            return self.usable(local.clone());
-        };
-        let found = remote.get("name").and_then(Value::as_str).unwrap_or(plugin);
-        if found != plugin {
-            let (configured, found) = (plugin.to_owned(), found.to_owned());
-            return Err(Cause::NameMismatch { configured, found });
-        }
-        let (merged, notes) = local.merged_with_remote(&remote);
-        for note in notes {
-            tracing::warn!(plugin, %socket, note, "a part of the server's configuration was left out");
-        }
-        self.usable(merged)
+    fn learn(&self, reported: Option<Reported>) -> Result<(), PluginError> {
+        let outcome = self.concluded(self.inner.checked.learn(reported));
+        let barred = self.inner.checked.refusal().is_some();
+        self.listen(if barred { Heard::Barred } else { Heard::Understood });
+        outcome
     }
 
-    fn usable(&self, config: PluginConfig) -> Result<PluginConfig, Cause> {
-        if config.hooks().is_empty() && !self.inner.allow_no_hooks {
-            return Err(Cause::NoHooks);
-        }
-        Ok(config)
+    /// From now on the plugin's own task asks.
+    fn listen(&self, heard: Heard) {
+        self.inner.client.plugin.listen(Arc::clone(&self.inner.checked) as _, heard);
+    }
+
+    fn concluded(&self, outcome: Result<(), Cause>) -> Result<(), PluginError> {
+        outcome.map_err(|cause| self.inner.client.error(Errand::Question, (Sent::No, cause)))
     }
 }

@@ -43,7 +43,8 @@ pub(super) async fn to_the_end(handle: &PluginHandle) -> PluginReport {
 /// Checks a plugin, and keeps what is not done after its `connect_timeout`: asking anew
 /// would leave a question behind, and a question without an answer closes its connection.
 pub(super) async fn for_a_while(handle: PluginHandle, runtime: &Handle) -> Checked {
-    let Transport::Unix(socket) = handle.config().transport();
+    let config = handle.config();
+    let Transport::Unix(socket) = config.transport();
     let while_long = socket.connect_timeout();
     let enough = {
         let _entered = runtime.enter();

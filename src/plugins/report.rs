@@ -20,9 +20,10 @@ pub enum OnConnectFailure {
     /// A plugin that needs longer than its `connect_timeout` (default 5 s) counts as absent,
     /// so the start is bounded by the largest of them. A check that has begun goes on in the
     /// background. Calls are let through meanwhile, each with its own deadline, but
-    /// **`hooks()` of the handle, and all else that only the server knows, are missing until
-    /// [`is_verified`](crate::PluginHandle::is_verified)**: do not take a plugin without
-    /// hooks for one that has nothing to check.
+    /// **what only the server knows is missing until
+    /// [`is_checked`](crate::PluginHandle::is_checked)**: its
+    /// [`hooks`](crate::PluginHandle::hooks) are unknown until then, which counts for every
+    /// hook.
     KeepRetrying,
 }
 

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::asking::Listening;
 use super::closed::Closed;
 use super::connect::Connect;
 use super::dispatch::{Bounds, Dispatch, Pushed};
@@ -44,6 +45,8 @@ pub(crate) struct Connections {
     sockets: AtomicU64,
     pub(super) lookout: Lookout,
     shared: Mutex<Shared>,
+    /// Who hears what the server tells of the plugin.
+    pub(super) listening: Listening,
     /// Wakes the supervisor.
     pub(crate) supervisor: AtomicWaker,
     /// Callers that left before they were answered, since the queue was last swept.
@@ -136,6 +139,7 @@ impl Connections {
             sockets: AtomicU64::new(0),
             lookout: Lookout::new(),
             shared: Mutex::new(shared),
+            listening: Listening::default(),
             supervisor: AtomicWaker::new(),
             left: AtomicUsize::new(0),
             state: watch::Sender::new(ConnectionState::Idle),

@@ -5,7 +5,8 @@
 //! one queue, from which sockets take as they get room. Nothing that was not
 //! begun is lost with a socket: it comes back to the front of this queue.
 //!
-//! 1. A socket that nobody uses takes the oldest request.
+//! 1. A socket that nobody uses takes the oldest request. A question of the plugin's own
+//!    is no use.
 //! 2. If all are used and more may be opened, requests wait for those, as many as
 //!    they can take.
 //! 3. Otherwise the socket with the least to do takes the oldest request: it is
@@ -39,8 +40,19 @@ struct Lane<S> {
     made: Made,
     /// Requests bound to it and not answered by it, those of callers that left included.
     load: usize,
+    /// One of them is a question of the plugin's own, and nothing was answered since.
+    asked: bool,
     /// Its oldest reply is overdue.
     overdue: bool,
+    /// Its one request is a probe: nothing is sent behind that, and it is in order.
+    probed: bool,
+}
+
+impl<S> Lane<S> {
+    /// Whether it may have one more, if it may have so many at `most`.
+    fn takes(&self, most: usize) -> bool {
+        self.sink.is_some() && !self.overdue && !self.probed && self.load < most
+    }
 }
 
 /// Which of the plugin's sockets it is, and what it was made to.
@@ -185,11 +197,10 @@ impl<R: Queued, S> Dispatch<R, S> {
         let mut least: Option<(usize, usize)> = None;
         for (slot, lane) in self.lanes.iter().enumerate() {
             let Some(lane) = lane else { continue };
-            let takes = lane.sink.is_some() && !lane.overdue;
-            if !takes || lane.load >= self.bounds.max_in_flight {
+            if !lane.takes(self.bounds.max_in_flight) {
                 continue;
             }
-            if lane.load == 0 {
+            if lane.load == usize::from(lane.asked) {
                 return Some(slot);
             }
             if least.is_none_or(|(_, load)| lane.load < load) {
@@ -246,7 +257,9 @@ impl<R: Queued, S> Dispatch<R, S> {
 
     pub(crate) fn opened(&mut self, slot: usize, sink: S, made: Made) {
         self.opening[slot] = false;
-        self.lanes[slot] = Some(Lane { sink: Some(sink), made, load: 0, overdue: false });
+        let lane =
+            Lane { sink: Some(sink), made, load: 0, asked: false, overdue: false, probed: false };
+        self.lanes[slot] = Some(lane);
     }
 
     /// A socket answered `count` of its requests, or they need no answer.
@@ -254,17 +267,39 @@ impl<R: Queued, S> Dispatch<R, S> {
         if let Some(lane) = &mut self.lanes[slot] {
             debug_assert!(lane.load >= count, "more was answered than was bound");
             lane.load -= count;
+            lane.probed &= lane.load > 0;
+            lane.asked &= count == 0;
             self.bound -= count;
         }
     }
 
-    /// Takes a socket that nobody uses for a request of its own, behind which
-    /// nothing is sent; false if somebody uses it.
+    /// Binds a question of the plugin's own to this socket, or else to the one with the least
+    /// to do: to which, if it has room. A socket that has nothing else to do stays unused.
+    pub(crate) fn ask(&mut self, slot: Option<usize>) -> Option<usize> {
+        let (most, slot) = (self.bounds.max_in_flight, slot.or_else(|| self.choose(usize::MAX))?);
+        let lane = self.lanes[slot].as_mut().filter(|lane| lane.takes(most))?;
+        lane.load += 1;
+        lane.asked = true;
+        self.bound += 1;
+        Some(slot)
+    }
+
+    /// Lets a request wait before all others.
+    pub(crate) fn push_front(&mut self, request: R) {
+        let deadline = request.deadline();
+        if self.earliest.is_none_or(|earliest| deadline < earliest) {
+            self.earliest = Some(deadline);
+        }
+        self.queue.push_front(request);
+    }
+
+    /// Takes a socket that nobody uses for a probe, behind which nothing is sent; false
+    /// if somebody uses it.
     pub(crate) fn reserve(&mut self, slot: usize) -> bool {
         match &mut self.lanes[slot] {
             Some(lane) if lane.load == 0 && lane.sink.is_some() => {
                 lane.load = 1;
-                lane.overdue = true;
+                lane.probed = true;
                 self.bound += 1;
                 true
             }
@@ -286,13 +321,7 @@ impl<R: Queued, S> Dispatch<R, S> {
         requests: impl DoubleEndedIterator<Item = R> + ExactSizeIterator,
     ) {
         self.release(slot, requests.len());
-        for request in requests.rev() {
-            let deadline = request.deadline();
-            if self.earliest.is_none_or(|earliest| deadline < earliest) {
-                self.earliest = Some(deadline);
-            }
-            self.queue.push_front(request);
-        }
+        requests.rev().for_each(|request| self.push_front(request));
     }
 
     /// A socket is at its end. What is bound to it is bound no more.
@@ -325,12 +354,8 @@ impl<R: Queued, S> Dispatch<R, S> {
             let Made { number, place: made_to } = lane.made;
             lane.sink.is_some() && number <= until && made_to != Some(place)
         };
-        let mut retired = 0;
-        for lane in self.lanes.iter_mut().flatten().filter(elsewhere) {
-            lane.sink = None;
-            retired += 1;
-        }
-        retired
+        let retired = self.lanes.iter_mut().flatten().filter(elsewhere);
+        retired.map(|lane| lane.sink = None).count()
     }
 
     /// When the earliest request in the queue is over, at the earliest.

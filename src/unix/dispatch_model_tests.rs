@@ -39,6 +39,9 @@ enum Op {
     Reserve {
         slot: usize,
     },
+    Ask {
+        slot: usize,
+    },
     CloseUnused {
         slot: usize,
     },
@@ -68,6 +71,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => (slot.clone(), 0_usize..4).prop_map(|(slot, unsent)| Op::Close { slot, unsent }),
         1 => (slot.clone(), 0_usize..4).prop_map(|(slot, unsent)| Op::GiveBack { slot, unsent }),
         1 => slot.clone().prop_map(|slot| Op::Reserve { slot }),
+        1 => slot.clone().prop_map(|slot| Op::Ask { slot }),
         1 => slot.clone().prop_map(|slot| Op::CloseUnused { slot }),
         1 => slot.prop_map(|slot| Op::Retire { slot }),
         1 => (1_u64..3, 0_u64..8)
@@ -81,6 +85,10 @@ fn any_op() -> impl Strategy<Value = Op> {
 struct Socket {
     /// `None` is a request of the socket's own.
     calls: Vec<Option<Call>>,
+    /// It was asked a question, and has answered nothing since.
+    asked: bool,
+    /// Its one request is a probe.
+    probed: bool,
     overdue: bool,
     retired: bool,
     number: u64,
@@ -107,14 +115,16 @@ impl Model {
     fn socket_for_the_next(&self) -> Option<usize> {
         let (connections, in_flight, _) = self.bounds;
         let ready = self.sockets.iter().filter(|(_, socket)| {
-            !socket.overdue && !socket.retired && socket.calls.len() < in_flight
+            let takes = !socket.overdue && !socket.retired && !socket.probed;
+            takes && socket.calls.len() < in_flight
         });
-        let (&slot, Socket { calls, .. }) =
-            ready.min_by_key(|(slot, socket)| (socket.calls.len(), **slot))?;
+        // A question is no use.
+        let unused = |socket: &Socket| socket.calls.len() == usize::from(socket.asked);
+        let load = |socket| if unused(socket) { 0 } else { socket.calls.len() };
+        let (&slot, socket) = ready.min_by_key(|(slot, socket)| (load(socket), **slot))?;
         let closed = connections - self.sockets.len();
         let to_come = if self.held { self.opening.len() } else { closed };
-        let unused = calls.is_empty();
-        (unused || self.queue.len() > to_come * in_flight).then_some(slot)
+        (unused(socket) || self.queue.len() > to_come * in_flight).then_some(slot)
     }
 
     fn is_open(&self) -> bool {
@@ -185,8 +195,11 @@ proptest! {
                     let number = model.opened;
                     let place = Some(Place::numbered(generation));
                     dispatch.opened(slot, (), Made { number, place });
-                    let (calls, overdue, retired) = (Vec::new(), false, false);
-                    model.sockets.insert(slot, Socket { calls, overdue, retired, number, generation });
+                    let (calls, asked, probed) = (Vec::new(), false, false);
+                    let (overdue, retired) = (false, false);
+                    let socket =
+                        Socket { calls, asked, probed, overdue, retired, number, generation };
+                    model.sockets.insert(slot, socket);
                 },
                 Op::FailOpening => if let Some(slot) = model.opening.pop() {
                     dispatch.opening_failed(slot);
@@ -195,9 +208,11 @@ proptest! {
                     dispatch.hold(held);
                     model.held = held;
                 }
-                Op::Release { slot, count } => if let Some(Socket { calls, .. }) = model.sockets.get_mut(&slot) {
-                    let count = count.min(calls.len());
-                    calls.drain(..count);
+                Op::Release { slot, count } => if let Some(socket) = model.sockets.get_mut(&slot) {
+                    let count = count.min(socket.calls.len());
+                    socket.calls.drain(..count);
+                    socket.asked &= count == 0;
+                    socket.probed &= !socket.calls.is_empty();
                     dispatch.release(slot, count);
                 },
                 Op::Overdue { slot, overdue } => if let Some(socket) = model.sockets.get_mut(&slot) {
@@ -205,11 +220,13 @@ proptest! {
                     dispatch.set_overdue(slot, overdue);
                 },
                 Op::GiveBack { slot, unsent } | Op::Close { slot, unsent } => {
-                    let Some(Socket { calls, .. }) = model.sockets.get_mut(&slot) else { continue };
+                    let Some(socket) = model.sockets.get_mut(&slot) else { continue };
+                    let calls = &mut socket.calls;
                     // The last ones, and no request of the socket's own.
                     let own = calls.iter().rposition(Option::is_none).map_or(0, |at| at + 1);
                     let from = calls.len().saturating_sub(unsent).max(own);
                     let back: Vec<Call> = calls.split_off(from).into_iter().flatten().collect();
+                    socket.asked &= back.is_empty();
                     back.iter().rev().for_each(|call| model.queue.push_front(*call));
                     dispatch.give_back(slot, back.into_iter());
                     if matches!(op, Op::Close { .. }) {
@@ -223,7 +240,19 @@ proptest! {
                     prop_assert_eq!(dispatch.reserve(slot), socket.is_some());
                     if let Some(socket) = socket {
                         socket.calls.push(None);
-                        socket.overdue = true;
+                        socket.probed = true;
+                    }
+                },
+                Op::Ask { slot } => if slot < connections {
+                    let room = |socket: &&mut Socket| {
+                        let takes = !socket.overdue && !socket.retired && !socket.probed;
+                        takes && socket.calls.len() < in_flight
+                    };
+                    let socket = model.sockets.get_mut(&slot).filter(room);
+                    prop_assert_eq!(dispatch.ask(Some(slot)), socket.is_some().then_some(slot));
+                    if let Some(socket) = socket {
+                        socket.calls.push(None);
+                        socket.asked = true;
                     }
                 },
                 Op::CloseUnused { slot } => if model.sockets.contains_key(&slot) {

@@ -173,7 +173,7 @@ fn a_probe_takes_a_socket_only_if_nobody_uses_it() {
     open(&mut dispatch);
     assert!(dispatch.reserve(0));
     assert!(matches!(dispatch.push(call(0), true), Pushed::Waits { .. }));
-    dispatch.set_overdue(0, false);
+    assert!(dispatch.works());
     dispatch.release(0, 1);
     assert_eq!(bound(&mut dispatch), [(0, 0)]);
     assert!(!dispatch.reserve(0));
@@ -181,6 +181,19 @@ fn a_probe_takes_a_socket_only_if_nobody_uses_it() {
     dispatch.release(0, 1);
     assert!(dispatch.close_unused(0));
     assert!(!dispatch.is_open());
+}
+
+#[test]
+fn a_question_of_the_plugins_own_sends_no_call_to_another_socket() {
+    let mut dispatch = dispatch(2, 2);
+    open(&mut dispatch);
+    assert_eq!(dispatch.ask(None), Some(0));
+    assert_eq!(dispatch.push(call(0), true), Pushed::Bound(0, call(0)));
+    assert!(matches!(dispatch.push(call(1), true), Pushed::Waits { .. }), "it is used now");
+    assert_eq!(dispatch.ask(Some(0)), None, "it is full");
+    assert_eq!(dispatch.ask(Some(1)), None, "it is not open");
+    dispatch.release(0, 2);
+    assert_eq!(bound(&mut dispatch), [(0, 1)]);
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Hook,
     /// For a configuration.
     Question,
+    /// The same, by the plugin's own task: what does the server tell of the plugin now?
+    Check,
     /// The same, by the connection itself: is the server still there?
     Probe,
 }

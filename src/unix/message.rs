@@ -21,6 +21,8 @@ pub(crate) enum Method {
     InvokeHook,
     /// A configuration, or all of them.
     GetConfig,
+    /// The plugin's configuration, for the plugin's own task.
+    Check,
 }
 
 impl Method {
@@ -30,6 +32,7 @@ impl Method {
             Self::Connect => None,
             Self::InvokeHook => Some(Kind::Hook),
             Self::GetConfig => Some(Kind::Question),
+            Self::Check => Some(Kind::Check),
         }
     }
 }

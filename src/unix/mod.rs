@@ -14,15 +14,16 @@
 //! | `plugin` | the way in, for calls |
 //! | `message` | what callers and tasks hand to each other |
 //! | `connections` | what a plugin's callers and tasks share |
-//! | `dispatch`, `reconnect`, `in_flight` | pure: values without a task, a socket or a clock |
+//! | `dispatch`, `reconnect`, `questions`, `in_flight` | pure: values without a task, a socket or a clock |
 //! | `place` | where the path leads, and when that is looked at |
-//! | `supervisor`, `socket_task`, `due`, `retire`, `teardown`, `tell` | the tasks around them |
+//! | `supervisor`, `asking`, `socket_task`, `due`, `retire`, `teardown`, `tell` | the tasks around them |
 //! | `socket`, `write_queue`, `connect` | bytes in and out |
 //! | `slot` | counters of a connection, and what was found out about its replies |
 //! | `closed` | why a socket closed |
 
 use std::time::Duration;
 
+pub(crate) mod asking;
 pub(crate) mod closed;
 pub(crate) mod connect;
 pub(crate) mod connections;
@@ -32,6 +33,7 @@ pub(crate) mod in_flight;
 pub(crate) mod message;
 pub(crate) mod place;
 pub(crate) mod plugin;
+mod questions;
 pub(crate) mod reconnect;
 mod retire;
 pub(crate) mod slot;

@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn after_a_pause_the_first_call_looks() {
         let lookout = Lookout::new();
-        assert!(lookout.is_due(0 * MS));
+        assert!(lookout.is_due(Duration::ZERO));
         assert!(lookout.is_due(3_600_000 * MS));
         assert!(!lookout.is_due(3_600_000 * MS), "at the same time nobody else does");
         assert!(!lookout.is_due(10 * MS), "nor does a call that began before");

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::asking::{Heard, Listener};
 use super::connect::Connect;
 use super::connections::{Connections, Full, Start};
 use super::message::{Failure, Method, Origin, Reply, Request, Responder};
@@ -118,6 +119,13 @@ impl UnixPlugin {
     /// A reply of this origin was not what had been asked for: its socket is closed.
     pub(crate) fn suspect(&self, origin: Origin, suspicion: Suspicion) {
         self.connections.slots[origin.slot].suspect(origin.socket, suspicion);
+    }
+
+    /// From now on the plugin's task asks the server about the plugin, whenever it may be
+    /// another one, and until it has answered. `heard`: how the caller's own question went.
+    pub(crate) fn listen(&self, listener: Arc<dyn Listener>, heard: Heard) {
+        self.connections.listening.begin(listener, heard);
+        self.connections.supervisor.wake();
     }
 
     pub(crate) fn state(&self) -> ConnectionState {

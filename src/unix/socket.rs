@@ -63,7 +63,7 @@ pub(crate) struct Socket<T> {
     /// Between two reads: the beginning of a frame that is not whole.
     inbox: BytesMut,
     frames: FrameDecoder,
-    /// A reply came that was asked for.
+    /// A reply came that a call, or a probe, had asked for.
     pub(crate) answered: bool,
     /// Replies and bytes since nothing was left to be read.
     since_empty: (usize, usize),
@@ -132,6 +132,7 @@ impl<T: Transport> Socket<T> {
         let frame = self.write_queue.pop_back()?;
         let method = match entry.kind {
             Kind::Hook => Method::InvokeHook,
+            Kind::Check => Method::Check,
             Kind::Question | Kind::Probe => Method::GetConfig,
         };
         Some(entry.responder.map(|mut responder| {
@@ -224,7 +225,8 @@ impl<T: Transport> Socket<T> {
         {
             let Entry { responder, kind, .. } =
                 self.in_flight.pop().map_err(|_| Closed::Unasked)?;
-            self.answered = true;
+            // An answer to the plugin's own task says nothing of its health.
+            self.answered |= kind != Kind::Check;
             self.since_empty.0 += 1;
             *left -= 1;
             deliver(Delivery { responder, kind, message: message.freeze() });

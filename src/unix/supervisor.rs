@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::asking::Asking;
 use super::connect::{Connecting, Transport, is_busy};
 use super::connections::{Connections, Ended};
 use super::dispatch::Made;
@@ -40,6 +41,7 @@ struct Attempt {
 pub(crate) struct Supervisor {
     pub(super) connections: Arc<Connections>,
     pub(super) reconnect: Reconnect,
+    asking: Asking,
     attempts: Vec<Attempt>,
     /// When the wait between two attempts is over.
     retry_at: Option<Instant>,
@@ -62,6 +64,7 @@ impl Supervisor {
         let backoff = Backoff::new(config.reconnect_delay(), config.max_backoff());
         Self {
             reconnect: Reconnect::new(backoff, config.reconnect_attempts()),
+            asking: Asking::new(&connections),
             attempts: Vec::new(),
             retry_at: None,
             last_error: None,
@@ -93,13 +96,17 @@ impl Supervisor {
         if proven {
             self.reconnect.proven(socket);
         }
-        if ended.why.by_server() && !self.connections.gate.is_closed() {
-            self.connections.gate.signal(Signal::HungUp);
+        if ended.why.by_server() {
+            self.asking.lost(&self.connections);
+            if !self.connections.gate.is_closed() {
+                self.connections.gate.signal(Signal::HungUp);
+            }
         }
         let open = self.connections.lock().dispatch.is_open();
         if !open {
             self.last_error = Some(ended.why.error());
-            self.wanted_back |= ended.owed.iter().any(|entry| entry.kind != Kind::Probe);
+            let in_use = |kind| matches!(kind, Kind::Hook | Kind::Question);
+            self.wanted_back |= ended.owed.iter().any(|entry| in_use(entry.kind));
         }
         self.connections.slots[slot].set_state(ConnectionState::Idle);
         match ended.why {
@@ -170,7 +177,9 @@ impl Supervisor {
         let (sink, requests) = mpsc::channel(connections.config.max_in_flight());
         let task = SocketTask::new(Arc::clone(connections), slot, socket, transport, requests);
         let mut shared = connections.lock();
+        let first = !shared.dispatch.is_open();
         shared.dispatch.opened(slot, sink, Made { number: socket, place });
+        self.asking.opened(connections, &mut shared, slot, first);
         connections.hand_out(&mut shared);
         drop(shared);
         tokio::spawn(task);
@@ -288,7 +297,7 @@ impl Supervisor {
         let attempts = self.attempts.iter().map(|attempt| attempt.until).min();
         // Once it has come, it is looked at in every turn.
         let stop_at = self.connections.stop_at().filter(|at| *at > Instant::now());
-        [queued, attempts, self.retry_at, stop_at].into_iter().flatten().min()
+        [queued, attempts, self.retry_at, self.asking.due(), stop_at].into_iter().flatten().min()
     }
 
     /// Answers the requests in the queue whose time is over.
@@ -333,6 +342,7 @@ impl Future for Supervisor {
             let mut progress = this.poll_ended();
             progress |= this.poll_attempts(cx);
             progress |= this.poll_timer(cx);
+            progress |= this.asking.poll(&this.connections, cx);
             this.fail_fast();
             if this.is_over() {
                 this.ended = true;

@@ -314,8 +314,17 @@ fn read_denial_metadata(
     Ok(Some(DenialMetadata::sanitize(metrics)))
 }
 
+/// A plugin's entry on its server.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Reported {
+    pub(crate) entry: Object,
+    /// False for a server that says "not found" beside a filled entry: the reference server
+    /// does where it cannot write one of its values.
+    pub(crate) complete: bool,
+}
+
 /// Reads the reply to a `GetPluginConfigRequest`; `None` is "not found".
-pub(crate) fn config_reply(message: &[u8]) -> Result<Option<Object>, DecodeError> {
+pub(crate) fn config_reply(message: &[u8]) -> Result<Option<Reported>, DecodeError> {
     read_any_layout::<proto::GetPluginConfigResponse, _>(message, |message, budget| {
         let (mut found, mut config) = (false, None);
         let mut reader = Reader::new(message);
@@ -326,7 +335,9 @@ pub(crate) fn config_reply(message: &[u8]) -> Result<Option<Object>, DecodeError
                 _ => {}
             }
         }
-        if found { read_object(config, budget).map(Some) } else { Ok(None) }
+        let entry = read_object(config, budget)?;
+        let is_there = found || !entry.is_empty();
+        Ok(is_there.then_some(Reported { entry, complete: found }))
     })
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod child;
+pub(crate) mod entries;
 pub(crate) mod knobs;
 pub(crate) mod reference;
 

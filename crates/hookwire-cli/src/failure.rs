@@ -88,6 +88,12 @@ impl Failure {
         self
     }
 
+    /// Ends the command with another exit code.
+    pub(crate) fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+
     /// Tells it on stderr.
     pub(crate) fn print(&self, json: bool) -> ExitCode {
         let message = text::one_line(&self.message);

@@ -18,7 +18,8 @@ const CONTEXT_KEYS: [&str; 3] = ["global_context", "state", "metadata"];
 const GLOBAL_KEYS: [&str; 6] =
     ["request_id", "server_id", "tenant_id", "user", "metadata", "state"];
 
-/// What the global part of the reference's contexts has beside them.
+/// What the global part of the reference's contexts has beside them: the library tells why
+/// it cannot be sent.
 const NOT_ON_THE_WIRE: [&str; 2] = ["user_context", "content_type"];
 
 /// Reads a JSON object given as itself, as `@FILE`, or as `-` for stdin.
@@ -53,16 +54,13 @@ pub(crate) fn context(source: Option<&str>) -> Result<PluginContext, Failure> {
     let global = context.entry("global_context").or_insert_with(|| Object::new().into());
     if let Value::Object(global) = global {
         global.retain(|_, value| !value.is_null());
-        if let Some(key) = NOT_ON_THE_WIRE.into_iter().find(|key| global.contains_key(*key)) {
-            return Err(Failure::usage(format!(
-                "--context: the protocol has no field for `global_context.{key}`, so no plugin behind a socket can see it; leave it out, or put what the plugin needs into `metadata`"
-            )));
+        if !NOT_ON_THE_WIRE.iter().any(|key| global.contains_key(*key)) {
+            refuse_unknown(global, "global_context.", &GLOBAL_KEYS)?;
         }
-        refuse_unknown(global, "global_context.", &GLOBAL_KEYS)?;
         global.entry("request_id").or_insert_with(|| request_id().into());
     }
     serde_path_to_error::deserialize(Value::from(context))
-        .map_err(|error| Failure::usage(format!("--context is not a plugin context: {error}")))
+        .map_err(|error| Failure::usage(format!("--context: {error}")))
 }
 
 fn refuse_unknown(object: &Object, prefix: &str, known: &[&str]) -> Result<(), Failure> {

@@ -55,6 +55,10 @@ impl Invoke {
 
         let result = match handle.invoke_hook_json(&target.hook, &payload, &mut context).await {
             Ok(result) => result,
+            // A denial that its server could not write in full is one all the same.
+            Err(error) if error.is_denial() && exit_code => {
+                return Err(Failure::from(error).with_code(DENIED));
+            }
             Err(error) if error.kind() == ErrorKind::Plugin => {
                 let advice = advice::ask(&handle, &target.hook).await.or(misfit);
                 return Err(Failure::from(error).with_advice(advice));

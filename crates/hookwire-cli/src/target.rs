@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use hookwire::config::{CallPolicyBuilder, UnixSocketBuilder};
-use hookwire::{BigIntegers, CallPolicy, HookRegistry, PluginConfig, PluginHandle, RetryPolicy};
+use hookwire::{
+    BigIntegers, CallPolicy, DeepNesting, HookRegistry, PluginConfig, PluginHandle, RetryPolicy,
+};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -35,6 +37,9 @@ pub(crate) struct Target {
     /// What becomes of integers beyond 2^53, which the protocol cannot carry.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     big_integers: BigInteger,
+    /// What becomes of objects and lists that nest too deep for the server.
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    deep_nesting: Nesting,
     /// The longest message in both directions, in bytes; its server must allow as much.
     #[arg(long, value_name = "BYTES", value_parser = input::whole::<usize>(input::FRAME_LEN), allow_negative_numbers = true)]
     max_frame_len: Option<usize>,
@@ -53,6 +58,7 @@ impl Target {
             .timeout(self.timeout)
             .retry(self.retry.into())
             .big_integers(self.big_integers.into())
+            .deep_nesting(self.deep_nesting.into())
     }
 
     /// A handle that connects with the first call and asks the server nothing.
@@ -118,6 +124,25 @@ impl From<BigInteger> for BigIntegers {
         match big {
             BigInteger::Refuse => Self::Refuse,
             BigInteger::Round => Self::Round,
+        }
+    }
+}
+
+/// `--deep-nesting`, in the words of the configuration.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Nesting {
+    /// The call is refused before anything is sent.
+    #[default]
+    Refuse,
+    /// The plugin sees what is too deep as one string of JSON.
+    Text,
+}
+
+impl From<Nesting> for DeepNesting {
+    fn from(nesting: Nesting) -> Self {
+        match nesting {
+            Nesting::Refuse => Self::Refuse,
+            Nesting::Text => Self::Text,
         }
     }
 }

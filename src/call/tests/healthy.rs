@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
-use super::pipe::{Door, Server, answer, call, call_with, config, failure, pair, settle};
-use crate::error::{ErrorKind, Sent};
+use super::pipe::{
+    Door, Server, answer, call, call_sized, call_with, config, failure, pair, served, settle,
+};
+use crate::error::{Cause, ErrorKind, Sent};
 use crate::model::PluginContext;
 use crate::options::{CallOptions, Overload};
 
@@ -273,4 +275,39 @@ fn a_first_call_without_any_runtime_fails_and_spoils_nothing() {
         client.stop(Instant::now());
         client.stopped().await;
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_in_vain_makes_room_for_the_next_when_its_caller_leaves() {
+    let config = config(|c| c.max_in_flight(1).queue_capacity(1));
+    let (client, mut server) = pair(&config, 4096);
+    let held = call(&client, "held");
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "held");
+    let leaves = call(&client, "leaves");
+    settle().await;
+    assert_eq!(failure(call(&client, "too many")).await.kind(), ErrorKind::Overloaded);
+    leaves.abort();
+    settle().await;
+    let next = call(&client, "next");
+    settle().await;
+    peer.reply("held").await;
+    assert_eq!(answer(held).await, "held");
+    assert_eq!(peer.request().await.unwrap(), "next");
+    peer.reply("next").await;
+    assert_eq!(answer(next).await, "next");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_as_large_as_the_limit_is_sent_and_one_byte_more_is_not() {
+    let with_limit = |limit| config(|c| c.max_frame_len(limit));
+    let (client, _server) = pair(&with_limit(1024), 4096);
+    let error = failure(call_sized(&client, "large", 2000)).await;
+    let &Cause::RequestTooLarge { size, limit: 1024 } = error.cause() else { panic!("{error}") };
+    let (client, mut server) = pair(&with_limit(size), 4096);
+    let fits = call_sized(&client, "large", 2000);
+    served(&mut server, fits, "large").await;
+    let (client, _server) = pair(&with_limit(size - 1), 4096);
+    let error = failure(call_sized(&client, "large", 2000)).await;
+    assert!(matches!(error.cause(), Cause::RequestTooLarge { .. }), "{error}");
 }

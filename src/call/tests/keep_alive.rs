@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use super::knobs::Knobs;
 use super::pipe::{
-    PLUGIN, Peer, Server, answer, assert_nothing_is_bound, call, call_with, config, failure, pair,
-    reply, settle,
+    Door, PLUGIN, Peer, Server, answer, assert_nothing_is_bound, call, call_with, config, failure,
+    pair, reply, settle,
 };
 use crate::breaker::BreakerState;
 use crate::call::Caller;
@@ -196,4 +196,21 @@ async fn a_probe_takes_no_place_that_a_call_needs() {
     assert_eq!(answer(third).await, "third");
     other.reply("first").await;
     assert_eq!(answer(first).await, "first");
+}
+
+/// One attempt to open another connection failed, and the plugin was taken for down although
+/// it was just about to answer.
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_is_being_probed_is_not_down_though_no_other_connection_can_be_made() {
+    let (client, server, mut peer) = idle(|c| c.max_connections(2).reconnect_attempts(1)).await;
+    peer.probe().await;
+    server.set(Door::Refused);
+    let next = call(&client, "next");
+    settle().await;
+    assert_eq!(server.attempts(), 2);
+    assert_eq!(client.gate.state(), BreakerState::Closed);
+    peer.send(found()).await;
+    assert_eq!(peer.request().await.unwrap(), "next");
+    peer.reply("next").await;
+    assert_eq!(answer(next).await, "next");
 }

@@ -79,3 +79,23 @@ async fn while_the_breaker_is_open_nothing_is_sent_again() {
     drop(trial.await);
     assert_eq!(answer(call_with(&client, "next", 0, again)).await, "next");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_sent_again_as_often_as_configured_and_no_more() {
+    let config = config(|c| c.max_connections(2).max_in_flight(1).reconnect_attempts(2));
+    let (client, mut server) = pair(&config, 4096);
+    // On a connection that lasts, so that the plugin is not taken for down.
+    let held = call_with(&client, "held", 0, CallOptions::new());
+    let mut lasting = server.accept().await;
+    assert_eq!(lasting.request().await.unwrap(), "held");
+    let lost = call_with(&client, "lost", 0, CallOptions::new().retry(RetryPolicy::Resend));
+    for attempt in 0..3 {
+        let mut peer = server.accept().await;
+        assert_eq!(peer.request().await.unwrap(), "lost", "attempt {attempt}");
+    }
+    let error = failure(lost).await;
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    assert_eq!(client.stats().retries, 2);
+    lasting.reply("held").await;
+    assert_eq!(answer(held).await, "held");
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::{
     BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfig, RetryPolicy, Transport,
-    UnixSocketBuilder, UnixSocketConfig, UnixSocketSection,
+    UnixSocketBuilder, UnixSocketConfig, UnixSocketSection, Verify,
 };
 use super::super::{plugin, transport};
 use super::problems;
@@ -49,7 +49,7 @@ fn a_path_is_enough_and_the_rest_has_the_documented_defaults() {
     assert_eq!(socket.max_connection_age(), None);
     assert_eq!(policy.retry(), RetryPolicy::Unsent);
     assert_eq!(policy.retry_budget(), 20);
-    assert!(policy.verify());
+    assert_eq!(policy.verify(), Verify::On);
     assert!(!policy.stamp());
     assert!(!socket.trust_path());
     assert!(socket.peer_uids().is_empty() && socket.peer_gids().is_empty());
@@ -235,12 +235,21 @@ fn a_cap_below_the_reconnect_delay_is_refused() {
 }
 
 #[test]
-fn verify_is_on_or_off() {
-    for (value, on) in [(json!(true), true), (json!("on"), true), (json!("off"), false)] {
-        assert_eq!(read(json!({"verify": value})).policy().verify(), on);
+fn verify_is_on_off_or_strict() {
+    for (value, verify) in [
+        (json!(true), Verify::On),
+        (json!(false), Verify::Off),
+        (json!("on"), Verify::On),
+        (json!("off"), Verify::Off),
+        (json!("strict"), Verify::Strict),
+    ] {
+        assert_eq!(read(json!({"verify": value})).policy().verify(), verify);
     }
     let told = problems(with_socket(json!({"verify": "yes"})));
-    assert_eq!(told, ["unix_socket.verify = \"yes\": must be true, false, `on` or `off`"]);
+    assert_eq!(
+        told,
+        ["unix_socket.verify = \"yes\": must be true, false or one of `off`, `on`, `strict`"]
+    );
 }
 
 #[test]

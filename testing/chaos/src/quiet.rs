@@ -89,7 +89,8 @@ pub(crate) fn accounts(stats: &PluginStats, tally: &Tally) -> Vec<String> {
 }
 
 fn places_of(plugin: &Plugin) -> usize {
-    let Transport::Unix(socket) = plugin.handle.config().transport() else { return 0 };
+    let config = plugin.handle.config();
+    let Transport::Unix(socket) = config.transport() else { return 0 };
     socket.max_connections() * socket.max_in_flight()
 }
 

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 
+use fault_server::{FaultServer, Reply};
 use serde_json::json;
 
 use crate::harness::{Run, Server, hookwire, text};
@@ -151,6 +152,17 @@ fn integers_beyond_a_double_are_refused_or_rounded_as_asked() {
 }
 
 #[test]
+fn what_nests_too_deep_is_refused_or_sent_as_text_as_asked() {
+    let server = Server::start();
+    let deep = (0..40).fold(json!("my password"), |inner, _| json!({"a": inner}));
+    let payload = json!({"name": "t", "args": deep}).to_string();
+    let run = server.invoke("Deny", &["--payload", &payload]);
+    assert!(run.failure(1).contains("`deep_nesting`"), "{run:?}");
+    let text = ["--payload", &payload, "--deep-nesting", "text", "--exit-code"];
+    assert_eq!(server.invoke("Deny", &text).code, Some(3), "the plugin sees its words");
+}
+
+#[test]
 fn results_are_printed_over_several_lines_if_asked() {
     let server = Server::start();
     for run in [
@@ -171,6 +183,25 @@ fn a_denial_exits_with_3_if_asked() {
     assert_eq!(run.json()["result"]["continue_processing"], false);
     for more in [&["--payload", FINE, "--exit-code"][..], &["--payload", DENIED]] {
         assert_eq!(server.invoke("Deny", more).code, Some(0), "{more:?}");
+    }
+}
+
+/// As where a plugin's violation holds what its server cannot write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_beside_a_denial_exits_with_3_if_asked() {
+    let server = FaultServer::start(|mut connection| async move {
+        let request = connection.request().await?;
+        let mut reply = Reply::denial(&request);
+        reply.0.error = Reply::error(&request, "a date in the details").0.error;
+        connection.reply(reply).await
+    });
+    for (more, code) in [(&["--exit-code"][..], 3), (&[], 1)] {
+        let socket = server.path();
+        let run = tokio::task::spawn_blocking(move || {
+            invoke(text(&socket), &[&["--payload", FINE], more].concat())
+        });
+        let run = run.await.unwrap();
+        assert!(run.failure(code).contains("denied the request"), "{run:?}");
     }
 }
 
@@ -273,8 +304,8 @@ fn a_context_with_what_the_wire_cannot_carry_is_refused_with_the_reason() {
         let context = json!({"global_context": {key: value}}).to_string();
         let run = invoke("/nowhere", &["--payload", FINE, "--context", &context]);
         let told = run.failure(2);
-        let reason = format!("the protocol has no field for `global_context.{key}`");
-        assert!(told.contains(&reason), "{told}");
+        assert!(told.contains(&format!("global_context.{key}: ")), "{told}");
+        assert!(told.contains("do not reach a plugin over a socket"), "{told}");
     }
 }
 

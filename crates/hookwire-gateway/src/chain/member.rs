@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,12 +47,12 @@ impl Member {
     ) -> Option<Candidate> {
         // One look, for it may change at any time.
         let config = self.handle.config();
-        let config = Deref::deref(&config);
-        if !serves(config, hook) {
+        // True also if neither side has told its hooks yet.
+        if !config.hooks().includes(hook) {
             return None;
         }
         let mode = config.mode();
-        let met = || self.conditions(config).are_met(request, Subject::of(hook, payload));
+        let met = || self.conditions(&config).are_met(request, Subject::of(hook, payload));
         let switch = || self.switch.ask(times.now(), times.rest);
         Some(Candidate {
             index,
@@ -98,10 +97,4 @@ impl Times {
 
 fn micros(duration: Duration) -> u64 {
     duration.as_micros().try_into().unwrap_or(u64::MAX)
-}
-
-/// Whether the plugin is asked at this hook: also if its hooks are not known yet.
-fn serves(config: &PluginConfig, hook: &str) -> bool {
-    let hooks = config.hooks();
-    hooks.is_empty() || hooks.iter().any(|known| known == hook)
 }
