@@ -75,10 +75,12 @@ async fn handles(socket: &Path, count: usize, mode: &str) -> Vec<PluginHandle> {
 }
 
 async fn bare(handles: &[PluginHandle], payload: &ToolPreInvokePayload) {
+    // A request's own, on both sides.
+    let payload = payload.clone();
     let global = GlobalContext::new("request-1").with_server_id("tools-eu");
     let mut context = PluginContext::from(global);
     for handle in handles {
-        let result = handle.invoke_hook::<ToolPreInvoke>(payload, &mut context).await.unwrap();
+        let result = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
         assert!(result.is_allowed());
     }
 }
