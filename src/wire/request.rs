@@ -67,7 +67,12 @@ impl<T: Serialize + ?Sized> Payload for T {
 /// A payload that is encoded already, with nothing in it that a plugin's settings decide
 /// about: it is the same for all plugins.
 #[derive(Clone)]
-pub(crate) struct Preencoded(Arc<[u8]>);
+pub(crate) struct Preencoded {
+    /// As it was written: a copy would cost as much as a call.
+    frame: Arc<Vec<u8>>,
+    /// Where the payload's content begins in it.
+    start: usize,
+}
 
 impl Preencoded {
     /// # Errors
@@ -80,17 +85,18 @@ impl Preencoded {
         // Our own: the length of the content, which is all that follows.
         let length = decode_varint(&mut content);
         debug_assert_eq!(length.ok(), Some(content.len() as u64));
-        Ok(Self(content.into()))
+        let start = frame.len() - content.len();
+        Ok(Self { frame: Arc::new(frame), start })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.frame.len() - self.start
     }
 }
 
 impl Payload for Preencoded {
     fn write(&self, writer: &mut Writer) -> Result<(), EncodeError> {
-        writer.string(PAYLOAD, &self.0);
+        writer.string(PAYLOAD, &self.frame[self.start..]);
         Ok(())
     }
 
