@@ -110,7 +110,9 @@ pub use config::{
 };
 pub use endpoint::Endpoint;
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
-pub use handle::{Denial, EffectiveConfig, Hooks, PluginHandle, PluginHandleBuilder, Stopped};
+pub use handle::{
+    Denial, EffectiveConfig, EncodedPayload, Hooks, PluginHandle, PluginHandleBuilder, Stopped,
+};
 pub use hooks::{Hook, HookRegistry};
 pub use model::{
     GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::config::RetryPolicy;
 
 /// What a call does when all slots for calls are taken.
@@ -38,6 +40,7 @@ pub enum Overload {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CallOptions {
     pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
     pub(crate) retry: Option<RetryPolicy>,
     pub(crate) overload: Overload,
 }
@@ -54,6 +57,14 @@ impl CallOptions {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout.min(Duration::from_secs(86_400 * 365)));
+        self
+    }
+
+    /// A point in time by which the call ends too, if its `timeout` is not over before: for
+    /// calls that share the time of one request. Default: none.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 

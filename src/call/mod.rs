@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -27,7 +26,7 @@ use crate::unix::slot::Suspicion;
 use crate::wire::reply::{
     Expected, HookReply, ReplyFault, Reported, config_reply, configs_reply, hook_reply,
 };
-use crate::wire::request::{self, Encoded, EncodedFrame, Fidelity};
+use crate::wire::request::{self, Encoded, EncodedFrame, Fidelity, Payload};
 use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
@@ -113,7 +112,7 @@ impl Caller {
         refusal: fn(&R) -> Option<PluginViolation>,
     ) -> Result<(PluginResult<R>, Option<ReplyContext>), PluginError>
     where
-        P: Serialize + ?Sized,
+        P: Payload + ?Sized,
         R: DeserializeOwned,
     {
         Counters::add(&self.counters.calls);
@@ -230,7 +229,7 @@ impl Caller {
         PluginError::new(Arc::clone(plugin), Arc::clone(socket), errand, failure)
     }
 
-    fn encode<P: Serialize + ?Sized>(
+    fn encode<P: Payload + ?Sized>(
         &self,
         hook_type: &str,
         payload: &P,
@@ -296,8 +295,10 @@ impl Caller {
     ) -> Result<Reply, (Sent, Cause)> {
         // Held until the call ends.
         let _permit = self.admit(method).map_err(|cause| (Sent::No, cause))?;
-        let timeout = options.timeout.unwrap_or(self.timeout);
         let now = Instant::now();
+        let left = options.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        let timeout = options.timeout.unwrap_or(self.timeout);
+        let timeout = left.map_or(timeout, |left| timeout.min(left));
         let terms = Terms {
             method,
             timeout,

@@ -3,17 +3,17 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{Instrument, Span, field};
 
-use super::PluginHandle;
+use super::{EncodedPayload, PluginHandle};
 use crate::error::{Cause, PluginError};
 use crate::hooks::Hook;
 use crate::identity::Identity;
 use crate::model::{PluginContext, PluginResult, PluginViolation, ReplyContext};
+use crate::wire::request::Payload;
 
 /// Part of the API: the crate's documentation names it.
 const TARGET: &str = "hookwire::handle";
@@ -158,6 +158,23 @@ impl PluginHandle {
         self.call(H::NAME, payload, context, H::refusal).await
     }
 
+    /// [`invoke_hook_shared`](Self::invoke_hook_shared) with a payload that is encoded
+    /// already, for several plugins that are called with the same one. See
+    /// [`EncodedPayload`] for an example.
+    ///
+    /// # Errors
+    /// As [`invoke_hook`](Self::invoke_hook).
+    ///
+    /// # Cancel safety
+    /// As [`invoke_hook`](Self::invoke_hook).
+    pub async fn invoke_hook_encoded<H: Hook>(
+        &self,
+        payload: &EncodedPayload<H>,
+        context: &PluginContext,
+    ) -> Result<(PluginResult<H::Modified>, Option<ReplyContext>), PluginError> {
+        self.call(H::NAME, payload.as_encoded(), context, H::refusal).await
+    }
+
     /// One span for each call. It holds no payload, no context and no words of the plugin,
     /// which may quote either.
     async fn call<P, R>(
@@ -168,7 +185,7 @@ impl PluginHandle {
         refusal: fn(&R) -> Option<PluginViolation>,
     ) -> Answer<R>
     where
-        P: Serialize + ?Sized,
+        P: Payload + ?Sized,
         R: DeserializeOwned,
     {
         if let Some(cause) = self.inner.checked.refusal() {

@@ -5,6 +5,7 @@ mod call;
 mod checked;
 mod denial;
 mod effective;
+mod encoded;
 mod enforce;
 mod verify;
 mod watch;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 pub use builder::PluginHandleBuilder;
 pub use denial::{Denial, Stopped};
 pub use effective::{EffectiveConfig, Hooks};
+pub use encoded::EncodedPayload;
 
 use checked::Checked;
 
@@ -164,6 +166,32 @@ impl PluginHandle {
     #[must_use]
     pub fn with(&self, options: CallOptions) -> Self {
         Self { inner: Arc::clone(&self.inner), options }
+    }
+
+    /// The same plugin with the same options, called by `deadline` at the latest, whatever
+    /// its `timeout` is: for calls that share the time of one request.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+    /// use hookwire::{PluginContext, PluginHandle, Stopped};
+    ///
+    /// # async fn check(guards: [PluginHandle; 2]) -> Result<(), Stopped> {
+    /// // A second for both of them.
+    /// let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
+    /// let mut payload = ToolPreInvokePayload::new("search");
+    /// for guard in guards {
+    ///     let mut context = PluginContext::new("request-1");
+    ///     payload = guard.until(deadline).enforce::<ToolPreInvoke>(payload, &mut context).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        let deadline = self.options.deadline.map_or(deadline, |own| own.min(deadline));
+        self.with(self.options.deadline(deadline))
     }
 
     /// The plugin's configuration on the server, as JSON; `None` if the server

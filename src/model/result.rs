@@ -207,6 +207,22 @@ impl<P> PluginResult<P> {
         self
     }
 
+    /// The same without its denial: for a plugin that may not deny, as of
+    /// [`PluginMode::Transform`](crate::config::PluginMode::Transform). Its changes stay.
+    ///
+    /// **The request goes on then.** An answer that is a [refusal](crate::Hook::refusal) by
+    /// itself is still that: look at it before it is used.
+    ///
+    /// ```
+    /// use hookwire::{PluginResult, PluginViolation};
+    ///
+    /// let denied: PluginResult<()> = PluginResult::deny(PluginViolation::new("CLOSED"));
+    /// assert!(denied.overrule().is_allowed());
+    /// ```
+    pub fn overrule(self) -> Self {
+        Self { continue_processing: true, violation: None, ..self }
+    }
+
     /// All but the payload, of which there is none to go on with after a denial.
     pub(crate) fn without_payload(self) -> PluginResult<()> {
         PluginResult {

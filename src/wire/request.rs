@@ -1,5 +1,8 @@
 //! Requests, each encoded in one pass into the frame that goes onto the socket.
 
+use std::sync::Arc;
+
+use prost::encoding::decode_varint;
 use serde::Serialize;
 use serde::ser::Error as _;
 use serde_json::Value;
@@ -9,7 +12,7 @@ use super::deep_nesting::flatten;
 use super::stamp::Stamp;
 use super::structpb::error::EncodeFailure;
 use super::structpb::writer::Writer;
-use super::{BigIntegers, DeepNesting, EncodeError};
+use super::{BigIntegers, DeepNesting, EncodeError, FRAME_HEADER};
 use crate::model::PluginContext;
 
 /// An encoded request: frame header and message.
@@ -34,8 +37,76 @@ pub(crate) struct Encoded {
     pub(crate) inexact: bool,
 }
 
+/// What a hook is called with.
+pub(crate) trait Payload {
+    /// Writes it into a request that is open.
+    fn write(&self, writer: &mut Writer) -> Result<(), EncodeError>;
+
+    /// The same with text in place of what nests too deep; `None` if nothing does.
+    fn flattened(&self) -> Result<Option<Value>, EncodeError>;
+}
+
+const PAYLOAD: u8 = 0x1a;
+
+impl<T: Serialize + ?Sized> Payload for T {
+    fn write(&self, writer: &mut Writer) -> Result<(), EncodeError> {
+        write_object(writer, PAYLOAD, self)
+            .map_err(|why| EncodeError::from(why).within(place_in_payload(writer)))
+    }
+
+    #[cold]
+    fn flattened(&self) -> Result<Option<Value>, EncodeError> {
+        let mut payload = serde_json::to_value(self).map_err(EncodeFailure::custom)?;
+        if let Value::Object(object) = &mut payload {
+            flatten(object, 1);
+        }
+        Ok(Some(payload))
+    }
+}
+
+/// A payload that is encoded already, with nothing in it that a plugin's settings decide
+/// about: it is the same for all plugins.
+#[derive(Clone)]
+pub(crate) struct Preencoded {
+    /// As it was written: a copy would cost as much as a call.
+    frame: Arc<Vec<u8>>,
+    /// Where the payload's content begins in it.
+    start: usize,
+}
+
+impl Preencoded {
+    /// # Errors
+    /// If it cannot be encoded as it is.
+    pub(crate) fn new<T: Serialize + ?Sized>(payload: &T) -> Result<Self, EncodeError> {
+        let mut writer = Writer::with_capacity(256);
+        payload.write(&mut writer)?;
+        let frame = writer.take_frame()?;
+        let mut content = &frame[FRAME_HEADER + 1..];
+        // Our own: the length of the content, which is all that follows.
+        let length = decode_varint(&mut content);
+        debug_assert_eq!(length.ok(), Some(content.len() as u64));
+        let start = frame.len() - content.len();
+        Ok(Self { frame: Arc::new(frame), start })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.frame.len() - self.start
+    }
+}
+
+impl Payload for Preencoded {
+    fn write(&self, writer: &mut Writer) -> Result<(), EncodeError> {
+        writer.string(PAYLOAD, &self.frame[self.start..]);
+        Ok(())
+    }
+
+    fn flattened(&self) -> Result<Option<Value>, EncodeError> {
+        Ok(None)
+    }
+}
+
 /// Runs `hook_type` of `plugin` on `payload`.
-pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
+pub(crate) fn invoke_hook<T: Payload + ?Sized>(
     hook_type: &str,
     plugin: &str,
     payload: &T,
@@ -53,8 +124,11 @@ pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
     };
     match write_rest(begin(), payload, context, stamp) {
         Err(why) if why.is_too_deep() && fidelity.deep_nesting == DeepNesting::Text => {
-            let (payload, context) = flattened(payload, context)?;
-            let written = write_rest(begin(), &payload, &context, stamp)?;
+            let context = flattened(context);
+            let written = match payload.flattened()? {
+                Some(payload) => write_rest(begin(), &payload, &context, stamp)?,
+                None => write_rest(begin(), payload, &context, stamp)?,
+            };
             Ok(Encoded { inexact: true, ..written })
         }
         written => written,
@@ -62,15 +136,13 @@ pub(crate) fn invoke_hook<T: Serialize + ?Sized>(
 }
 
 /// What follows the names.
-fn write_rest<T: Serialize + ?Sized>(
+fn write_rest<T: Payload + ?Sized>(
     mut writer: Writer,
     payload: &T,
     context: &PluginContext,
     stamp: Option<&Stamp>,
 ) -> Result<Encoded, EncodeError> {
-    if let Err(why) = write_object(&mut writer, 0x1a, payload) {
-        return Err(EncodeError::from(why).within(place_in_payload(&writer)));
-    }
+    payload.write(&mut writer)?;
     write_context(&mut writer, 0x22, context, stamp)?;
     let inexact = writer.is_inexact();
     Ok(Encoded { frame: writer.take_frame()?, inexact })
@@ -91,17 +163,10 @@ fn place_in_payload(writer: &Writer) -> String {
 
 /// The same with text in place of what nests too deep.
 #[cold]
-fn flattened<T: Serialize + ?Sized>(
-    payload: &T,
-    context: &PluginContext,
-) -> Result<(Value, PluginContext), EncodeError> {
-    let mut payload = serde_json::to_value(payload).map_err(EncodeFailure::custom)?;
-    if let Value::Object(object) = &mut payload {
-        flatten(object, 1);
-    }
+fn flattened(context: &PluginContext) -> PluginContext {
     let mut context = context.clone();
     flatten_context(&mut context);
-    Ok((payload, context))
+    context
 }
 
 /// Asks for the configuration of `plugin`.
@@ -114,4 +179,46 @@ pub(crate) fn get_plugin_config(plugin: &str) -> Result<EncodedFrame, EncodeErro
 /// Asks for all configurations: an empty message.
 pub(crate) fn get_plugin_configs() -> Result<EncodedFrame, EncodeError> {
     Writer::with_capacity(0).take_frame()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn nested(depth: usize) -> Value {
+        (0..depth).fold(json!(1), |inner, _| json!({ "a": inner }))
+    }
+
+    fn frame(payload: &(impl Payload + ?Sized), context: &PluginContext) -> Encoded {
+        let fidelity = Fidelity { deep_nesting: DeepNesting::Text, ..Fidelity::default() };
+        let stamp = Stamp::new(1, 2);
+        invoke_hook("hook", "P", payload, context, Some(&stamp), fidelity, 64).unwrap()
+    }
+
+    #[test]
+    fn a_payload_that_is_encoded_before_makes_the_same_request() {
+        let plain = PluginContext::new("r");
+        let deep = PluginContext::new("r").with_state(match nested(60) {
+            Value::Object(state) => state,
+            other => panic!("{other}"),
+        });
+        let large = json!({"a": "x".repeat(9000)});
+        for payload in [json!({}), json!({"a": [1, "x"]}), large, nested(20)] {
+            let encoded = Preencoded::new(&payload).unwrap();
+            for context in [&plain, &deep] {
+                let (expected, found) = (frame(&payload, context), frame(&encoded, context));
+                assert_eq!(found.frame, expected.frame);
+                assert_eq!(found.inexact, expected.inexact);
+            }
+        }
+    }
+
+    #[test]
+    fn what_settings_decide_about_is_not_encoded_before() {
+        assert!(Preencoded::new(&json!({"a": 9_007_199_254_740_993_u64})).is_err());
+        assert!(Preencoded::new(&nested(60)).is_err());
+        assert!(Preencoded::new(&json!({"a": {"b": 1.5}})).is_ok());
+    }
 }

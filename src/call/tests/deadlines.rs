@@ -39,6 +39,23 @@ async fn a_timed_out_call_does_not_shift_the_next_reply() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_ends_by_its_timeout_or_its_deadline_whichever_is_earlier() {
+    let (client, _server) = pair(&config(|c| c.timeout(60 * SECOND)), 4096);
+    let begun = Instant::now();
+    for (timeout, deadline, length) in [(3, 5, 3), (5, 3, 3), (60, 4, 4), (2, 0, 0)] {
+        let begun_now = Instant::now();
+        let options =
+            CallOptions::new().timeout(timeout * SECOND).deadline(begun_now + deadline * SECOND);
+        let error = failure(call_with(&client, "late", 0, options)).await;
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(error.timeout(), Some(length * SECOND));
+        assert_eq!(begun_now.elapsed().as_secs(), u64::from(length), "{timeout} {deadline}");
+    }
+    let past = CallOptions::new().deadline(begun);
+    assert_eq!(failure(call_with(&client, "past", 0, past)).await.sent(), Sent::No);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancelled_call_does_not_shift_the_next_reply() {
     let (client, mut server) = pair(&config(|c| c), 4096);
     let cancelled = call(&client, "cancelled");

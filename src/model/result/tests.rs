@@ -103,3 +103,14 @@ fn debug_output_shows_the_verdict_and_sizes_only() {
          modified_extensions: 1 key, executions: 0 items }"
     );
 }
+
+#[test]
+fn an_overruled_denial_allows_and_keeps_its_change_but_no_violation() {
+    let denied = read(json!({
+        "continue_processing": false, "modified_payload": 7, "violation": {"code": "NO"},
+        "metadata": {"k": 1},
+    }));
+    let expected = PluginResult::modify(json!(7))
+        .with_metadata([("k".to_owned(), json!(1))].into_iter().collect());
+    assert_eq!(denied.unwrap().overrule(), expected);
+}

@@ -1,0 +1,100 @@
+//! A plugin of a chain, and what the chain remembers of it.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hookwire::PluginHandle;
+use hookwire::config::PluginConfig;
+use hookwire::model::Object;
+use tokio::time::Instant;
+
+use super::plan::{Candidate, Standing};
+use super::switch::Switch;
+use crate::conditions::{ConditionError, Conditions, Subject};
+use crate::context::RequestContext;
+
+pub(crate) struct Member {
+    pub(crate) handle: PluginHandle,
+    pub(crate) name: Arc<str>,
+    pub(crate) switch: Switch,
+    /// Those of the entry as it was when the chain was made, read.
+    conditions: Conditions,
+    read_from: Vec<Object>,
+}
+
+impl Member {
+    pub(crate) fn new(handle: PluginHandle) -> Result<Self, ConditionError> {
+        let read_from = handle.config().conditions().to_vec();
+        Ok(Self {
+            name: handle.name().into(),
+            switch: Switch::default(),
+            conditions: Conditions::parse(&read_from)?,
+            read_from,
+            handle,
+        })
+    }
+
+    /// The plugin as it is configured now; `None` if it does not serve this hook.
+    pub(crate) fn candidate(
+        &self,
+        index: usize,
+        hook: &str,
+        payload: &(dyn Any + Send + Sync),
+        request: &RequestContext,
+        times: Times,
+    ) -> Option<Candidate> {
+        // One look, for it may change at any time.
+        let config = self.handle.config();
+        // True also if neither side has told its hooks yet.
+        if !config.hooks().includes(hook) {
+            return None;
+        }
+        let mode = config.mode();
+        let met = || self.conditions(&config).are_met(request, Subject::of(hook, payload));
+        let switch = || self.switch.ask(times.now(), times.rest);
+        Some(Candidate {
+            index,
+            mode,
+            on_error: config.on_error(),
+            priority: config.priority(),
+            standing: Standing::of(mode, met, switch),
+        })
+    }
+
+    /// The plugin's server may have told others since. Those that cannot be read leave it out
+    /// of nothing.
+    fn conditions(&self, config: &PluginConfig) -> Cow<'_, Conditions> {
+        if config.conditions() == self.read_from {
+            return Cow::Borrowed(&self.conditions);
+        }
+        Cow::Owned(Conditions::parse(config.conditions()).unwrap_or_default())
+    }
+}
+
+/// The time as switches have it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    begin: Instant,
+    /// How long a plugin is left out after an error; `None` is until it is reset.
+    rest: Option<u64>,
+}
+
+impl Times {
+    pub(crate) fn new(rest: Option<Duration>) -> Self {
+        Self { begin: Instant::now(), rest: rest.map(micros) }
+    }
+
+    fn now(self) -> u64 {
+        micros(self.begin.elapsed())
+    }
+
+    pub(crate) fn turn_off(self, switch: &Switch) {
+        switch.turn_off(self.now(), self.rest);
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    duration.as_micros().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,228 @@
+//! One run of a chain: calls the plugins of a plan, and lets their answers take effect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use hookwire::config::OnError;
+use hookwire::{
+    EncodedPayload, Hook, PluginContext, PluginError, PluginHandle, PluginResult, ReplyContext,
+};
+use tokio::time::Instant;
+
+use super::cargo::Cargo;
+use super::member::Member;
+use super::outcome::{HaltReason, Halted, Passed};
+use super::plan::{Plan, Step};
+use super::record::{Record, Status};
+use super::report::Report;
+use super::{ChainHook, Inner, PERMISSION_HOOK};
+use crate::context::RequestContext;
+
+pub(super) struct Run<'a, C: Cargo> {
+    pub(super) chain: &'a Inner,
+    pub(super) request: &'a mut RequestContext,
+    pub(super) cargo: C,
+    pub(super) report: Report,
+    pub(super) deadline: Option<Instant>,
+    /// The present payload, encoded for all plugins, once that was tried.
+    pub(super) encoded: Option<Option<EncodedPayload<C::Hook>>>,
+    /// The last plugin that changed the payload, or decided.
+    pub(super) decided_by: Option<Arc<str>>,
+}
+
+pub(super) type Modified<C> = <<C as Cargo>::Hook as Hook>::Modified;
+type Called<M> = Result<(PluginResult<M>, Option<ReplyContext>), PluginError>;
+
+/// A plugin's answer, and how long it took.
+pub(super) struct Answer<M> {
+    pub(super) called: Called<M>,
+    pub(super) duration: Duration,
+}
+
+/// A payload as plugins are called with it.
+enum Body<H: ChainHook> {
+    Plain(Arc<H::Payload>),
+    /// The bytes are shared by all calls with this payload.
+    Encoded(EncodedPayload<H>),
+}
+
+impl<H: ChainHook> Clone for Body<H> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Plain(payload) => Self::Plain(Arc::clone(payload)),
+            Self::Encoded(payload) => Self::Encoded(payload.clone()),
+        }
+    }
+}
+
+/// Calls one plugin.
+async fn ask<H: ChainHook>(
+    handle: &PluginHandle,
+    deadline: Option<Instant>,
+    body: &Body<H>,
+    context: &PluginContext,
+) -> Answer<H::Modified> {
+    let started = Instant::now();
+    let limited = deadline.map(|deadline| handle.until(deadline));
+    let handle = limited.as_ref().unwrap_or(handle);
+    let called = match body {
+        Body::Plain(payload) => handle.invoke_hook_shared::<H>(payload, context).await,
+        Body::Encoded(payload) => handle.invoke_hook_encoded(payload, context).await,
+    };
+    Answer { called, duration: started.elapsed() }
+}
+
+impl<'a, C: Cargo> Run<'a, C> {
+    pub(super) fn new(chain: &'a Inner, request: &'a mut RequestContext, cargo: C) -> Self {
+        let deadline = chain.timeout.map(|timeout| Instant::now() + timeout);
+        let report = Report::default();
+        Self { chain, request, cargo, report, deadline, encoded: None, decided_by: None }
+    }
+
+    pub(super) async fn run(mut self) -> Result<Passed<C::Product>, Box<Halted>> {
+        let plan = self.chain.plan::<C::Hook>(self.cargo.payload(), self.request);
+        for (index, mode, status) in &plan.left_out {
+            let name = &self.chain.members[*index].name;
+            self.report.records.push(Record::without_answer(name, *mode, *status));
+        }
+        // Those in the background see the payload as it came in.
+        let calls = plan.serial.len() + plan.concurrent.len() + plan.background.len();
+        let original = (!plan.background.is_empty()).then(|| self.body(calls));
+
+        let halted = self.wait_for(&plan).await.err();
+        for step in plan.serial.iter().chain(&plan.concurrent) {
+            let name = &self.chain.members[step.index].name;
+            if !self.report.records.iter().any(|record| record.plugin == *name) {
+                self.report.records.push(Record::without_answer(name, step.mode, Status::Skipped));
+            }
+        }
+        let observed = matches!(halted, None | Some(HaltReason::Denied(_)));
+        for step in &plan.background {
+            let member = &self.chain.members[step.index];
+            let started = observed
+                && original
+                    .as_ref()
+                    .is_some_and(|original| self.start(member, *step, original.clone()));
+            let status = if started { Status::Started } else { Status::Skipped };
+            self.report.records.push(Record::without_answer(&member.name, step.mode, status));
+        }
+        drop(original);
+        if let Some(plugin) = self.decided_by.filter(|_| C::Hook::NAME == PERMISSION_HOOK) {
+            self.report.note_decision(&plugin);
+        }
+        match halted {
+            Some(reason) => Err(Box::new(Halted { reason, report: self.report })),
+            None => Ok(Passed { value: self.cargo.product(), report: self.report }),
+        }
+    }
+
+    /// The phases whose answers count.
+    async fn wait_for(&mut self, plan: &Plan) -> Result<(), HaltReason> {
+        for (position, step) in plan.serial.iter().enumerate() {
+            self.in_time()?;
+            let member = &self.chain.members[step.index];
+            let body = self.body(plan.serial.len() - position + plan.concurrent.len());
+            let context = self.request.load(&member.name);
+            let answer = ask(&member.handle, self.deadline, &body, context).await;
+            // Nobody else holds the payload when it is changed.
+            drop(body);
+            self.settle(*step, answer, None)?;
+        }
+        if !plan.concurrent.is_empty() {
+            self.in_time()?;
+            self.side_by_side(&plan.concurrent).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks all at once, as many as the chain allows, until one of them ends the chain; the
+    /// others' calls are dropped then. Answers take effect in the order of the plan.
+    async fn side_by_side(&mut self, steps: &[Step]) -> Result<(), HaltReason> {
+        let seen = self.request.global().state.clone();
+        let body = self.body(steps.len());
+        let (answers, asked) = {
+            let calls: Vec<_> = steps
+                .iter()
+                .enumerate()
+                .map(|(position, step)| {
+                    let member = &self.chain.members[step.index];
+                    let context = self.request.copy_for(&member.name);
+                    let (deadline, body) = (self.deadline, body.clone());
+                    async move { (position, ask(&member.handle, deadline, &body, &context).await) }
+                })
+                .collect();
+            let mut answers: Vec<_> = steps.iter().map(|_| None).collect();
+            let mut finished = 0;
+            let mut calls = stream::iter(calls).buffer_unordered(self.chain.concurrency);
+            while let Some((position, answer)) = calls.next().await {
+                finished += 1;
+                let ends = self.ends_the_chain(&steps[position], &answer);
+                answers[position] = Some(answer);
+                if ends {
+                    break;
+                }
+            }
+            // They are begun in their order, the next one when one has finished.
+            (answers, finished + self.chain.concurrency - 1)
+        };
+        let mut outcome = Ok(());
+        for (position, (step, answer)) in steps.iter().zip(answers).enumerate() {
+            match answer {
+                Some(answer) => outcome = outcome.and(self.settle(*step, answer, Some(&seen))),
+                None => {
+                    let name = &self.chain.members[step.index].name;
+                    let begun = position < asked;
+                    let status = if begun { Status::Cancelled } else { Status::Skipped };
+                    self.report.records.push(Record::without_answer(name, step.mode, status));
+                }
+            }
+        }
+        outcome
+    }
+
+    fn in_time(&self) -> Result<(), HaltReason> {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => Err(self.out_of_time()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The payload for the next so many calls.
+    fn body(&mut self, calls: usize) -> Body<C::Hook> {
+        let payload = self.cargo.payload();
+        if calls > 1 && self.encoded.is_none() {
+            self.encoded = Some(EncodedPayload::<C::Hook>::new(payload));
+        }
+        match &self.encoded {
+            Some(Some(encoded)) => Body::Encoded(encoded.clone()),
+            // It would not pay, or each plugin's settings decide.
+            _ => Body::Plain(Arc::clone(payload)),
+        }
+    }
+
+    pub(super) fn out_of_time(&self) -> HaltReason {
+        HaltReason::OutOfTime(self.chain.timeout.unwrap_or_default())
+    }
+
+    /// Starts a call that nobody waits for.
+    fn start(&self, member: &Arc<Member>, step: Step, body: Body<C::Hook>) -> bool {
+        let (member, times) = (Arc::clone(member), self.chain.times);
+        let context = self.request.copy_without_own();
+        self.chain.background.start(async move {
+            match ask(&member.handle, None, &body, &context).await.called {
+                Ok(_) => {
+                    if let Some(trial) = step.trial {
+                        member.switch.turn_on(trial);
+                    }
+                }
+                Err(error) => {
+                    if step.on_error == OnError::Disable {
+                        times.turn_off(&member.switch);
+                    }
+                    tracing::warn!(hook = C::Hook::NAME, "{error}; nobody waited for it");
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,9 @@
+//! A chain over plugins on an embedded server.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod contexts;
+mod decisions;
+mod failures;
+mod limits;
+mod modes;
+mod world;
