@@ -211,7 +211,8 @@ fn trap_1_000_reconnects_leave_nothing_behind() {
 fn trap_an_idle_connection_wakes_nobody() {
     alone(one_thread, async {
         let server = FaultServer::honest();
-        let handle = lazy(socket(server.path()).max_connections(4));
+        let long = Duration::from_secs(240);
+        let handle = lazy(socket(server.path()).max_connections(4).idle_timeout(long));
         let calls = ["a", "b", "c", "d"].map(|marker| call(&handle, marker));
         futures::future::join_all(calls).await;
 
