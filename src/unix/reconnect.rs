@@ -32,6 +32,10 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Idle, Self::Connecting, Self::Ready, Self::TransientFailure, Self::Shutdown];
+
     /// True if a call can be sent at once.
     #[must_use]
     pub fn is_ready(self) -> bool {

@@ -187,3 +187,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn states_have_stable_words_and_one_of_them_is_ready() {
+    let words = ["idle", "connecting", "ready", "transient_failure", "shutdown"];
+    assert_eq!(ConnectionState::ALL.map(ConnectionState::as_str), words);
+    let ready = ConnectionState::ALL.map(ConnectionState::is_ready);
+    assert_eq!(ready, [false, false, true, false, false]);
+}

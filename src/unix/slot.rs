@@ -152,4 +152,24 @@ mod tests {
         slot.confirm(1);
         assert_eq!(slot.confirmed(), 2);
     }
+
+    #[test]
+    fn a_state_is_read_as_it_was_set() {
+        let slot = Slot::default();
+        for state in ConnectionState::ALL {
+            slot.set_state(state);
+            assert_eq!(slot.state(), state);
+        }
+    }
+
+    #[test]
+    fn each_suspicion_is_told_as_what_it_is() {
+        let all =
+            [Suspicion::Mismatch, Suspicion::Undecodable, Suspicion::Empty, Suspicion::Unproven];
+        for (socket, suspicion) in (1..).zip(all) {
+            let slot = Slot::default();
+            slot.suspect(socket, suspicion);
+            assert_eq!(slot.suspicion(socket), Some(suspicion));
+        }
+    }
 }
