@@ -169,6 +169,8 @@ impl Asking {
 
     /// A plugin that is to end waits for no answer that nobody waits for.
     fn give_up(&mut self, connections: &Connections) {
+        // What is due and never done would keep the supervisor from resting.
+        self.until = None;
         if self.answer.take().is_some() {
             connections.note_left();
             connections.sweep(&mut connections.lock());
