@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -52,6 +52,8 @@ pub(crate) struct Listening {
     listener: OnceLock<Arc<dyn Listener>>,
     /// One of the constants below, for the supervisor.
     news: AtomicU8,
+    /// The path was found to lead to another server.
+    moved: AtomicBool,
 }
 
 const NO_NEWS: u8 = 0;
@@ -69,6 +71,12 @@ impl Listening {
             Heard::NoAnswer => UNANSWERED,
         };
         self.news.store(news, SeqCst);
+    }
+
+    /// The path leads to another server: a socket that is open may be the first to that one,
+    /// though it was not the first that was open.
+    pub(super) fn moved(&self) {
+        self.moved.store(true, SeqCst);
     }
 
     fn take_news(&self) -> Option<Heard> {
@@ -143,6 +151,10 @@ impl Asking {
     }
 
     fn listen(&mut self, connections: &Connections) {
+        if connections.listening.moved.swap(false, SeqCst) {
+            self.questions.lost();
+            self.tell_if_stale(connections);
+        }
         let Some(heard) = connections.listening.take_news() else { return };
         self.questions.listen();
         // A question of this task's own is younger.

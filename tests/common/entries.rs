@@ -107,7 +107,7 @@ impl EntryServer {
         self.0.hooks.load(SeqCst)
     }
 
-    fn accept(&self) -> io::Result<DuplexStream> {
+    pub(crate) fn accept(&self) -> io::Result<DuplexStream> {
         let mut connections = self.0.connections.lock().unwrap();
         let Some(connections) = &mut *connections else {
             return Err(io::ErrorKind::ConnectionRefused.into());
