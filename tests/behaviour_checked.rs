@@ -6,8 +6,6 @@
 
 mod common;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use common::calls::{LIMIT, call, config, in_time, socket, spawn_call};
@@ -221,47 +219,6 @@ async fn h30_a_server_that_takes_the_path_over_is_asked_too() {
     };
     in_time("the second server is asked", followed).await;
     assert!(second.record().seen().hook_calls() > 0);
-}
-
-/// It is open when the first connection to the new server is, so that one does not look like
-/// the first.
-#[tokio::test(start_paused = true)]
-async fn h30_a_server_is_asked_though_a_late_connection_leads_to_the_one_before() {
-    let (old, new) = (EntryServer::new(version("1")), EntryServer::new(version("2")));
-    let generation = Arc::new(AtomicU64::new(1));
-    let (servers, leads_to) = ([old.clone(), new.clone()], Arc::clone(&generation));
-    let local = config(socket("/run/guard.sock").max_connections(4));
-    let handle = PluginHandle::builder(local)
-        .connector(move || {
-            let server = servers[usize::from(leads_to.load(SeqCst) == 2)].clone();
-            let place = leads_to.load(SeqCst);
-            async move {
-                sleep(Duration::from_millis(100 * place)).await;
-                server.accept()
-            }
-        })
-        .connector_generation({
-            let generation = Arc::clone(&generation);
-            move || generation.load(SeqCst)
-        })
-        .connect()
-        .await
-        .unwrap();
-    old.answer_hooks(Hook::Takes(SECOND));
-    let mut calls = vec![spawn_call(&handle, "on the open one")];
-    until("it is busy", || old.hooks() == 1).await;
-    calls.push(spawn_call(&handle, "opens a late one"));
-    tokio::task::yield_now().await;
-    generation.store(2, SeqCst);
-    calls.push(spawn_call(&handle, "opens one to the new server"));
-    for call in calls {
-        call.await.unwrap().unwrap();
-    }
-    assert_eq!((old.accepted(), new.accepted()), (2, 1));
-    call(&handle, "m").await.unwrap();
-    sleep(SECOND).await;
-    assert_eq!(handle.config().version(), Some("2"));
-    assert!(handle.is_checked());
 }
 
 /// The promise of H30 in numbers, at the worst: all connections are busy with hooks that

@@ -21,6 +21,8 @@ use super::calls::PLUGIN;
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
     Entry(Value),
+    /// The same, after this time.
+    Late(Duration, Value),
     /// "Not found", with an entry all the same.
     NotWritten(Value),
     NotFound,
@@ -143,6 +145,10 @@ impl State {
             let told = self.told.lock().unwrap().clone();
             let message = match told {
                 Told::Entry(entry) => reported(true, &entry),
+                Told::Late(time, entry) => {
+                    tokio::time::sleep(time).await;
+                    reported(true, &entry)
+                }
                 Told::NotWritten(entry) => reported(false, &entry),
                 Told::NotFound => Vec::new(),
                 Told::Garbage => vec![0xff; 9],
