@@ -5,17 +5,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use hookwire::model::Object;
 use hookwire::{PluginConfig, PluginHandle, UnixSocketConfig};
 
 use crate::failure::{self, Failure};
-use crate::input;
+use crate::{input, weakness};
 
 /// Stands for the plugin where all are asked for; the log shows it.
 const ALL: &str = "*";
 
 /// Print the configuration of one plugin (an object) or of all (a list) as JSON.
 ///
-/// This is the server's own configuration and may hold secrets.
+/// This is the server's own configuration and may hold secrets. Where it lets requests pass
+/// that a plugin denies, or fails for, a warning on stderr tells.
 #[derive(Debug, Args)]
 pub(crate) struct Configs {
     /// The plugin server's Unix socket, as an absolute path.
@@ -33,15 +35,22 @@ pub(crate) struct Configs {
 }
 
 impl Configs {
-    pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
+    pub(crate) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
         let socket = UnixSocketConfig::builder(&self.socket).max_connections(1);
         let plugin = PluginConfig::builder(self.plugin.as_deref().unwrap_or(ALL));
         let plugin = plugin.unix_socket(socket).timeout(self.timeout);
         let handle = PluginHandle::connect_lazy(plugin.build()?);
         match self.plugin {
-            None => failure::print_json(&handle.plugin_configs().await?, self.pretty)?,
+            None => {
+                let configs = handle.plugin_configs().await?;
+                warn(json, &configs);
+                failure::print_json(&configs, self.pretty)?;
+            }
             Some(name) => match handle.plugin_config().await? {
-                Some(config) => failure::print_json(&config, self.pretty)?,
+                Some(config) => {
+                    warn(json, std::slice::from_ref(&config));
+                    failure::print_json(&config, self.pretty)?;
+                }
                 None => {
                     let path = self.socket.display();
                     return Err(Failure::not_found(format!(
@@ -51,5 +60,11 @@ impl Configs {
             },
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn warn(json: bool, entries: &[Object]) {
+    for warning in entries.iter().flat_map(weakness::of) {
+        failure::warn(json, &warning);
     }
 }

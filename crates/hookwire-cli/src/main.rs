@@ -17,6 +17,7 @@ mod serve;
 mod tally;
 mod target;
 mod text;
+mod weakness;
 
 use std::process::ExitCode;
 
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Invoke(command) => one_thread()?.block_on(command.run(cli.json)),
-        Command::Configs(command) => one_thread()?.block_on(command.run()),
+        Command::Configs(command) => one_thread()?.block_on(command.run(cli.json)),
         Command::Bench(command) => threads(command.threads())?.block_on(command.run(cli.json)),
         Command::Serve(command) => threads(None)?.block_on(command.run()),
         Command::Demo(command) => threads(None)?.block_on(command.run()),

@@ -10,7 +10,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use hookwire::PluginResult;
-use hookwire::server::{Handlers, PluginServer};
+use hookwire::config::PluginMode;
+use hookwire::server::{Handlers, PluginInfo, PluginServer};
 use serde_json::{Value, json};
 
 use harness::{Server, hookwire, text};
@@ -133,6 +134,31 @@ fn configs_prints_one_or_all() {
 
     let unknown = server.run("configs", &["--plugin", "Nobody"], &["--json"]).json_failure(1);
     assert_eq!(unknown, ["not_found", "maybe"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn configs_warns_of_a_plugin_whose_server_lets_pass_what_it_denies() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("p.sock");
+    let guard = |name| PluginInfo::new(name).with_mode(PluginMode::Audit);
+    let server = PluginServer::builder()
+        .plugin(guard("Audited"), Handlers::new())
+        .plugin("Guard", Handlers::new())
+        .bind(&socket)
+        .await
+        .unwrap();
+    for (more, warned) in
+        [(&[][..], true), (&["--plugin", "Audited"], true), (&["--plugin", "Guard"], false)]
+    {
+        let socket = socket.clone();
+        let run = tokio::task::spawn_blocking(move || {
+            hookwire(&[&["configs", "--socket", text(&socket)], more].concat(), "")
+        });
+        let run = run.await.unwrap();
+        assert_eq!((run.code, run.stderr.lines().count()), (Some(0), usize::from(warned)));
+        assert_eq!(run.stderr.contains("`Audited` with `mode: audit`"), warned, "{run:?}");
+    }
+    server.shutdown(Duration::from_secs(5)).await;
 }
 
 #[test]
