@@ -91,9 +91,11 @@ impl Questions {
         self.under_way = true;
     }
 
-    /// It was answered; `barred`: nothing may be called after that. When to look again.
+    /// It was answered, or one that a caller asked while it was held; `barred`: nothing may be
+    /// called after that. When to look again; no other time that was given matters any more.
     pub(super) fn answered(&mut self, barred: bool) -> Option<Duration> {
         self.under_way = false;
+        self.held = false;
         self.backoff.reset();
         self.barred = barred;
         barred.then_some(LOOK_AGAIN)
