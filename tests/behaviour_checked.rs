@@ -8,7 +8,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::calls::{call, config, in_time, socket, spawn_call};
+use common::calls::{LIMIT, call, config, in_time, socket, spawn_call};
 use common::entries::{EntryServer, Hook, Told, entry, here, reported};
 use fault_server::{FaultServer, Request, frame};
 use futures::StreamExt;
@@ -273,6 +273,35 @@ async fn h30_a_shutdown_and_a_last_drop_wait_for_no_answer() {
         while states.next().await.is_some() {}
         assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
     }
+}
+
+/// A timer for a question that is not asked any more must not keep a stopping plugin busy: in
+/// a runtime that is never idle, paused time does not pass.
+#[test]
+fn h30_a_plugin_that_stops_rests_when_the_time_for_another_question_comes() {
+    let (ended, waits) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let paused = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        paused.block_on(async {
+            let server = EntryServer::new(version("1"));
+            let config = config(socket("/run/guard.sock").max_connections(2).timeout(999 * SECOND));
+            let handle = server.builder(config).connect().await.unwrap();
+            server.answer_hooks(Hook::Takes(200 * SECOND));
+            let slow = spawn_call(&handle, "slow");
+            until("the hook runs", || server.hooks() == 1).await;
+            // Asked on another connection. It is to be looked at again 30 s later.
+            server.tell(Told::Entry(entry(json!({"name": "Another"}))));
+            handle.verify().await.unwrap_err();
+            handle.shutdown(900 * SECOND).await;
+            assert_eq!(slow.await.unwrap().unwrap(), "slow");
+        });
+        ended.send(()).unwrap();
+    });
+    assert!(waits.recv_timeout(LIMIT).is_ok(), "the plugin's task is never idle");
 }
 
 /// It used to be taken for a plugin that the server does not know.

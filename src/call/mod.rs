@@ -19,7 +19,7 @@ use crate::model::{Object, PluginContext, PluginResult, PluginViolation, ReplyCo
 use crate::options::{CallOptions, Overload};
 use crate::stats::{Counters, PluginStats};
 use crate::unix::connect::Connect;
-use crate::unix::message::{Failure, Method, Reply};
+use crate::unix::message::{Failure, Method, Origin, Reply};
 use crate::unix::plugin::{Outbound, UnixPlugin};
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
@@ -135,7 +135,7 @@ impl Caller {
             Err(cause) => Err((Sent::No, cause)),
         };
         let failure = match outcome {
-            Ok(HookReply::Result(mut result, reply_context)) => {
+            Ok((HookReply::Result(mut result, reply_context), _)) => {
                 if result.inexact {
                     self.note_inexact(&self.counters.inexact_replies, INEXACT_REPLY);
                 }
@@ -145,7 +145,7 @@ impl Caller {
                 Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
                 return Ok((result, reply_context));
             }
-            Ok(HookReply::Fault(fault)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
+            Ok((HookReply::Fault(fault), _)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
             Err(failure) => failure,
         };
         let error = self.error(Errand::Hook, failure);
@@ -153,12 +153,13 @@ impl Caller {
         Err(error)
     }
 
-    /// The plugin's configuration on the server; `None` if it knows no such plugin.
+    /// The plugin's configuration on the server, and the connection that brought it; `None` if
+    /// the server knows no such plugin.
     pub(crate) async fn plugin_config(
         &self,
         name: &str,
         options: CallOptions,
-    ) -> Result<Option<Reported>, PluginError> {
+    ) -> Result<(Option<Reported>, Origin), PluginError> {
         let frame = request::get_plugin_config(name);
         self.ask(frame.map_err(Cause::InvalidRequest), options, Errand::Question, config_reply)
             .await
@@ -170,7 +171,8 @@ impl Caller {
         options: CallOptions,
     ) -> Result<Vec<Object>, PluginError> {
         let frame = request::get_plugin_configs();
-        self.ask(frame.map_err(Cause::InvalidRequest), options, Errand::Server, configs_reply).await
+        let frame = frame.map_err(Cause::InvalidRequest);
+        self.ask(frame, options, Errand::Server, configs_reply).await.map(|(configs, _)| configs)
     }
 
     async fn ask<T>(
@@ -179,7 +181,7 @@ impl Caller {
         options: CallOptions,
         errand: Errand,
         read: impl Fn(&[u8]) -> Result<T, DecodeError>,
-    ) -> Result<T, PluginError> {
+    ) -> Result<(T, Origin), PluginError> {
         let read = |message: &[u8]| read(message).map_err(ReplyFault::from);
         // Asking twice does no harm, so a question may always be sent again.
         let options = options.retry(RetryPolicy::Resend);
@@ -257,12 +259,12 @@ impl Caller {
         frame: EncodedFrame,
         options: CallOptions,
         read: impl FnOnce(&[u8]) -> Result<T, ReplyFault>,
-    ) -> Result<T, (Sent, Cause)> {
+    ) -> Result<(T, Origin), (Sent, Cause)> {
         let Reply { message, origin } = self.call(method, frame, options).await?;
         let fault = match read(&message) {
             Ok(value) => {
                 self.plugin.confirm(origin);
-                return Ok(value);
+                return Ok((value, origin));
             }
             Err(fault) => fault,
         };

@@ -138,11 +138,15 @@ impl Checked {
             self.tell_changes(before.view(), &view);
         }
         let refusal = view.refusal.clone();
-        let is_new = !same(before.view(), &view);
-        if is_new {
-            self.current.send_replace(EffectiveConfig::new(view));
-        }
-        self.barred.store(refusal.is_some(), Release);
+        self.current.send_if_modified(|current| {
+            // Together with what it stands for: two answers may be concluded from at once.
+            self.barred.store(refusal.is_some(), Release);
+            let is_new = !same(current.view(), &view);
+            if is_new {
+                *current = EffectiveConfig::new(view);
+            }
+            is_new
+        });
         match refusal {
             None | Some(Cause::Disabled) => Ok(()),
             Some(cause) => Err(cause),

@@ -205,7 +205,7 @@ impl PluginHandle {
     /// # Cancel safety
     /// A dropped call affects no other.
     pub async fn plugin_config(&self) -> Result<Option<Object>, PluginError> {
-        let reported = self.inner.client.plugin_config(self.name(), self.options).await?;
+        let (reported, _) = self.inner.client.plugin_config(self.name(), self.options).await?;
         Ok(reported.map(|reported| reported.entry))
     }
 

@@ -6,6 +6,7 @@ use super::PluginHandle;
 use crate::config::{PluginMode, Verify};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::unix::asking::Heard;
+use crate::unix::message::Origin;
 use crate::wire::reply::Reported;
 
 impl PluginHandle {
@@ -33,8 +34,8 @@ impl PluginHandle {
     /// # Cancel safety
     /// A dropped call affects no other.
     pub async fn verify(&self) -> Result<(), PluginError> {
-        let reported = self.ask().await?;
-        self.learn(reported)
+        let (reported, origin) = self.ask().await?;
+        self.learn(reported, origin)
     }
 
     /// Connects and asks the server about the plugin, unless `verify` is off. A plugin that
@@ -50,7 +51,7 @@ impl PluginHandle {
             return self.concluded(checked.settle());
         }
         match self.ask().await {
-            Ok(reported) => self.learn(reported),
+            Ok((reported, origin)) => self.learn(reported, origin),
             // Nothing is concluded from an answer that did not come: hooks may work all the
             // same, if there are any to call and the server need not be known.
             Err(error) if !checked.may_do_without() => Err(error),
@@ -58,26 +59,27 @@ impl PluginHandle {
                 let (plugin, socket) = (local.name(), local.endpoint());
                 tracing::warn!(plugin, %socket, reason = error.reason(), "the plugin's configuration could not be read from the server; it is asked again");
                 checked.warn_of_current();
-                self.listen(Heard::NoAnswer);
+                self.listen(Heard::NoAnswer, None);
                 Ok(())
             }
         }
     }
 
-    async fn ask(&self) -> Result<Option<Reported>, PluginError> {
+    async fn ask(&self) -> Result<(Option<Reported>, Origin), PluginError> {
         self.inner.client.plugin_config(self.name(), self.options).await
     }
 
-    fn learn(&self, reported: Option<Reported>) -> Result<(), PluginError> {
+    fn learn(&self, reported: Option<Reported>, origin: Origin) -> Result<(), PluginError> {
         let outcome = self.concluded(self.inner.checked.learn(reported));
         let barred = self.inner.checked.refusal().is_some();
-        self.listen(if barred { Heard::Barred } else { Heard::Understood });
+        let heard = if barred { Heard::Barred } else { Heard::Understood };
+        self.listen(heard, Some(origin));
         outcome
     }
 
     /// From now on the plugin's own task asks.
-    fn listen(&self, heard: Heard) {
-        self.inner.client.plugin.listen(Arc::clone(&self.inner.checked) as _, heard);
+    fn listen(&self, heard: Heard, origin: Option<Origin>) {
+        self.inner.client.plugin.listen(Arc::clone(&self.inner.checked) as _, heard, origin);
     }
 
     fn concluded(&self, outcome: Result<(), Cause>) -> Result<(), PluginError> {

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -44,6 +44,9 @@ pub(super) struct Asking {
     answer: Option<oneshot::Receiver<Answer>>,
     /// When the time is over that the questions gave.
     until: Option<Instant>,
+    /// The number of the last socket that was opened while no other one was: what came over
+    /// one before it may be another server's.
+    first: u64,
 }
 
 /// Whether anybody listens, and how the first question went, which was a caller's.
@@ -52,6 +55,10 @@ pub(crate) struct Listening {
     listener: OnceLock<Arc<dyn Listener>>,
     /// One of the constants below, for the supervisor.
     news: AtomicU8,
+    /// The number of the socket that brought that answer.
+    socket: AtomicU64,
+    /// The path was found to lead to another server.
+    moved: AtomicBool,
 }
 
 const NO_NEWS: u8 = 0;
@@ -60,9 +67,11 @@ const ANSWERED_AND_BARRED: u8 = 2;
 const UNANSWERED: u8 = 3;
 
 impl Listening {
-    /// From now on the supervisor asks. `heard`: what the caller's own question has brought.
-    pub(super) fn begin(&self, listener: Arc<dyn Listener>, heard: Heard) {
+    /// From now on the supervisor asks. `heard`: what the caller's own question has brought,
+    /// over the `socket` of this number.
+    pub(super) fn begin(&self, listener: Arc<dyn Listener>, heard: Heard, socket: u64) {
         self.listener.get_or_init(|| listener);
+        self.socket.store(socket, SeqCst);
         let news = match heard {
             Heard::Understood => ANSWERED,
             Heard::Barred => ANSWERED_AND_BARRED,
@@ -71,13 +80,20 @@ impl Listening {
         self.news.store(news, SeqCst);
     }
 
-    fn take_news(&self) -> Option<Heard> {
-        match self.news.swap(NO_NEWS, SeqCst) {
-            NO_NEWS => None,
-            ANSWERED => Some(Heard::Understood),
-            ANSWERED_AND_BARRED => Some(Heard::Barred),
-            _ => Some(Heard::NoAnswer),
-        }
+    /// The path leads to another server: a socket that is open may be the first to that one,
+    /// though it was not the first that was open.
+    pub(super) fn moved(&self) {
+        self.moved.store(true, SeqCst);
+    }
+
+    fn take_news(&self) -> Option<(Heard, u64)> {
+        let heard = match self.news.swap(NO_NEWS, SeqCst) {
+            NO_NEWS => return None,
+            ANSWERED => Heard::Understood,
+            ANSWERED_AND_BARRED => Heard::Barred,
+            _ => Heard::NoAnswer,
+        };
+        Some((heard, self.socket.load(SeqCst)))
     }
 
     fn get(&self) -> Option<&dyn Listener> {
@@ -92,19 +108,21 @@ impl Asking {
         if connections.listening.get().is_some() {
             questions.listen();
         }
-        Self { questions, answer: None, until: None }
+        Self { questions, answer: None, until: None, first: 0 }
     }
 
-    /// A socket was opened, and nothing is bound to it yet.
+    /// A socket was opened, and nothing is bound to it yet. `first`: its number, if no other
+    /// one is open.
     pub(super) fn opened(
         &mut self,
         connections: &Connections,
         shared: &mut Shared,
         slot: usize,
-        first: bool,
+        first: Option<u64>,
     ) {
         self.listen(connections);
-        self.questions.opened(first);
+        self.first = first.unwrap_or(self.first);
+        self.questions.opened(first.is_some());
         self.tell_if_stale(connections);
         if self.questions.is_due() {
             self.ask(connections, shared, Some(slot));
@@ -143,11 +161,19 @@ impl Asking {
     }
 
     fn listen(&mut self, connections: &Connections) {
-        let Some(heard) = connections.listening.take_news() else { return };
+        if connections.listening.moved.swap(false, SeqCst) {
+            self.questions.lost();
+            self.tell_if_stale(connections);
+        }
+        let Some((heard, socket)) = connections.listening.take_news() else { return };
         self.questions.listen();
         // A question of this task's own is younger.
         if self.answer.is_none() {
             self.hear(heard);
+        }
+        if socket < self.first {
+            self.questions.lost();
+            self.tell_if_stale(connections);
         }
     }
 
@@ -169,6 +195,8 @@ impl Asking {
 
     /// A plugin that is to end waits for no answer that nobody waits for.
     fn give_up(&mut self, connections: &Connections) {
+        // What is due and never done would keep the supervisor from resting.
+        self.until = None;
         if self.answer.take().is_some() {
             connections.note_left();
             connections.sweep(&mut connections.lock());

@@ -67,9 +67,30 @@ impl Lookout {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    /// Not even on file systems that give a new file the number of one that was removed.
+    #[test]
+    fn h31_no_other_socket_has_the_place_of_one_to_which_a_connection_is_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("plugin.sock");
+        let place = || Place::of(&fs::metadata(&path).unwrap());
+        let first = UnixListener::bind(&path).unwrap();
+        let held = place();
+        let _client = UnixStream::connect(&path).unwrap();
+        let _accepted = first.accept().unwrap();
+        drop(first);
+        for _ in 0..100 {
+            fs::remove_file(&path).unwrap();
+            let _next = UnixListener::bind(&path).unwrap();
+            assert_ne!(place(), held);
+        }
+    }
 
     #[test]
     fn one_caller_looks_and_the_next_half_a_second_later() {

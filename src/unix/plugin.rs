@@ -122,9 +122,11 @@ impl UnixPlugin {
     }
 
     /// From now on the plugin's task asks the server about the plugin, whenever it may be
-    /// another one, and until it has answered. `heard`: how the caller's own question went.
-    pub(crate) fn listen(&self, listener: Arc<dyn Listener>, heard: Heard) {
-        self.connections.listening.begin(listener, heard);
+    /// another one, and until it has answered. `heard`: how the caller's own question went, and
+    /// where its answer came from.
+    pub(crate) fn listen(&self, listener: Arc<dyn Listener>, heard: Heard, origin: Option<Origin>) {
+        let socket = origin.map_or(u64::MAX, |origin| origin.socket);
+        self.connections.listening.begin(listener, heard, socket);
         self.connections.supervisor.wake();
     }
 

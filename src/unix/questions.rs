@@ -2,8 +2,8 @@
 //! next out.
 //!
 //! A server that was restarted may have another version, mode or list of hooks. So it is
-//! asked when a socket is opened while no other one is, when the server has ended one, and
-//! until it has answered. An answer says nothing of the plugin's health.
+//! asked when a socket is opened while no other one is, when the server has ended one, when
+//! another one has the path, and until it has answered. An answer says nothing of the plugin's health.
 //!
 //! It knows no socket and no clock, so every path through it is tested as a plain value.
 
@@ -64,7 +64,8 @@ impl Questions {
         self.wanted |= first && self.heard;
     }
 
-    /// The server ended a socket: those that are open may be another's.
+    /// The server ended a socket, or another server has its path: those that are open may be
+    /// that one's.
     pub(super) fn lost(&mut self) {
         self.wanted |= self.heard;
     }
@@ -90,9 +91,11 @@ impl Questions {
         self.under_way = true;
     }
 
-    /// It was answered; `barred`: nothing may be called after that. When to look again.
+    /// It was answered, or one that a caller asked while it was held; `barred`: nothing may be
+    /// called after that. When to look again; no other time that was given matters any more.
     pub(super) fn answered(&mut self, barred: bool) -> Option<Duration> {
         self.under_way = false;
+        self.held = false;
         self.backoff.reset();
         self.barred = barred;
         barred.then_some(LOOK_AGAIN)

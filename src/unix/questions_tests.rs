@@ -95,3 +95,19 @@ fn a_plugin_of_which_nothing_may_be_called_is_looked_at_again() {
     assert_eq!(questions.answered(false), None);
     assert!(!questions.opens());
 }
+
+/// The caller's question was answered while the plugin's own was to wait.
+#[test]
+fn a_callers_answer_ends_the_wait_for_the_next_question() {
+    let mut questions = heard();
+    questions.opened(true);
+    questions.asked();
+    questions.failed(0.5);
+    assert!(!questions.is_due());
+    assert_eq!(questions.answered(false), None, "nobody tells when the wait is over any more");
+    assert!(questions.is_due());
+    questions.asked();
+    questions.answered(false);
+    questions.opened(true);
+    assert!(questions.is_due());
+}

@@ -40,6 +40,7 @@ impl Connections {
         let place = self.connector.place()?;
         let retired = self.lock().dispatch.retire_elsewhere(place, until);
         if retired > 0 {
+            self.listening.moved();
             self.supervisor.wake();
             self.identity.log(|identity| {
                 let (plugin, socket) = (&identity.plugin, identity.socket.display());

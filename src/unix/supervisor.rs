@@ -179,7 +179,7 @@ impl Supervisor {
         let mut shared = connections.lock();
         let first = !shared.dispatch.is_open();
         shared.dispatch.opened(slot, sink, Made { number: socket, place });
-        self.asking.opened(connections, &mut shared, slot, first);
+        self.asking.opened(connections, &mut shared, slot, first.then_some(socket));
         connections.hand_out(&mut shared);
         drop(shared);
         tokio::spawn(task);

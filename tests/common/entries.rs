@@ -21,6 +21,8 @@ use super::calls::PLUGIN;
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
     Entry(Value),
+    /// The same, after this time.
+    Late(Duration, Value),
     /// "Not found", with an entry all the same.
     NotWritten(Value),
     NotFound,
@@ -107,7 +109,7 @@ impl EntryServer {
         self.0.hooks.load(SeqCst)
     }
 
-    fn accept(&self) -> io::Result<DuplexStream> {
+    pub(crate) fn accept(&self) -> io::Result<DuplexStream> {
         let mut connections = self.0.connections.lock().unwrap();
         let Some(connections) = &mut *connections else {
             return Err(io::ErrorKind::ConnectionRefused.into());
@@ -143,6 +145,10 @@ impl State {
             let told = self.told.lock().unwrap().clone();
             let message = match told {
                 Told::Entry(entry) => reported(true, &entry),
+                Told::Late(time, entry) => {
+                    tokio::time::sleep(time).await;
+                    reported(true, &entry)
+                }
                 Told::NotWritten(entry) => reported(false, &entry),
                 Told::NotFound => Vec::new(),
                 Told::Garbage => vec![0xff; 9],

@@ -290,5 +290,5 @@ async fn a_question_about_the_configuration_carries_no_stamp() {
     let message = peer.0.next().await.unwrap().unwrap();
     assert_eq!(proto::GetPluginConfigRequest { name: PLUGIN.into() }.encode_to_vec(), message);
     peer.send(Vec::new().into()).await;
-    assert_eq!(asking.await.unwrap().unwrap(), None);
+    assert_eq!(asking.await.unwrap().unwrap().0, None);
 }
