@@ -94,6 +94,7 @@ fn main() -> ExitCode {
     let mut report = Report::new(&outcome, leaked, &drifts);
     if setup.lasts.is_none() {
         let (outcome, leaked) = setup.misled().run(&clients, &mut Samples::default());
+        outcome.wrong_state.iter().for_each(|wrong| println!("! without stamps: {wrong}"));
         report.add_misled(outcome, leaked);
     }
 
