@@ -125,7 +125,7 @@ impl Caller {
                     sent_exactly = false;
                     self.note_inexact(&self.counters.inexact_requests, INEXACT_REQUEST);
                 }
-                self.exchange(Method::InvokeHook, frame, options, |message| {
+                self.exchange(Method::InvokeHook, frame, options, |message, _| {
                     let request_id = &context.global_context.request_id;
                     let plugin = &self.identity.plugin;
                     hook_reply(message, Expected { plugin, request_id, stamp })
@@ -135,7 +135,7 @@ impl Caller {
             Err(cause) => Err((Sent::No, cause)),
         };
         let failure = match outcome {
-            Ok((HookReply::Result(mut result, reply_context), _)) => {
+            Ok(HookReply::Result(mut result, reply_context)) => {
                 if result.inexact {
                     self.note_inexact(&self.counters.inexact_replies, INEXACT_REPLY);
                 }
@@ -145,7 +145,7 @@ impl Caller {
                 Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
                 return Ok((result, reply_context));
             }
-            Ok((HookReply::Fault(fault), _)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
+            Ok(HookReply::Fault(fault)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
             Err(failure) => failure,
         };
         let error = self.error(Errand::Hook, failure);
@@ -161,8 +161,9 @@ impl Caller {
         options: CallOptions,
     ) -> Result<(Option<Reported>, Origin), PluginError> {
         let frame = request::get_plugin_config(name);
-        self.ask(frame.map_err(Cause::InvalidRequest), options, Errand::Question, config_reply)
-            .await
+        let frame = frame.map_err(Cause::InvalidRequest);
+        let read = |message: &[u8], origin| config_reply(message).map(|entry| (entry, origin));
+        self.ask(frame, options, Errand::Question, read).await
     }
 
     /// The configurations of all plugins on the server.
@@ -172,7 +173,7 @@ impl Caller {
     ) -> Result<Vec<Object>, PluginError> {
         let frame = request::get_plugin_configs();
         let frame = frame.map_err(Cause::InvalidRequest);
-        self.ask(frame, options, Errand::Server, configs_reply).await.map(|(configs, _)| configs)
+        self.ask(frame, options, Errand::Server, |message, _| configs_reply(message)).await
     }
 
     async fn ask<T>(
@@ -180,9 +181,9 @@ impl Caller {
         frame: Result<EncodedFrame, Cause>,
         options: CallOptions,
         errand: Errand,
-        read: impl Fn(&[u8]) -> Result<T, DecodeError>,
-    ) -> Result<(T, Origin), PluginError> {
-        let read = |message: &[u8]| read(message).map_err(ReplyFault::from);
+        read: impl Fn(&[u8], Origin) -> Result<T, DecodeError>,
+    ) -> Result<T, PluginError> {
+        let read = |message: &[u8], origin| read(message, origin).map_err(ReplyFault::from);
         // Asking twice does no harm, so a question may always be sent again.
         let options = options.retry(RetryPolicy::Resend);
         let answer = match frame {
@@ -258,13 +259,13 @@ impl Caller {
         method: Method,
         frame: EncodedFrame,
         options: CallOptions,
-        read: impl FnOnce(&[u8]) -> Result<T, ReplyFault>,
-    ) -> Result<(T, Origin), (Sent, Cause)> {
+        read: impl FnOnce(&[u8], Origin) -> Result<T, ReplyFault>,
+    ) -> Result<T, (Sent, Cause)> {
         let Reply { message, origin } = self.call(method, frame, options).await?;
-        let fault = match read(&message) {
+        let fault = match read(&message, origin) {
             Ok(value) => {
                 self.plugin.confirm(origin);
-                return Ok((value, origin));
+                return Ok(value);
             }
             Err(fault) => fault,
         };

@@ -241,11 +241,10 @@ impl<P> PluginResult<P> {
 
     /// Names the plugin in a violation that names none: the server leaves it out, and it can
     /// only be the one that was called.
-    pub(crate) fn denied_by(mut self, plugin: &str) -> Self {
+    pub(crate) fn denied_by(&mut self, plugin: &str) {
         if let Some(violation) = &mut self.violation {
             violation.plugin_name.get_or_insert_with(|| plugin.to_owned());
         }
-        self
     }
 
     /// Turns an answer of `plugin` that is a refusal by itself into a denial; a violation

@@ -147,7 +147,8 @@ fn read_hook_reply<P: DeserializeOwned>(
         result.denial_metadata = metrics;
     }
     result.inexact = budget.not_finite();
-    Ok(HookReply::Result(result.denied_by(expected.plugin), context))
+    result.denied_by(expected.plugin);
+    Ok(HookReply::Result(result, context))
 }
 
 /// The fields of an `InvokeHookResponse`, still encoded.
@@ -233,7 +234,10 @@ impl<'a> ErrorParts<'a> {
             plugin_name: if self.plugin.is_empty() { called } else { self.plugin }.to_owned(),
             code: self.code.to_owned(),
             mcp_error_code: if self.mcp_code == 0 { INTERNAL_ERROR } else { self.mcp_code },
-            refusal: refusal.map(|refusal| Box::new(refusal.denied_by(called))),
+            refusal: refusal.map(|mut refusal| {
+                refusal.denied_by(called);
+                Box::new(refusal)
+            }),
         })
     }
 }

@@ -49,6 +49,7 @@ pub(crate) trait Payload {
 const PAYLOAD: u8 = 0x1a;
 
 impl<T: Serialize + ?Sized> Payload for T {
+    #[inline]
     fn write(&self, writer: &mut Writer) -> Result<(), EncodeError> {
         write_object(writer, PAYLOAD, self)
             .map_err(|why| EncodeError::from(why).within(place_in_payload(writer)))
@@ -115,37 +116,55 @@ pub(crate) fn invoke_hook<T: Payload + ?Sized>(
     fidelity: Fidelity,
     capacity: usize,
 ) -> Result<Encoded, EncodeError> {
-    let begin = || {
-        let mut writer = Writer::with_capacity(capacity);
-        writer.big_integers(fidelity.big_integers);
-        writer.string(0x0a, hook_type.as_bytes());
-        writer.string(0x12, plugin.as_bytes());
-        writer
-    };
-    match write_rest(begin(), payload, context, stamp) {
+    // In place: the writer has room for all levels of nesting, and is not to be moved.
+    let mut writer = Writer::with_capacity(capacity);
+    let names = (hook_type, plugin);
+    let mut inexact = false;
+    match write_call(&mut writer, names, payload, context, stamp, fidelity) {
         Err(why) if why.is_too_deep() && fidelity.deep_nesting == DeepNesting::Text => {
-            let context = flattened(context);
-            let written = match payload.flattened()? {
-                Some(payload) => write_rest(begin(), &payload, &context, stamp)?,
-                None => write_rest(begin(), payload, &context, stamp)?,
-            };
-            Ok(Encoded { inexact: true, ..written })
+            writer = Writer::with_capacity(capacity);
+            write_flattened(&mut writer, names, payload, context, stamp, fidelity)?;
+            inexact = true;
         }
-        written => written,
+        written => written?,
     }
+    inexact |= writer.is_inexact();
+    Ok(Encoded { frame: writer.take_frame()?, inexact })
 }
 
-/// What follows the names.
-fn write_rest<T: Payload + ?Sized>(
-    mut writer: Writer,
+#[inline]
+fn write_call<T: Payload + ?Sized>(
+    writer: &mut Writer,
+    (hook_type, plugin): (&str, &str),
     payload: &T,
     context: &PluginContext,
     stamp: Option<&Stamp>,
-) -> Result<Encoded, EncodeError> {
-    payload.write(&mut writer)?;
-    write_context(&mut writer, 0x22, context, stamp)?;
-    let inexact = writer.is_inexact();
-    Ok(Encoded { frame: writer.take_frame()?, inexact })
+    fidelity: Fidelity,
+) -> Result<(), EncodeError> {
+    writer.big_integers(fidelity.big_integers);
+    writer.string(0x0a, hook_type.as_bytes());
+    writer.string(0x12, plugin.as_bytes());
+    payload.write(writer)?;
+    write_context(writer, 0x22, context, stamp)?;
+    Ok(())
+}
+
+/// The same with text in place of what nests too deep.
+#[cold]
+fn write_flattened<T: Payload + ?Sized>(
+    writer: &mut Writer,
+    names: (&str, &str),
+    payload: &T,
+    context: &PluginContext,
+    stamp: Option<&Stamp>,
+    fidelity: Fidelity,
+) -> Result<(), EncodeError> {
+    let mut context = context.clone();
+    flatten_context(&mut context);
+    match payload.flattened()? {
+        Some(payload) => write_call(writer, names, &payload, &context, stamp, fidelity),
+        None => write_call(writer, names, payload, &context, stamp, fidelity),
+    }
 }
 
 /// The field of the payload that was being written, if its name is one to be told: of a
@@ -159,14 +178,6 @@ fn place_in_payload(writer: &Writer) -> String {
         }
         _ => "payload".to_owned(),
     }
-}
-
-/// The same with text in place of what nests too deep.
-#[cold]
-fn flattened(context: &PluginContext) -> PluginContext {
-    let mut context = context.clone();
-    flatten_context(&mut context);
-    context
 }
 
 /// Asks for the configuration of `plugin`.
