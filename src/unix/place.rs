@@ -33,14 +33,10 @@ impl Place {
     }
 }
 
-/// When the path is to be looked at: before a call is bound to a socket, if the last look is
+/// When the path is to be looked at: before calls are written to a socket, if the last look is
 /// [`PERIOD`] ago. So a plugin that is in use is looked after twice a second, whatever
 /// the number of its calls, and one that nobody calls is not.
-///
-/// Every call reads it and hardly any writes it, so it has cache lines of its own: beside what
-/// each call writes, it would have to be fetched anew for each.
 #[derive(Debug)]
-#[repr(align(128))]
 pub(crate) struct Lookout {
     began: Instant,
     /// In milliseconds since then.

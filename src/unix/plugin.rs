@@ -67,7 +67,6 @@ impl UnixPlugin {
         let Outbound { method, frame, deadline, timeout, may_wait } = request;
         let (responder, answer) = Responder::new();
         let request = Request { method, frame, deadline, responder };
-        self.connections.look_if_due(deadline.checked_sub(timeout).unwrap_or(deadline));
         self.hand_over(request, may_wait).map_err(|full| self.overloaded(full, may_wait))?;
         let mut leaving = Leaving { connections: &self.connections, answered: false };
         let answer = answer.await;

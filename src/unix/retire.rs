@@ -24,12 +24,14 @@ pub(super) fn younger(age: Duration, random: f64) -> Duration {
 }
 
 impl Connections {
-    /// Before requests are bound to sockets: looks where the path leads, if nobody has for
-    /// a while.
-    pub(crate) fn look_if_due(&self, now: Instant) {
-        if self.lookout.is_due(now) {
+    /// Before requests are written: looks where the path leads, if nobody has for a while;
+    /// true if it did.
+    pub(crate) fn look_if_due(&self, now: Instant) -> bool {
+        let is_due = self.lookout.is_due(now);
+        if is_due {
             self.look();
         }
+        is_due
     }
 
     /// Looks where the path leads. Sockets that were made to another server take no more

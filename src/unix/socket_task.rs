@@ -259,6 +259,10 @@ impl SocketTask {
             return;
         }
         let now = Instant::now();
+        if self.connections.look_if_due(now) && self.requests.is_closed() {
+            // Another server has the path now, so nothing more is written to this one.
+            return self.retire();
+        }
         let (mut over, mut abandoned) = (0, 0);
         while !self.overdue && !self.socket.write_queue.is_full() {
             let Some(request) = self.inbox.pop_front() else { break };
