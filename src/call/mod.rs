@@ -243,7 +243,7 @@ impl Caller {
         let (plugin, fidelity) = (&self.identity.plugin, self.fidelity);
         let encoded =
             request::invoke_hook(hook_type, plugin, payload, context, stamp, fidelity, capacity)
-                .map_err(Cause::InvalidRequest)?;
+                .map_err(|why| Cause::InvalidRequest(why.into()))?;
         let size = encoded.frame.len() - FRAME_HEADER;
         if size > self.max_frame_len {
             return Err(Cause::RequestTooLarge { size, limit: self.max_frame_len });

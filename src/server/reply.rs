@@ -45,7 +45,7 @@ pub(crate) fn result<R: Serialize>(
     if let Some(metrics) = &result.denial_metadata {
         write_denial_metadata(&mut writer, metrics)?;
     }
-    writer.take_frame()
+    Ok(writer.take_frame()?)
 }
 
 /// A result as the Struct has it: every key, but for the metrics, which stand
@@ -139,7 +139,7 @@ pub(crate) fn fault(
         writer.varint(i64::from(fault.mcp_error_code) as u64);
     }
     writer.end(1);
-    writer.take_frame()
+    Ok(writer.take_frame()?)
 }
 
 /// The answer to a request of no known kind.
@@ -160,12 +160,12 @@ pub(crate) fn config<T: Serialize>(config: &T) -> Result<EncodedFrame, EncodeErr
     writer.big_integers(BigIntegers::Round);
     writer.raw(&[0x08, 1]);
     write_object(&mut writer, 0x12, config)?;
-    writer.take_frame()
+    Ok(writer.take_frame()?)
 }
 
 /// "Not found" is a message of nothing but defaults: an empty one.
 pub(crate) fn no_config() -> Result<EncodedFrame, EncodeError> {
-    Writer::with_capacity(0).take_frame()
+    Ok(Writer::with_capacity(0).take_frame()?)
 }
 
 /// The configurations of all plugins.
@@ -177,5 +177,5 @@ pub(crate) fn configs<'a, T: Serialize + 'a>(
     for config in configs {
         write_object(&mut writer, 0x0a, config)?;
     }
-    writer.take_frame()
+    Ok(writer.take_frame()?)
 }

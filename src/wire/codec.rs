@@ -46,13 +46,15 @@ impl FrameDecoder {
             inbox.reserve(missing.min(TRUSTED));
             return Ok(None);
         }
-        let is_http = header == b"HTTP";
-        self.0.decode(inbox).map_err(|error| told(error, is_http))
+        let decoded = self.0.decode(inbox);
+        // What cannot be decoded stays where it is.
+        decoded.map_err(|error| told(error, inbox.starts_with(b"HTTP")))
     }
 }
 
 /// The codec's error, in words that tell what to do. The bytes themselves may be a part of
 /// a payload, so only what is certainly none is shown.
+#[cold]
 fn told(error: io::Error, is_http: bool) -> io::Error {
     let reason = if is_http {
         "the other side speaks HTTP, not the plugin protocol".to_owned()

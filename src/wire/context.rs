@@ -4,13 +4,13 @@
 //! left out. In a reply, only the request's id and what plugins may change
 //! (state, metadata, global state) is of interest.
 
+use super::DecodeError;
 use super::deep_nesting::flatten;
 use super::stamp::Stamp;
 use super::structpb::error::EncodeFailure;
 use super::structpb::reader::{Field, Reader};
 use super::structpb::ser::write_struct;
 use super::structpb::writer::Writer;
-use super::{DecodeError, EncodeError};
 use crate::model::{Object, PluginContext, User};
 
 /// Writes `context` as a PluginContext under `tag`, with the stamp of the call if it has one.
@@ -64,7 +64,7 @@ fn write_part(
 
 #[cold]
 fn within(why: EncodeFailure, name: &str) -> EncodeFailure {
-    EncodeError::from(why).within(format!("context.{name}")).into()
+    why.within(format!("context.{name}"))
 }
 
 /// Puts text in place of what nests too deep to be written by [`write_context`].

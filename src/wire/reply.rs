@@ -70,17 +70,14 @@ pub(crate) fn hook_reply<P: DeserializeOwned>(
     message: &[u8],
     expected: Expected<'_>,
 ) -> Result<HookReply<P>, ReplyFault> {
-    if message.len() > MAX_UNUSUAL {
-        return read_hook_reply(message, expected, Pass::Last);
+    let pass = if message.len() > MAX_UNUSUAL { Pass::Last } else { Pass::First };
+    let mut read = read_hook_reply(message, expected, pass);
+    // It may show its meaning once it is laid out anew, or a part of it.
+    if pass == Pass::First && matches!(read, Err(ReplyFault::Undecodable(_))) {
+        let anew = laid_out_anew::<proto::InvokeHookResponse>(message);
+        read = read_hook_reply(anew.as_deref().unwrap_or(message), expected, Pass::Last);
     }
-    match read_hook_reply(message, expected, Pass::First) {
-        // It may show its meaning once it is laid out anew, or a part of it.
-        Err(ReplyFault::Undecodable(_)) => {
-            let anew = laid_out_anew::<proto::InvokeHookResponse>(message);
-            read_hook_reply(anew.as_deref().unwrap_or(message), expected, Pass::Last)
-        }
-        read => read,
-    }
+    read
 }
 
 /// What becomes of a result that cannot be read.

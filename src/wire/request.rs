@@ -40,28 +40,28 @@ pub(crate) struct Encoded {
 /// What a hook is called with.
 pub(crate) trait Payload {
     /// Writes it into a request that is open.
-    fn write(&self, writer: &mut Writer) -> Result<(), EncodeError>;
+    fn write(&self, writer: &mut Writer) -> Result<(), EncodeFailure>;
 
-    /// The same with text in place of what nests too deep; `None` if nothing does.
-    fn flattened(&self) -> Result<Option<Value>, EncodeError>;
+    /// The same with text in place of what nests too deep.
+    fn write_flattened(&self, writer: &mut Writer) -> Result<(), EncodeFailure>;
 }
 
 const PAYLOAD: u8 = 0x1a;
+const CONTEXT: u8 = 0x22;
 
 impl<T: Serialize + ?Sized> Payload for T {
     #[inline]
-    fn write(&self, writer: &mut Writer) -> Result<(), EncodeError> {
-        write_object(writer, PAYLOAD, self)
-            .map_err(|why| EncodeError::from(why).within(place_in_payload(writer)))
+    fn write(&self, writer: &mut Writer) -> Result<(), EncodeFailure> {
+        write_object(writer, PAYLOAD, self).map_err(|why| why.within(place_in_payload(writer)))
     }
 
     #[cold]
-    fn flattened(&self) -> Result<Option<Value>, EncodeError> {
+    fn write_flattened(&self, writer: &mut Writer) -> Result<(), EncodeFailure> {
         let mut payload = serde_json::to_value(self).map_err(EncodeFailure::custom)?;
         if let Value::Object(object) = &mut payload {
             flatten(object, 1);
         }
-        Ok(Some(payload))
+        payload.write(writer)
     }
 }
 
@@ -96,13 +96,14 @@ impl Preencoded {
 }
 
 impl Payload for Preencoded {
-    fn write(&self, writer: &mut Writer) -> Result<(), EncodeError> {
+    fn write(&self, writer: &mut Writer) -> Result<(), EncodeFailure> {
         writer.string(PAYLOAD, &self.frame[self.start..]);
         Ok(())
     }
 
-    fn flattened(&self) -> Result<Option<Value>, EncodeError> {
-        Ok(None)
+    /// What nested too deep would not have been encoded before.
+    fn write_flattened(&self, writer: &mut Writer) -> Result<(), EncodeFailure> {
+        self.write(writer)
     }
 }
 
@@ -115,56 +116,44 @@ pub(crate) fn invoke_hook<T: Payload + ?Sized>(
     stamp: Option<&Stamp>,
     fidelity: Fidelity,
     capacity: usize,
-) -> Result<Encoded, EncodeError> {
+) -> Result<Encoded, EncodeFailure> {
     // In place: the writer has room for all levels of nesting, and is not to be moved.
     let mut writer = Writer::with_capacity(capacity);
-    let names = (hook_type, plugin);
+    write_names(&mut writer, hook_type, plugin, fidelity);
+    let written = payload.write(&mut writer);
+    let written = written.and_then(|()| write_context(&mut writer, CONTEXT, context, stamp));
     let mut inexact = false;
-    match write_call(&mut writer, names, payload, context, stamp, fidelity) {
-        Err(why) if why.is_too_deep() && fidelity.deep_nesting == DeepNesting::Text => {
-            writer = Writer::with_capacity(capacity);
-            write_flattened(&mut writer, names, payload, context, stamp, fidelity)?;
-            inexact = true;
+    if let Err(why) = written {
+        if fidelity.deep_nesting == DeepNesting::Refuse || !why.is_too_deep() {
+            return Err(why);
         }
-        written => written?,
+        writer = Writer::with_capacity(capacity);
+        write_names(&mut writer, hook_type, plugin, fidelity);
+        write_flattened(&mut writer, payload, context, stamp)?;
+        inexact = true;
     }
     inexact |= writer.is_inexact();
     Ok(Encoded { frame: writer.take_frame()?, inexact })
 }
 
-#[inline]
-fn write_call<T: Payload + ?Sized>(
-    writer: &mut Writer,
-    (hook_type, plugin): (&str, &str),
-    payload: &T,
-    context: &PluginContext,
-    stamp: Option<&Stamp>,
-    fidelity: Fidelity,
-) -> Result<(), EncodeError> {
+fn write_names(writer: &mut Writer, hook_type: &str, plugin: &str, fidelity: Fidelity) {
     writer.big_integers(fidelity.big_integers);
     writer.string(0x0a, hook_type.as_bytes());
     writer.string(0x12, plugin.as_bytes());
-    payload.write(writer)?;
-    write_context(writer, 0x22, context, stamp)?;
-    Ok(())
 }
 
-/// The same with text in place of what nests too deep.
+/// What follows the names, with text in place of what nests too deep.
 #[cold]
 fn write_flattened<T: Payload + ?Sized>(
     writer: &mut Writer,
-    names: (&str, &str),
     payload: &T,
     context: &PluginContext,
     stamp: Option<&Stamp>,
-    fidelity: Fidelity,
-) -> Result<(), EncodeError> {
+) -> Result<(), EncodeFailure> {
+    payload.write_flattened(writer)?;
     let mut context = context.clone();
     flatten_context(&mut context);
-    match payload.flattened()? {
-        Some(payload) => write_call(writer, names, &payload, &context, stamp, fidelity),
-        None => write_call(writer, names, payload, &context, stamp, fidelity),
-    }
+    write_context(writer, CONTEXT, &context, stamp)
 }
 
 /// The field of the payload that was being written, if its name is one to be told: of a
@@ -184,12 +173,12 @@ fn place_in_payload(writer: &Writer) -> String {
 pub(crate) fn get_plugin_config(plugin: &str) -> Result<EncodedFrame, EncodeError> {
     let mut writer = Writer::with_capacity(plugin.len() + 16);
     writer.string(0x0a, plugin.as_bytes());
-    writer.take_frame()
+    Ok(writer.take_frame()?)
 }
 
 /// Asks for all configurations: an empty message.
 pub(crate) fn get_plugin_configs() -> Result<EncodedFrame, EncodeError> {
-    Writer::with_capacity(0).take_frame()
+    Ok(Writer::with_capacity(0).take_frame()?)
 }
 
 #[cfg(test)]

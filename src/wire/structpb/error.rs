@@ -83,11 +83,7 @@ pub(crate) enum EncodeError {
 }
 
 impl EncodeError {
-    pub(crate) fn within(self, place: String) -> Self {
-        Self::Within { place, why: Box::new(self) }
-    }
-
-    pub(crate) fn is_too_deep(&self) -> bool {
+    fn is_too_deep(&self) -> bool {
         match self {
             Self::TooDeep { .. } => true,
             Self::Within { why, .. } => why.is_too_deep(),
@@ -100,6 +96,18 @@ impl EncodeError {
 /// of the many small steps of encoding fit into a register.
 #[derive(Debug)]
 pub(crate) struct EncodeFailure(Box<EncodeError>);
+
+impl EncodeFailure {
+    #[cold]
+    pub(crate) fn within(self, place: String) -> Self {
+        Self(Box::new(EncodeError::Within { place, why: self.0 }))
+    }
+
+    #[cold]
+    pub(crate) fn is_too_deep(&self) -> bool {
+        self.0.is_too_deep()
+    }
+}
 
 impl From<EncodeError> for EncodeFailure {
     #[cold]

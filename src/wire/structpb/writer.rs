@@ -108,10 +108,10 @@ impl Writer {
 
     /// Takes what was written, with the frame header filled in: four bytes, big-endian.
     #[inline]
-    pub(crate) fn take_frame(&mut self) -> Result<Vec<u8>, EncodeError> {
+    pub(crate) fn take_frame(&mut self) -> Result<Vec<u8>, EncodeFailure> {
         debug_assert!(self.open.is_empty(), "a message was left open");
         if self.buf.len() > FARTHEST {
-            return Err(EncodeError::TooLarge);
+            return Err(EncodeError::TooLarge.into());
         }
         let length = (self.buf.len() - FRAME_HEADER) as u32;
         self.buf[..FRAME_HEADER].copy_from_slice(&length.to_be_bytes());
