@@ -4,6 +4,7 @@ mod batching;
 mod breaker;
 mod counted;
 mod deadlines;
+mod down;
 mod errors;
 mod faults;
 mod healthy;
