@@ -96,6 +96,10 @@ mod plugins;
 #[cfg(feature = "server")]
 pub mod server;
 mod stats;
+#[cfg(test)]
+#[allow(dead_code, clippy::unwrap_used)]
+#[path = "../tests/common/log.rs"]
+mod test_log;
 mod trust;
 mod unix;
 mod wire;

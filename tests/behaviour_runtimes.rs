@@ -7,17 +7,18 @@
 mod common;
 
 use std::future::pending;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use common::calls::{LIMIT, call, config, eventually, in_time, lazy, socket, spawn_call};
+use common::log::Log;
 use fault_server::FaultServer;
 use futures::StreamExt;
 use futures::executor::block_on;
 use hookwire::{BreakerState, ConnectionState, PluginHandle, Sent};
 use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::filter::LevelFilter;
 
 /// One thread for itself, as engines have it that start plugins and throw it away.
 fn small() -> Runtime {
@@ -126,44 +127,22 @@ fn h27_without_any_runtime_the_plugin_is_shut_down_and_a_call_fails_at_once() {
     assert_eq!(server.record().seen().hook_calls(), 2);
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The log tells of plugins; that a runtime has ended is no news of one.
 #[test]
 fn h27_a_plugin_that_is_down_is_not_told_to_be_back_when_a_runtime_ends() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        let made_on = small();
-        let nowhere = tempfile::tempdir().unwrap();
-        let absent = socket(nowhere.path().join("plugin.sock")).reconnect_attempts(1);
-        let handle = made_on.block_on(async {
-            let handle = lazy(absent);
-            in_time("a call", call(&handle, "nobody")).await.unwrap_err();
-            eventually("the breaker opens", || handle.breaker() == BreakerState::Open).await;
-            handle
-        });
-        drop(made_on);
-        drop(handle);
+    let (log, _logging) = Log::start(LevelFilter::INFO);
+    let made_on = small();
+    let nowhere = tempfile::tempdir().unwrap();
+    let absent = socket(nowhere.path().join("plugin.sock")).reconnect_attempts(1);
+    let handle = made_on.block_on(async {
+        let handle = lazy(absent);
+        in_time("a call", call(&handle, "nobody")).await.unwrap_err();
+        eventually("the breaker opens", || handle.breaker() == BreakerState::Open).await;
+        handle
     });
-    let told = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    drop(made_on);
+    drop(handle);
+    let told = log.text();
     assert!(told.contains("breaker opened"), "{told}");
     assert!(!told.contains("plugin is back"), "{told}");
     assert!(!told.contains("breaker closed"), "{told}");

@@ -5,12 +5,11 @@
 
 mod common;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::calls::{call, in_time};
 use common::entries::{EntryServer, Told, entry, here};
+use common::log::Log;
 use hookwire::config::{OnError, PluginConfigBuilder, PluginMode};
 use hookwire::{
     CallPolicy, Difference, ErrorKind, HookRegistry, PluginConfig, PluginHandle, Sent, ServerEntry,
@@ -18,43 +17,23 @@ use hookwire::{
 };
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use tracing_subscriber::filter::LevelFilter;
 
 const SECRET: &str = "hunter2";
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The lines at `level` that `work` has logged, in paused time.
 fn logged(level: &str, work: impl Future<Output = ()>) -> Vec<String> {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(work);
-    });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let (log, logging) = Log::start(LevelFilter::DEBUG);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(work);
+    drop((runtime, logging));
+    let text = log.text();
     assert!(!text.contains(SECRET), "{text}");
-    let lines = text.lines().filter(|line| line.contains(&format!(" {level} ")));
-    lines.map(str::to_owned).collect()
+    log.lines_with(&format!(" {level} "))
 }
 
 fn weak() -> Value {

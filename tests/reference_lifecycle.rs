@@ -4,13 +4,13 @@
 
 mod common;
 
-use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::calls::{eventually, in_time};
 use common::knobs::Knobs;
+use common::log::Log;
 use common::reference::ReferenceServer;
 use common::reference::calls::{call, call_for, config, connect};
 use futures::StreamExt;
@@ -20,6 +20,7 @@ use hookwire::{
     Sent, UnixSocketConfig,
 };
 use serde_json::json;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Waits until the plugin is in this state.
 async fn reaches(plugin: &PluginHandle, wanted: ConnectionState) {
@@ -141,7 +142,7 @@ async fn a_call_is_sent_again_where_that_is_allowed() {
 #[tokio::test]
 async fn a_connection_that_the_server_closes_when_idle_costs_no_call_an_error() {
     let Some(server) = ReferenceServer::start(&[("HOOKWIRE_IDLE_SECONDS", "0.5")]) else { return };
-    let (_guard, warnings) = warnings();
+    let (warnings, _logging) = Log::start(LevelFilter::WARN);
     let plugin = connect(&server, "Echo").await;
     for reconnects in 0..3 {
         reaches(&plugin, ConnectionState::Idle).await;
@@ -160,7 +161,7 @@ async fn a_server_that_stops_and_starts_between_two_calls_is_not_noticed() {
 }
 
 async fn stop_and_start(mut server: ReferenceServer) {
-    let (_guard, warnings) = warnings();
+    let (warnings, _logging) = Log::start(LevelFilter::WARN);
     let plugin = connect(&server, "Echo").await;
     assert!(call(&plugin, json!({})).await.unwrap().is_allowed());
     assert_eq!(plugin.state(), ConnectionState::Ready);
@@ -246,35 +247,6 @@ async fn h26_what_is_behind_an_overdue_reply_of_the_reference_is_sent_again_and_
     assert!(call(&plugin, json!({"marker": "last", "delay_ms": 900})).await.unwrap().is_allowed());
     for marker in ["slow", "0", "1", "2", "3"] {
         assert_eq!(server.executions(marker), 1, "{marker}");
-    }
-}
-
-/// What is logged at `warn` and above, in this thread.
-fn warnings() -> (tracing::subscriber::DefaultGuard, Log) {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_writer(move || writer.clone())
-        .finish();
-    (tracing::subscriber::set_default(subscriber), log)
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(line)
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

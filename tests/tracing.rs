@@ -3,8 +3,10 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used)]
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+#[allow(dead_code)]
+#[path = "common/log.rs"]
+mod log;
+
 use std::time::Duration;
 
 use fault_server::{FaultServer, Reply};
@@ -16,46 +18,20 @@ use hookwire::{
     BigIntegers, BreakerState, CallOptions, CallPolicy, PluginConfig, PluginContext, PluginHandle,
     PluginResult, PluginViolation, Stopped, UnixSocketConfig,
 };
+use log::Log;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 const SECRET: &str = "hunter2";
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn lines(&self) -> Vec<String> {
-        let bytes = self.0.lock().unwrap();
-        String::from_utf8(bytes.clone()).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Everything that is traced while `work` runs, on one thread.
 fn traced(work: impl Future<Output = ()>) -> Vec<String> {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(FmtSpan::CLOSE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(work);
-    });
+    let (log, logging) = Log::start_with(LevelFilter::TRACE, FmtSpan::CLOSE);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(work);
+    drop((runtime, logging));
     log.lines()
 }
 

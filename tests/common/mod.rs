@@ -8,6 +8,7 @@ pub(crate) mod calls;
 pub(crate) mod child;
 pub(crate) mod entries;
 pub(crate) mod knobs;
+pub(crate) mod log;
 pub(crate) mod reference;
 
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};

@@ -1,53 +1,21 @@
 //! How much a plugin in trouble writes into its gateway's log.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::advance;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::pipe::{Door, call, call_with, config, failure, pair, served, settle};
 use crate::options::CallOptions;
+use crate::test_log::Log;
 
 const SHORT: Duration = Duration::from_millis(100);
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// What this thread traces goes into the log while the guard lives.
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self, level: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains(level)).map(str::to_owned).collect()
-    }
-}
 
 /// A full backlog is no failure that counts, so each attempt that met one passed for
 /// the first and was a line at info.
 #[tokio::test(start_paused = true)]
 async fn a_busy_server_is_one_line_at_info_however_often_it_is_tried() {
-    let (log, _logging) = Log::start();
+    let (log, _logging) = Log::start(LevelFilter::DEBUG);
     let (client, mut server) = pair(&config(|c| c), 4096);
     server.set(Door::Busy);
     // Calls that wait for one attempt after the other, and calls that leave in between.
@@ -61,23 +29,23 @@ async fn a_busy_server_is_one_line_at_info_however_often_it_is_tried() {
         advance(SHORT).await;
         settle().await;
     }
-    let info = log.lines(" INFO ");
+    let info = log.lines_with(" INFO ");
     assert_eq!(info.len(), 1, "{info:#?}");
     assert!(info[0].contains("to=\"transient_failure\""), "{info:#?}");
-    let debug = log.lines("DEBUG ");
+    let debug = log.lines_with("DEBUG ");
     let failed = debug.iter().filter(|line| line.contains("error=operation would block"));
     assert!(failed.count() + 1 >= 19, "every attempt says how it failed: {debug:#?}");
 
     server.set(Door::Open);
     let _peer = served(&mut server, patient, "patient").await;
-    let info = log.lines(" INFO ");
+    let info = log.lines_with(" INFO ");
     assert_eq!(info.len(), 2, "{info:#?}");
     assert!(info[1].contains("to=\"ready\""), "{info:#?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_is_reached_at_the_third_attempt_is_told_to_be_there_again() {
-    let (log, _logging) = Log::start();
+    let (log, _logging) = Log::start(LevelFilter::DEBUG);
     let (client, mut server) = pair(&config(|c| c.reconnect_attempts(5)), 4096);
     server.set(Door::Refused);
     let patient = call(&client, "patient");
@@ -87,7 +55,7 @@ async fn a_plugin_that_is_reached_at_the_third_attempt_is_told_to_be_there_again
     }
     server.set(Door::Open);
     let _peer = served(&mut server, patient, "patient").await;
-    let info = log.lines(" INFO ");
+    let info = log.lines_with(" INFO ");
     assert_eq!(info.len(), 2, "{info:#?}");
     assert!(info[0].contains("error=connection refused"), "{info:#?}");
     assert!(info[1].contains("to=\"ready\""), "{info:#?}");

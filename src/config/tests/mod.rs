@@ -6,12 +6,11 @@ mod merge;
 mod plugin;
 mod socket;
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use serde_json::{Value, json};
+use tracing_subscriber::filter::LevelFilter;
 
 use super::{PluginConfig, Problem};
+use crate::test_log::Log;
 
 /// A valid entry with these keys on top.
 fn entry(keys: Value) -> Value {
@@ -31,26 +30,9 @@ fn problems(entry: Value) -> Vec<String> {
     error.problems().iter().map(Problem::to_string).collect()
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What is logged meanwhile.
 fn logged(read: impl FnOnce()) -> String {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-    tracing::subscriber::with_default(subscriber, read);
-    let bytes = log.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    let (log, _logging) = Log::start(LevelFilter::INFO);
+    read();
+    log.text()
 }
