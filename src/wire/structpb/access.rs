@@ -29,8 +29,9 @@ pub(super) struct EntryAccess<'de, 'b> {
     /// The value of the entry whose key was read last.
     value: &'de [u8],
     scope: Scope<'b>,
-    /// Whether entries are kept as such, and charged.
-    is_kept: bool,
+    /// The keys that are known, for a type with fields of its own. Another type keeps its
+    /// entries as such, and they are charged.
+    fields: Option<&'static [&'static str]>,
     /// How many entries were read.
     number: usize,
     /// Of the key that was read last: the length of its text, and the size of its type.
@@ -39,9 +40,24 @@ pub(super) struct EntryAccess<'de, 'b> {
 
 impl<'de, 'b> EntryAccess<'de, 'b> {
     #[inline]
-    pub(super) fn new(message: &'de [u8], scope: Scope<'b>, is_kept: bool) -> Self {
+    pub(super) fn new(
+        message: &'de [u8],
+        scope: Scope<'b>,
+        fields: Option<&'static [&'static str]>,
+    ) -> Self {
         let reader = Reader::new(message);
-        Self { reader, value: &[], scope, is_kept, number: 0, key: (0, 0) }
+        Self { reader, value: &[], scope, fields, number: 0, key: (0, 0) }
+    }
+
+    /// The text of a key. One that is equal to a known one is UTF-8: to compare it costs less
+    /// than to look at each byte.
+    #[inline]
+    fn text(&self, key: &'de [u8]) -> Result<&'de str, DecodeError> {
+        let known = self.fields.unwrap_or_default();
+        match known.iter().find(|field| field.as_bytes() == key) {
+            Some(field) => Ok(field),
+            None => utf8(key),
+        }
     }
 }
 
@@ -63,7 +79,7 @@ impl<'de> de::MapAccess<'de> for EntryAccess<'de, '_> {
         self.value = value;
         self.number += 1;
         self.key = (key.len(), size_of::<K::Value>());
-        seed.deserialize(KeyDecoder(utf8(key)?)).map(Some)
+        seed.deserialize(KeyDecoder(self.text(key)?)).map(Some)
     }
 
     #[inline]
@@ -71,7 +87,7 @@ impl<'de> de::MapAccess<'de> for EntryAccess<'de, '_> {
         &mut self,
         seed: V,
     ) -> Result<V::Value, DecodeError> {
-        if self.is_kept {
+        if self.fields.is_none() {
             let (length, size) = self.key;
             let size = size + size_of::<V::Value>();
             self.scope.budget.charge_entry(self.number, size, length)?;

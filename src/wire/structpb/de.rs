@@ -257,8 +257,8 @@ impl<'de> de::Deserializer<'de> for Decoder<'de, '_> {
 
 impl<'de, 'b> StructDecoder<'de, 'b> {
     #[inline]
-    fn entries(self, is_kept: bool) -> EntryAccess<'de, 'b> {
-        EntryAccess::new(self.message, self.scope, is_kept)
+    fn entries(self, fields: Option<&'static [&'static str]>) -> EntryAccess<'de, 'b> {
+        EntryAccess::new(self.message, self.scope, fields)
     }
 
     /// The entry that an enum is: its reader looks at one only, so that there is no
@@ -269,7 +269,7 @@ impl<'de, 'b> StructDecoder<'de, 'b> {
         if !reader.is_empty() {
             return Err(DecodeError::Shape("found several keys, expected one variant".to_owned()));
         }
-        Ok(self.entries(false))
+        Ok(self.entries(Some(&[])))
     }
 }
 
@@ -278,7 +278,7 @@ impl<'de> de::Deserializer<'de> for StructDecoder<'de, '_> {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        visitor.visit_map(self.entries(true))
+        visitor.visit_map(self.entries(None))
     }
 
     /// A type with fields of its own keeps no entries.
@@ -286,10 +286,10 @@ impl<'de> de::Deserializer<'de> for StructDecoder<'de, '_> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        visitor.visit_map(self.entries(false))
+        visitor.visit_map(self.entries(Some(fields)))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
