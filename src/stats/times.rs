@@ -22,15 +22,16 @@ pub(super) struct HookTimes {
 
 type Link = OnceLock<Box<Times>>;
 
-/// The calls of one hook.
+/// The calls of one hook. What a search looks at is in one line of the cache.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Times {
     hook: Box<str>,
-    allowed: Histogram,
+    next: Link,
     /// Most hooks never deny, and never fail.
     denied: OnceLock<Box<Histogram>>,
     failed: OnceLock<Box<Histogram>>,
-    next: Link,
+    allowed: Histogram,
 }
 
 #[derive(Debug, Default)]
@@ -109,8 +110,9 @@ impl Histogram {
     }
 }
 
-/// How long the calls of one hook took, from the call to its outcome: encoding, waiting for a
-/// slot or a connection, the plugin's work, and decoding.
+/// How long the calls of one hook took: encoding, waiting for a slot or a connection, and the
+/// plugin's work. They end where the reply is read from the socket, before the caller's task
+/// gets its turn to decode it; failed calls where they fail.
 ///
 /// Each call is in one of the three. In none are calls whose callers dropped them, and those
 /// that were not tried: of a hook that is not registered, or of a plugin that may not be called
