@@ -84,6 +84,8 @@
 mod chain;
 mod conditions;
 mod context;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod policy;
 
 pub use chain::{
