@@ -53,8 +53,8 @@ impl LastSeen {
         Self { started: Instant::now(), success: AtomicU64::new(0), failure: Mutex::new(None) }
     }
 
-    pub(crate) fn note_success(&self) {
-        let after = self.started.elapsed().as_micros();
+    pub(crate) fn note_success(&self, now: Instant) {
+        let after = now.saturating_duration_since(self.started).as_micros();
         self.success.store(u64::try_from(after).unwrap_or(u64::MAX - 1) + 1, Relaxed);
     }
 
@@ -101,7 +101,7 @@ mod tests {
     async fn it_tells_how_long_ago_the_last_success_and_the_last_failure_were() {
         let seen = LastSeen::new();
         assert_eq!((seen.success(), seen.failure()), (None, None));
-        seen.note_success();
+        seen.note_success(Instant::now());
         tokio::time::advance(Duration::from_secs(2)).await;
         seen.note_failure(&error(Cause::TaskGone));
         tokio::time::advance(Duration::from_secs(3)).await;

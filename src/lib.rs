@@ -59,7 +59,7 @@
 //!
 //! # To see what happens
 //!
-//! [`stats`](PluginHandle::stats) has counters and gauges,
+//! [`stats`](PluginHandle::stats) has counters, gauges, and how long the calls of each hook took,
 //! [`watch_state`](PluginHandle::watch_state) and
 //! [`watch_breaker`](PluginHandle::watch_breaker) tell of changes. With `tracing`, each call is a
 //! span `invoke_hook` at debug, target `hookwire::handle`, with the fields `plugin`, `socket`,
@@ -126,7 +126,7 @@ pub use model::{
 };
 pub use options::{CallOptions, Overload};
 pub use plugins::{ConnectError, OnConnectFailure, PluginReport, Plugins, PluginsBuilder};
-pub use stats::{ConnectionStats, PluginStats};
+pub use stats::{ConnectionStats, HookStats, LatencyHistogram, PluginStats};
 pub use unix::reconnect::ConnectionState;
 
 /// Compiles the README's examples, and runs its quick start, which needs a plugin.

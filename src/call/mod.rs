@@ -114,6 +114,7 @@ impl Caller {
         P: Payload + ?Sized,
         R: DeserializeOwned,
     {
+        let started = Instant::now();
         Counters::add(&self.counters.calls);
         let stamp = self.stamps.as_ref().map(Stamps::next);
         let stamp = stamp.as_ref();
@@ -124,7 +125,7 @@ impl Caller {
                     sent_exactly = false;
                     self.note_inexact(&self.counters.inexact_requests, INEXACT_REQUEST);
                 }
-                self.exchange(Method::InvokeHook, frame, options, |message, _| {
+                self.exchange(Method::InvokeHook, started, frame, options, |message, _| {
                     let request_id = &context.global_context.request_id;
                     let plugin = &self.identity.plugin;
                     hook_reply(message, Expected { plugin, request_id, stamp })
@@ -141,15 +142,16 @@ impl Caller {
                 result.inexact |= !sent_exactly;
                 result.heed(refusal, &self.identity.plugin);
                 let allowed = result.is_allowed();
-                Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
-                self.last_seen.note_success();
+                let took = started.elapsed();
+                self.counters.count_result(hook_type, allowed, took);
+                self.last_seen.note_success(started + took);
                 return Ok((result, reply_context));
             }
             Ok(HookReply::Fault(fault)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
             Err(failure) => failure,
         };
         let error = self.error(Errand::Hook, failure);
-        self.counters.count_failure(&error);
+        self.counters.count_failure(hook_type, &error, started.elapsed());
         self.last_seen.note_failure(&error);
         Err(error)
     }
@@ -188,7 +190,9 @@ impl Caller {
         // Asking twice does no harm, so a question may always be sent again.
         let options = options.retry(RetryPolicy::Resend);
         let answer = match frame {
-            Ok(frame) => self.exchange(Method::GetConfig, frame, options, read).await,
+            Ok(frame) => {
+                self.exchange(Method::GetConfig, Instant::now(), frame, options, read).await
+            }
             Err(cause) => Err((Sent::No, cause)),
         };
         self.noted(errand, answer)
@@ -196,7 +200,8 @@ impl Caller {
 
     /// Waits until there is a connection.
     pub(crate) async fn connect(&self, options: CallOptions) -> Result<(), PluginError> {
-        let outcome = self.call(Method::Connect, EncodedFrame::new(), options).await;
+        let outcome =
+            self.call(Method::Connect, Instant::now(), EncodedFrame::new(), options).await;
         self.noted(Errand::Question, outcome.map(|_| ()))
     }
 
@@ -207,7 +212,7 @@ impl Caller {
     ) -> Result<T, PluginError> {
         let outcome = outcome.map_err(|failure| self.error(errand, failure));
         match &outcome {
-            Ok(_) => self.last_seen.note_success(),
+            Ok(_) => self.last_seen.note_success(Instant::now()),
             Err(error) => self.last_seen.note_failure(error),
         }
         outcome
@@ -237,7 +242,7 @@ impl Caller {
     pub(crate) fn refuse(&self, cause: Cause) -> PluginError {
         Counters::add(&self.counters.calls);
         let error = self.error(Errand::Hook, (Sent::No, cause));
-        self.counters.count_failure(&error);
+        self.counters.count_error(&error);
         self.last_seen.note_failure(&error);
         error
     }
@@ -272,11 +277,12 @@ impl Caller {
     async fn exchange<T>(
         &self,
         method: Method,
+        started: Instant,
         frame: EncodedFrame,
         options: CallOptions,
         read: impl FnOnce(&[u8], Origin) -> Result<T, ReplyFault>,
     ) -> Result<T, (Sent, Cause)> {
-        let Reply { message, origin } = self.call(method, frame, options).await?;
+        let Reply { message, origin } = self.call(method, started, frame, options).await?;
         let fault = match read(&message, origin) {
             Ok(value) => {
                 self.plugin.confirm(origin);
@@ -308,25 +314,25 @@ impl Caller {
     async fn call(
         &self,
         method: Method,
+        started: Instant,
         mut frame: EncodedFrame,
         options: CallOptions,
     ) -> Result<Reply, (Sent, Cause)> {
         // Held until the call ends.
         let _permit = self.admit(method).map_err(|cause| (Sent::No, cause))?;
-        let now = Instant::now();
-        let left = options.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        let left = options.deadline.map(|deadline| deadline.saturating_duration_since(started));
         let timeout = options.timeout.unwrap_or(self.timeout);
         let timeout = left.map_or(timeout, |left| timeout.min(left));
         let terms = Terms {
             method,
             timeout,
-            deadline: now + timeout,
+            deadline: started + timeout,
             may_wait: options.overload == Overload::Wait,
         };
         let policy = options.retry.unwrap_or(self.retry);
         let mut resends = 0;
         if policy == RetryPolicy::Resend {
-            self.budget.observe(now, self.counters.sent.load(Relaxed));
+            self.budget.observe(started, self.counters.sent.load(Relaxed));
             resends = self.reconnect_attempts;
         }
         let mut sent_before = Sent::No;

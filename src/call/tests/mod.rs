@@ -11,6 +11,7 @@ mod healthy;
 mod keep_alive;
 #[path = "../../../tests/common/knobs.rs"]
 mod knobs;
+mod latencies;
 mod logging;
 mod pipe;
 mod pooling;

@@ -1,11 +1,19 @@
-//! Counters and gauges of a plugin.
+//! Counters, latencies and gauges of a plugin.
+
+mod histogram;
+mod snapshot;
+mod times;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-use crate::breaker::BreakerState;
 use crate::error::{ErrorKind, PluginError};
 use crate::unix::connections::Connections;
-use crate::unix::reconnect::ConnectionState;
+
+pub use histogram::LatencyHistogram;
+pub use snapshot::{ConnectionStats, HookStats, PluginStats};
+
+use times::HookTimes;
 
 /// Counted in the callers' tasks, never under a lock.
 #[derive(Debug, Default)]
@@ -24,6 +32,7 @@ pub(crate) struct Counters {
     pub(crate) other_failures: AtomicU64,
     pub(crate) inexact_requests: AtomicU64,
     pub(crate) inexact_replies: AtomicU64,
+    hooks: HookTimes,
 }
 
 impl Counters {
@@ -31,8 +40,21 @@ impl Counters {
         counter.fetch_add(1, Relaxed);
     }
 
-    /// Counts a failed call once.
-    pub(crate) fn count_failure(&self, error: &PluginError) {
+    /// Counts a call that brought a result, once.
+    pub(crate) fn count_result(&self, hook: &str, allowed: bool, took: Duration) {
+        Self::add(if allowed { &self.ok } else { &self.violations });
+        self.hooks.of(hook).answered(took);
+    }
+
+    /// Counts a call that was made and failed, once.
+    pub(crate) fn count_failure(&self, hook: &str, error: &PluginError, took: Duration) {
+        self.count_error(error);
+        let times = self.hooks.of(hook);
+        if error.is_denial() { times.answered(took) } else { times.failed(took) }
+    }
+
+    /// Counts an error by its kind; of a call that was not even tried, that is all.
+    pub(crate) fn count_error(&self, error: &PluginError) {
         Self::add(match error.kind() {
             ErrorKind::Plugin if error.is_denial() => &self.violations,
             ErrorKind::Plugin => &self.plugin_errors,
@@ -85,6 +107,7 @@ impl Counters {
             inexact_replies: self.inexact_replies.load(Relaxed),
             retries: self.retries.load(Relaxed),
             retries_refused: self.retries_refused.load(Relaxed),
+            hooks: self.hooks.snapshot(),
             config_answers: 0,
             config_changes: 0,
             breaker: of.gate.state(),
@@ -103,101 +126,5 @@ impl Counters {
     }
 }
 
-/// A snapshot of a plugin's counters since its handle was made, and its gauges.
-///
-/// Counters are read one after the other, so under load they may be a few calls
-/// apart from each other. At rest, `calls` is the sum of `ok`, `violations`,
-/// `plugin_errors`, `timeouts`, `refused`, `mismatches`, `other_failures`, and
-/// of the calls whose callers dropped them.
-///
-/// ```
-/// # async fn show(handle: hookwire::PluginHandle) {
-/// let stats = handle.stats();
-/// println!("{} of {} calls allowed, {} in flight", stats.ok, stats.calls, stats.in_flight);
-/// # }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PluginStats {
-    /// Calls begun.
-    pub calls: u64,
-    /// Results that let the request go on.
-    pub ok: u64,
-    /// Results that do not, and errors beside a verdict that does not.
-    pub violations: u64,
-    /// Other errors that the plugin reported.
-    pub plugin_errors: u64,
-    /// Calls that ran out of time.
-    pub timeouts: u64,
-    /// Calls that were refused without being sent: no slot, plugin down
-    /// or not trusted, invalid request, shut down.
-    pub refused: u64,
-    /// Replies that belonged to another request, or brought no stamp back where one
-    /// was sent.
-    pub mismatches: u64,
-    /// Calls that failed otherwise: connection lost, reply not understood.
-    pub other_failures: u64,
-    /// Calls that were encoded as something else than was given: with integers that were
-    /// rounded, or text in place of what nests too deep.
-    pub inexact_requests: u64,
-    /// Results with NaN or an infinity where JSON was read, which has neither: it is null.
-    pub inexact_replies: u64,
-    /// Requests sent again under [`RetryPolicy::Resend`](crate::RetryPolicy::Resend).
-    pub retries: u64,
-    /// Requests not sent again because the retry budget was spent.
-    pub retries_refused: u64,
-    /// Answers of the server about the plugin's configuration.
-    pub config_answers: u64,
-    /// How often such an answer was another one than before.
-    pub config_changes: u64,
-    /// Whether calls are let through now.
-    pub breaker: BreakerState,
-    /// How often the breaker opened: outages, as this handle saw them.
-    pub breaker_opened: u64,
-    /// Panics of code that is not hookwire's, such as a log subscriber, that were caught
-    /// in the plugin's tasks and log lines.
-    pub panics: u64,
-    /// Requests and replies dropped because their caller had left.
-    pub abandoned: u64,
-    /// Connections made in place of one that was there before.
-    pub reconnects: u64,
-    /// Bytes written, frames included.
-    pub bytes_sent: u64,
-    /// Bytes read, frames included.
-    pub bytes_received: u64,
-    /// Calls that wait for a slot now.
-    pub waiting: usize,
-    /// Requests that wait to be sent now.
-    pub queued: usize,
-    /// Requests that wait for their reply now, those of callers that left included.
-    pub in_flight: usize,
-    /// Each connection, open or not.
-    pub connections: Vec<ConnectionStats>,
-}
-
-/// One connection of a plugin.
-///
-/// ```
-/// # async fn show(handle: hookwire::PluginHandle) {
-/// let open = |c: &&hookwire::ConnectionStats| c.state.is_ready();
-/// println!("{} sockets open", handle.stats().connections.iter().filter(open).count());
-/// # }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConnectionStats {
-    /// What the connection is doing now.
-    pub state: ConnectionState,
-    /// Requests that wait to be sent on it now.
-    pub queued: usize,
-    /// Requests that wait for their reply on it now.
-    pub in_flight: usize,
-    /// How often it was connected.
-    pub connects: u64,
-    /// Bytes written, frames included.
-    pub bytes_sent: u64,
-    /// Bytes read, frames included.
-    pub bytes_received: u64,
-    /// Requests and replies dropped because their caller had left.
-    pub abandoned: u64,
-}
+#[cfg(test)]
+mod tests;
