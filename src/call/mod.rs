@@ -125,29 +125,29 @@ impl Caller {
                     sent_exactly = false;
                     self.note_inexact(&self.counters.inexact_requests, INEXACT_REQUEST);
                 }
-                self.exchange(Method::InvokeHook, started, frame, options, |message, _| {
+                self.exchange(Method::InvokeHook, started, frame, options, |reply| {
                     let request_id = &context.global_context.request_id;
                     let plugin = &self.identity.plugin;
-                    hook_reply(message, Expected { plugin, request_id, stamp })
+                    let expected = Expected { plugin, request_id, stamp };
+                    Ok((hook_reply(&reply.message, expected)?, reply.arrived - started))
                 })
                 .await
             }
             Err(cause) => Err((Sent::No, cause)),
         };
         let failure = match outcome {
-            Ok(HookReply::Result(mut result, reply_context)) => {
+            Ok((HookReply::Result(mut result, reply_context), took)) => {
                 if result.inexact {
                     self.note_inexact(&self.counters.inexact_replies, INEXACT_REPLY);
                 }
                 result.inexact |= !sent_exactly;
                 result.heed(refusal, &self.identity.plugin);
                 let allowed = result.is_allowed();
-                let took = started.elapsed();
                 self.counters.count_result(hook_type, allowed, took);
                 self.last_seen.note_success(started + took);
                 return Ok((result, reply_context));
             }
-            Ok(HookReply::Fault(fault)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
+            Ok((HookReply::Fault(fault), _)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
             Err(failure) => failure,
         };
         let error = self.error(Errand::Hook, failure);
@@ -165,7 +165,7 @@ impl Caller {
     ) -> Result<(Option<Reported>, Origin), PluginError> {
         let frame = request::get_plugin_config(name);
         let frame = frame.map_err(Cause::InvalidRequest);
-        let read = |message: &[u8], origin| config_reply(message).map(|entry| (entry, origin));
+        let read = |reply: &Reply| Ok((config_reply(&reply.message)?, reply.origin));
         self.ask(frame, options, Errand::Question, read).await
     }
 
@@ -176,7 +176,7 @@ impl Caller {
     ) -> Result<Vec<Object>, PluginError> {
         let frame = request::get_plugin_configs();
         let frame = frame.map_err(Cause::InvalidRequest);
-        self.ask(frame, options, Errand::Server, |message, _| configs_reply(message)).await
+        self.ask(frame, options, Errand::Server, |reply| configs_reply(&reply.message)).await
     }
 
     async fn ask<T>(
@@ -184,9 +184,9 @@ impl Caller {
         frame: Result<EncodedFrame, Cause>,
         options: CallOptions,
         errand: Errand,
-        read: impl Fn(&[u8], Origin) -> Result<T, DecodeError>,
+        read: impl Fn(&Reply) -> Result<T, DecodeError>,
     ) -> Result<T, PluginError> {
-        let read = |message: &[u8], origin| read(message, origin).map_err(ReplyFault::from);
+        let read = |reply: &Reply| read(reply).map_err(ReplyFault::from);
         // Asking twice does no harm, so a question may always be sent again.
         let options = options.retry(RetryPolicy::Resend);
         let answer = match frame {
@@ -280,10 +280,11 @@ impl Caller {
         started: Instant,
         frame: EncodedFrame,
         options: CallOptions,
-        read: impl FnOnce(&[u8], Origin) -> Result<T, ReplyFault>,
+        read: impl FnOnce(&Reply) -> Result<T, ReplyFault>,
     ) -> Result<T, (Sent, Cause)> {
-        let Reply { message, origin } = self.call(method, started, frame, options).await?;
-        let fault = match read(&message, origin) {
+        let reply = self.call(method, started, frame, options).await?;
+        let origin = reply.origin;
+        let fault = match read(&reply) {
             Ok(value) => {
                 self.plugin.confirm(origin);
                 return Ok(value);

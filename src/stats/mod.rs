@@ -11,7 +11,8 @@ use crate::error::{ErrorKind, PluginError};
 use crate::unix::connections::Connections;
 
 pub use histogram::LatencyHistogram;
-pub use snapshot::{ConnectionStats, HookStats, PluginStats};
+pub use snapshot::{ConnectionStats, PluginStats};
+pub use times::HookStats;
 
 use times::HookTimes;
 
@@ -21,8 +22,6 @@ pub(crate) struct Counters {
     pub(crate) calls: AtomicU64,
     /// Requests of which at least a byte was sent, hook calls and questions.
     pub(crate) sent: AtomicU64,
-    pub(crate) ok: AtomicU64,
-    pub(crate) violations: AtomicU64,
     pub(crate) plugin_errors: AtomicU64,
     pub(crate) timeouts: AtomicU64,
     pub(crate) refused: AtomicU64,
@@ -32,6 +31,7 @@ pub(crate) struct Counters {
     pub(crate) other_failures: AtomicU64,
     pub(crate) inexact_requests: AtomicU64,
     pub(crate) inexact_replies: AtomicU64,
+    /// Verdicts are counted here alone.
     hooks: HookTimes,
 }
 
@@ -42,21 +42,22 @@ impl Counters {
 
     /// Counts a call that brought a result, once.
     pub(crate) fn count_result(&self, hook: &str, allowed: bool, took: Duration) {
-        Self::add(if allowed { &self.ok } else { &self.violations });
-        self.hooks.of(hook).answered(took);
+        let times = self.hooks.of(hook);
+        if allowed { times.allowed(took) } else { times.denied(took) }
     }
 
     /// Counts a call that was made and failed, once.
     pub(crate) fn count_failure(&self, hook: &str, error: &PluginError, took: Duration) {
+        if error.is_denial() {
+            return self.hooks.of(hook).denied(took);
+        }
         self.count_error(error);
-        let times = self.hooks.of(hook);
-        if error.is_denial() { times.answered(took) } else { times.failed(took) }
+        self.hooks.of(hook).failed(took);
     }
 
     /// Counts an error by its kind; of a call that was not even tried, that is all.
     pub(crate) fn count_error(&self, error: &PluginError) {
         Self::add(match error.kind() {
-            ErrorKind::Plugin if error.is_denial() => &self.violations,
             ErrorKind::Plugin => &self.plugin_errors,
             ErrorKind::Timeout => &self.timeouts,
             ErrorKind::BadReply if matches!(error.reason(), "mismatch" | "unproven") => {
@@ -94,10 +95,11 @@ impl Counters {
             })
             .collect();
         let sum = |of: fn(&ConnectionStats) -> u64| connections.iter().map(of).sum();
+        let hooks = self.hooks.snapshot();
         PluginStats {
             calls: self.calls.load(Relaxed),
-            ok: self.ok.load(Relaxed),
-            violations: self.violations.load(Relaxed),
+            ok: hooks.values().map(|times| times.allowed.count()).sum(),
+            violations: hooks.values().map(|times| times.denied.count()).sum(),
             plugin_errors: self.plugin_errors.load(Relaxed),
             timeouts: self.timeouts.load(Relaxed),
             refused: self.refused.load(Relaxed),
@@ -107,7 +109,7 @@ impl Counters {
             inexact_replies: self.inexact_replies.load(Relaxed),
             retries: self.retries.load(Relaxed),
             retries_refused: self.retries_refused.load(Relaxed),
-            hooks: self.hooks.snapshot(),
+            hooks,
             config_answers: 0,
             config_changes: 0,
             breaker: of.gate.state(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-use super::LatencyHistogram;
+use super::HookStats;
 use crate::breaker::BreakerState;
 use crate::unix::reconnect::ConnectionState;
 
@@ -19,7 +19,7 @@ use crate::unix::reconnect::ConnectionState;
 /// let stats = handle.stats();
 /// println!("{} of {} calls allowed, {} in flight", stats.ok, stats.calls, stats.in_flight);
 /// for (hook, times) in &stats.hooks {
-///     println!("{hook}: half of the answers came within {:?}", times.answered.p50());
+///     println!("{hook}: half of the answers came within {:?}", times.answered().p50());
 /// }
 /// # }
 /// ```
@@ -198,40 +198,6 @@ impl AddAssign<&Self> for PluginStats {
                 None => drop(self.hooks.insert(hook.clone(), times.clone())),
             }
         }
-    }
-}
-
-/// How long the calls of one hook took, from the call to its outcome: encoding, waiting for a
-/// slot or a connection, the plugin's work, and decoding.
-///
-/// Each call is in one of the two. At rest, `answered` of all hooks together count as many as
-/// [`ok`](PluginStats::ok) and [`violations`](PluginStats::violations); `failed` as many as the
-/// other outcomes. In neither are calls whose callers dropped them, and those that were not
-/// tried: of a hook that is not registered, or of a plugin that may not be called as it is
-/// configured.
-///
-/// ```
-/// # async fn show(handle: hookwire::PluginHandle) {
-/// let stats = handle.stats();
-/// if let Some(times) = stats.hooks.get("tool_pre_invoke") {
-///     println!("{:?} for all but one in a hundred verdicts", times.answered.p99());
-///     println!("{} calls without one", times.failed.count());
-/// }
-/// # }
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct HookStats {
-    /// Calls that brought a verdict.
-    pub answered: LatencyHistogram,
-    /// Calls that did not: the plugin failed, its time was over, it could not be reached.
-    pub failed: LatencyHistogram,
-}
-
-impl AddAssign<&Self> for HookStats {
-    fn add_assign(&mut self, other: &Self) {
-        self.answered += &other.answered;
-        self.failed += &other.failed;
     }
 }
 

@@ -6,22 +6,23 @@ use crate::unix::reconnect::ConnectionState;
 
 const MS: Duration = Duration::from_millis(1);
 
-fn answered(times: &HookTimes, hook: &str) -> u64 {
-    times.snapshot().get(hook).map_or(0, |stats| stats.answered.count())
+fn allowed(times: &HookTimes, hook: &str) -> u64 {
+    times.snapshot().get(hook).map_or(0, |stats| stats.allowed.count())
 }
 
 #[test]
 fn a_hook_is_there_from_its_first_call_on_and_each_has_its_own_times() {
     let times = HookTimes::default();
     assert!(times.snapshot().is_empty());
-    times.of("tool_pre_invoke").answered(MS);
+    times.of("tool_pre_invoke").allowed(MS);
     times.of("invoice_check").failed(3 * MS);
-    times.of("tool_pre_invoke").answered(2 * MS);
+    times.of("tool_pre_invoke").denied(2 * MS);
     let stats = times.snapshot();
     assert_eq!(stats.keys().collect::<Vec<_>>(), ["invoice_check", "tool_pre_invoke"]);
     let (tool, invoice) = (&stats["tool_pre_invoke"], &stats["invoice_check"]);
-    assert_eq!((tool.answered.count(), tool.answered.sum()), (2, 3 * MS));
-    assert_eq!((tool.failed.count(), invoice.answered.count()), (0, 0));
+    assert_eq!((tool.allowed.sum(), tool.denied.sum()), (MS, 2 * MS));
+    assert_eq!((tool.answered().count(), tool.answered().sum()), (2, 3 * MS));
+    assert_eq!((tool.failed.count(), invoice.answered().count()), (0, 0));
     assert_eq!((invoice.failed.count(), invoice.failed.sum()), (1, 3 * MS));
 }
 
@@ -34,12 +35,12 @@ fn hooks_that_are_called_first_at_once_are_all_counted() {
             let times = &times;
             scope.spawn(move || {
                 for at in 0..8_000 {
-                    times.of(hooks[(at + thread) % hooks.len()]).answered(MS);
+                    times.of(hooks[(at + thread) % hooks.len()]).allowed(MS);
                 }
             });
         }
     });
-    assert_eq!(hooks.map(|hook| answered(&times, hook)), [8_000; 8]);
+    assert_eq!(hooks.map(|hook| allowed(&times, hook)), [8_000; 8]);
     assert_eq!(times.snapshot().len(), hooks.len());
 }
 
@@ -58,7 +59,7 @@ fn connection(state: ConnectionState) -> ConnectionStats {
 /// Every number is `n`, so that one that is left out of a sum is seen.
 fn stats(n: u64, breaker: BreakerState, hook: &str) -> PluginStats {
     let mut times = HookStats::default();
-    times.answered.record(MS);
+    times.allowed.record(MS);
     PluginStats {
         calls: n,
         ok: n,
@@ -96,8 +97,8 @@ fn counters_gauges_and_histograms_add_up() {
     sum += &stats(100, BreakerState::HalfOpen, "b");
     let mut expected = stats(111, BreakerState::HalfOpen, "a");
     let mut twice = HookStats::default();
-    twice.answered.record(MS);
-    twice.answered.record(MS);
+    twice.allowed.record(MS);
+    twice.allowed.record(MS);
     expected.hooks.insert("b".to_owned(), twice);
     assert_eq!(sum, expected);
 }

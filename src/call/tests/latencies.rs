@@ -28,9 +28,9 @@ async fn an_answered_call_counts_from_the_call_to_its_verdict_the_wait_for_a_slo
     }
     assert_eq!((answer(first).await.as_str(), answer(second).await.as_str()), ("first", "second"));
     let stats = client.stats();
-    let HookStats { answered, failed } = times(&stats);
-    assert_eq!((answered.count(), answered.sum()), (2, 3 * SECOND));
-    assert_eq!((failed.count(), stats.ok), (0, 2));
+    let HookStats { allowed, denied, failed } = times(&stats);
+    assert_eq!((allowed.count(), allowed.sum()), (2, 3 * SECOND));
+    assert_eq!((denied.count(), failed.count(), stats.ok), (0, 0, 2));
 }
 
 /// A plugin that is down answers in no time: it must not look like the fastest of all.
@@ -47,8 +47,8 @@ async fn calls_without_a_verdict_are_counted_apart() {
     failure(call(&client, "down")).await;
     failure(call(&client, "refused at once")).await;
     let stats = client.stats();
-    let HookStats { answered, failed } = times(&stats);
-    assert_eq!((answered.count(), failed.count()), (0, 3));
+    let HookStats { allowed, denied, failed } = times(&stats);
+    assert_eq!((allowed.count(), denied.count(), failed.count()), (0, 0, 3));
     assert!(failed.sum() >= 2 * SECOND && failed.sum() < 3 * SECOND, "{failed:?}");
     assert_eq!(failed.count(), stats.timeouts + stats.refused + stats.other_failures);
 }

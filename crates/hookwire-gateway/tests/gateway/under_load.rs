@@ -40,7 +40,7 @@ fn counters(stats: &PluginStats) -> [u64; 12] {
         stats.reconnects,
         stats.bytes_sent,
         stats.bytes_received,
-        stats.hooks.values().map(|hook| hook.answered.count()).sum(),
+        stats.hooks.values().map(|hook| hook.allowed.count()).sum(),
         stats.hooks.values().map(|hook| hook.failed.count()).sum(),
     ]
 }
