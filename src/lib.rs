@@ -89,6 +89,7 @@ mod error;
 mod handle;
 pub mod hooks;
 mod identity;
+mod last_seen;
 pub mod model;
 mod nosignal;
 mod options;
@@ -116,8 +117,10 @@ pub use endpoint::Endpoint;
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{
     Denial, EffectiveConfig, EncodedPayload, Hooks, PluginHandle, PluginHandleBuilder, Stopped,
+    WeakPluginHandle,
 };
 pub use hooks::{Hook, HookRegistry};
+pub use last_seen::LastFailure;
 pub use model::{
     GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,
 };

@@ -5,6 +5,7 @@
 //! and [`Chain`] runs them so: in the order, with the rights, and with the care for failures
 //! that the entries tell.
 //!
+//! - [`Gateway`]: the plugins that run, reloads, health, and the end.
 //! - [`Chain`]: all plugins of a hook in one call.
 //! - [`RequestContext`]: what plugins keep from hook to hook of one request.
 //! - [`Passed`] and [`Halted`]: what comes of it. Only the first holds a payload.
@@ -86,6 +87,7 @@ mod conditions;
 mod context;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+mod gateway;
 mod policy;
 
 pub use chain::{
@@ -94,4 +96,8 @@ pub use chain::{
 };
 pub use conditions::{ConditionError, Conditions, Subject};
 pub use context::RequestContext;
+pub use gateway::{
+    Applied, ApplyError, Change, ChangeKind, Gateway, GatewayBuilder, PluginHealth, ReloadStats,
+    Reloader,
+};
 pub use policy::FieldPolicy;

@@ -209,7 +209,7 @@ impl<'a, C: Cargo> Run<'a, C> {
     fn start(&self, member: &Arc<Member>, step: Step, body: Body<C::Hook>) -> bool {
         let (member, times) = (Arc::clone(member), self.chain.times);
         let context = self.request.copy_without_own();
-        self.chain.background.start(async move {
+        self.chain.lifetime.start(async move {
             match ask(&member.handle, None, &body, &context).await.called {
                 Ok(_) => {
                     if let Some(trial) = step.trial {
