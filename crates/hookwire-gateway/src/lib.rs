@@ -11,6 +11,7 @@
 //! - [`Passed`] and [`Halted`]: what comes of it. Only the first holds a payload.
 //! - [`Report`]: what the plugins tell beside it, and a [`Record`] for each.
 //! - [`Conditions`] and [`FieldPolicy`]: when plugins are asked, and what they may change.
+//! - `GatewayConfig` (feature `yaml`): the plugins of the gateway's own configuration file.
 //!
 //! ```
 //! use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
@@ -84,6 +85,8 @@
 
 mod chain;
 mod conditions;
+#[cfg(feature = "yaml")]
+mod config;
 mod context;
 #[cfg(feature = "metrics")]
 pub mod metrics;
@@ -95,6 +98,8 @@ pub use chain::{
     Record, Report, Status,
 };
 pub use conditions::{ConditionError, Conditions, Subject};
+#[cfg(feature = "yaml")]
+pub use config::{ConfigProblem, GatewayConfig, GatewayConfigError, LeftOut, ReachedBy};
 pub use context::RequestContext;
 pub use gateway::{
     Applied, ApplyError, Change, ChangeKind, Gateway, GatewayBuilder, PluginHealth, ReloadStats,
