@@ -1,20 +1,16 @@
 //! What a double is: a plugin behind a real handle, without a socket.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use hookwire::config::{OnError, PluginConfigBuilder, PluginMode};
 use hookwire::hooks::{ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::server::PluginInfo;
 use hookwire::testing::{Answer, Double};
 use hookwire::{
-    BreakerState, CallPolicy, ErrorKind, HookRegistry, Hooks, PluginConfig, PluginContext,
-    PluginResult, PluginViolation, Plugins, Sent, Verdict, Verify,
+    CallPolicy, ErrorKind, HookRegistry, Hooks, PluginConfig, PluginContext, PluginResult,
+    PluginViolation, Plugins, Verdict, Verify,
 };
 use serde_json::json;
-use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::{allowed, call, enforce, failure};
 
@@ -179,95 +175,6 @@ async fn a_server_that_is_weaker_is_refused_as_any_other() {
     let guard = Double::of(strict).server_entry(audits).build();
     let error = guard.handle_builder().connect().await.unwrap_err();
     assert_eq!(error.reason(), "weaker_server");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_double_that_goes_down_fails_calls_under_way_and_all_that_come_until_it_is_up() {
-    let guard = Double::named("Guard").then(Answer::silence()).build();
-    let handle = guard.handle();
-    let under_way = tokio::spawn({
-        let handle = handle.clone();
-        async move { failure(&handle).await }
-    });
-    guard.wait_for_calls(1).await;
-    guard.down();
-    let error = under_way.await.unwrap();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe));
-
-    let error = failure(&handle).await;
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No));
-    assert_eq!(error.attempts(), Some(3));
-    assert_eq!(handle.breaker(), BreakerState::Open);
-
-    guard.up();
-    let closed = |state: &BreakerState| std::future::ready(*state == BreakerState::Closed);
-    handle.watch_breaker().filter(closed).next().await.unwrap();
-    assert!(call(&handle, "search").await.is_ok());
-    assert_eq!(guard.calls().len(), 2, "none of the calls that failed fast has come");
-}
-
-/// On several threads the double's end may still be open when the next call is made.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_call_that_is_made_after_a_double_went_down_reaches_it() {
-    let entry = json!({
-        "name": "Guard", "unix_socket": {"path": "/in-memory", "reconnect_attempts": 1},
-    });
-    let entry = PluginConfig::from_value(entry).unwrap();
-    for _ in 0..200 {
-        let guard = Double::of(entry.clone()).build();
-        let handle = guard.handle();
-        allowed(&handle).await;
-        guard.down();
-        let error = failure(&handle).await;
-        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
-        assert_eq!(guard.calls().len(), 1);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_restart_costs_the_calls_under_way_and_no_other() {
-    let guard = Double::named("Guard").build();
-    let handle = guard.handle();
-    for _ in 0..10 {
-        allowed(&handle).await;
-        guard.restart();
-    }
-    allowed(&handle).await;
-    assert_eq!(guard.calls().len(), 11);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_plugin_that_hangs_costs_its_callers_their_timeout_and_no_real_time() {
-    let hanging = entry(|entry| entry.timeout(3_600 * SECOND).hook("tool_pre_invoke"));
-    let guard = Double::of(hanging).always(Answer::silence()).build();
-    let (started, began) = (std::time::Instant::now(), Instant::now());
-    assert_eq!(failure(&guard.handle()).await.kind(), ErrorKind::Timeout);
-    assert_eq!(began.elapsed().as_secs(), 3_600);
-    assert!(started.elapsed() < 60 * SECOND);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_handler_waits_for_what_the_test_waits_for() {
-    let (go, told) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let guard = Double::named("Guard")
-        .on::<ToolPreInvoke>({
-            let (go, told) = (Arc::clone(&go), Arc::clone(&told));
-            move |_, _| {
-                let (go, told) = (Arc::clone(&go), Arc::clone(&told));
-                async move {
-                    told.notify_one();
-                    go.notified().await;
-                    Ok(PluginResult::allow())
-                }
-            }
-        })
-        .build();
-    let handle = guard.handle();
-    let under_way = tokio::spawn(async move { call(&handle, "search").await });
-    told.notified().await;
-    assert!(!under_way.is_finished());
-    go.notify_one();
-    assert!(under_way.await.unwrap().is_ok());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hookwire::server::HandlerError;
 use hookwire::testing::{ErrorBuilder, error};
-use hookwire::{ErrorKind, PluginViolation, Sent, Stage};
+use hookwire::{ConnectError, ErrorKind, PluginConfig, PluginViolation, Plugins, Sent, Stage};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,7 +29,7 @@ fn every_reason_of_every_kind_can_be_had() {
     let count = texts.len();
     texts.sort_unstable();
     texts.dedup();
-    assert_eq!((count, texts.len()), (26, 26), "each has words of its own");
+    assert_eq!(texts.len(), count, "each has words of its own");
 }
 
 #[test]
@@ -118,4 +118,21 @@ fn an_error_that_no_call_can_fail_with_is_not_made() {
 #[should_panic(expected = "`timeout` is no reason of `closed`, which has [\"shutdown\"")]
 fn a_reason_of_another_kind_is_refused() {
     let _ = error("Guard", ErrorKind::Closed).reason("timeout");
+}
+
+/// Plugins that are not there need no double.
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_start_is_had_without_a_server() {
+    let entry = |name| PluginConfig::builder(name).socket("/nowhere/plugin.sock").build().unwrap();
+    let absent = Plugins::builder().plugin(entry("Guard")).connect().await.unwrap_err();
+    let ConnectError::Failed(reports) = &absent else { panic!("{absent}") };
+    assert_eq!(reports[0].outcome.as_ref().unwrap_err().kind(), ErrorKind::Unavailable);
+
+    let twice = Plugins::builder().plugins([entry("Guard"), entry("Guard")]);
+    let twice = twice.connect().await.unwrap_err();
+    assert!(matches!(twice, ConnectError::Duplicate(name) if name == "Guard"));
+    // The others hold nothing that a test could not give them.
+    for error in [ConnectError::Unknown("Guard".to_owned()), ConnectError::NoRuntime] {
+        assert!(!error.to_string().is_empty());
+    }
 }

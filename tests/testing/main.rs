@@ -6,6 +6,7 @@
 mod answers;
 mod doubles;
 mod errors;
+mod outages;
 mod real_errors;
 
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
