@@ -71,7 +71,8 @@
 //! # Features
 //!
 //! None is on by default: the client, and nothing else. `server` brings an
-//! embedded plugin server. The command line is a package of its own, `hookwire-cli`.
+//! embedded plugin server, and `testing` doubles of plugins for a gateway's own tests. The
+//! command line is a package of its own, `hookwire-cli`.
 //!
 //! [`enforce`]: PluginHandle::enforce
 //! [`invoke_hook`]: PluginHandle::invoke_hook
@@ -101,6 +102,8 @@ mod stats;
 #[allow(dead_code, clippy::unwrap_used)]
 #[path = "../tests/common/log.rs"]
 mod test_log;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trust;
 mod unix;
 mod wire;
