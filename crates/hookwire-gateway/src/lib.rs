@@ -9,6 +9,7 @@
 //! - [`Chain`]: all plugins of a hook in one call.
 //! - [`RequestContext`]: what plugins keep from hook to hook of one request.
 //! - [`Passed`] and [`Halted`]: what comes of it. Only the first holds a payload.
+//! - `HookLayer` (feature `tower`, or `axum`): the HTTP hooks around a service.
 //! - [`Report`]: what the plugins tell beside it, and a [`Record`] for each.
 //! - [`Conditions`] and [`FieldPolicy`]: when plugins are asked, and what they may change.
 //! - `GatewayConfig` (feature `yaml`): the plugins of the gateway's own configuration file.
@@ -60,6 +61,16 @@
 //! # }
 //! ```
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `watch` | `Gateway::reload_on_change`: reloads when the configuration file changes |
+//! | `tower` | `HookLayer`: the HTTP hooks around a service; halts as responses |
+//! | `axum` | `tower`, and what is axum's: the client's address, the whole path, `RequestHooks` and `Halted` in handlers |
+//!
 //! # Beside the reference
 //!
 //! The measure is the `PluginManager` of the reference implementation (Python package `cpex`
@@ -91,8 +102,14 @@ mod context;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod gateway;
+#[cfg(feature = "tower")]
+mod http;
 mod policy;
 
+#[cfg(feature = "axum")]
+pub use self::http::MissingHooks;
+#[cfg(feature = "tower")]
+pub use self::http::{ChainSource, HookLayer, HookService, RequestHooks};
 pub use chain::{
     Chain, ChainBuilder, ChainError, ChainHook, Decision, Denial, HaltReason, Halted, Passed,
     Record, Report, Status,
