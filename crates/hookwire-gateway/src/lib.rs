@@ -99,11 +99,11 @@ mod conditions;
 #[cfg(feature = "yaml")]
 mod config;
 mod context;
-#[cfg(feature = "metrics")]
-pub mod metrics;
 mod gateway;
 #[cfg(feature = "tower")]
 mod http;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod policy;
 
 #[cfg(feature = "axum")]
