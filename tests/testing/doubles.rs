@@ -161,6 +161,21 @@ async fn the_handle_has_the_entry_that_was_given_and_agrees_with_its_server() {
     assert_eq!(config.hooks(), Hooks::Known(vec!["tool_pre_invoke".to_owned()].into()));
     assert_eq!(config.endpoint().to_string(), "/run/guard.sock");
     assert!(enforce(&handle, "search").await.is_ok());
+
+    let on_server = handle.server_config().unwrap();
+    assert_eq!(on_server.mode(), Some(PluginMode::Concurrent));
+    assert_eq!(on_server.on_error(), Some(OnError::Disable));
+    assert_eq!(on_server.as_object()["priority"], 7);
+}
+
+#[test]
+fn an_entry_of_the_doubles_own_names_the_hooks_that_it_answers() {
+    let guard = Double::named("Guard")
+        .on::<ToolPreInvoke>(|_, _| async { Ok(PluginResult::allow()) })
+        .build();
+    let hooks = guard.handle().hooks();
+    assert_eq!(hooks.known(), Some(&["tool_pre_invoke".to_owned()][..]));
+    assert!(Double::named("Any").build().handle().hooks().includes("http_pre_request"));
 }
 
 #[tokio::test(start_paused = true)]

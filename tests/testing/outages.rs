@@ -70,8 +70,10 @@ async fn a_restart_costs_the_calls_under_way_and_no_other() {
             async move { failure(&handle).await }
         });
         guard.wait_for_calls(2 * round).await;
+        let began = Instant::now();
         guard.restart();
         assert_eq!(under_way.await.unwrap().kind(), ErrorKind::Disconnected);
+        assert_eq!(began.elapsed(), Duration::ZERO, "its caller is told at once");
     }
     allowed(&handle).await;
     assert_eq!(handle.stats().ok, 11);
@@ -121,4 +123,27 @@ async fn a_caller_that_leaves_leaves_its_call_behind() {
     guard.then(Answer::deny(PluginViolation::new("NEXT")));
     assert!(!call(&handle, "search").await.unwrap().is_allowed());
     assert_eq!(guard.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_double_ends_with_its_last_handle_though_it_hangs() {
+    let held = Arc::new(());
+    let holds = Arc::clone(&held);
+    let guard = Double::named("Guard")
+        .on::<ToolPreInvoke>(move |_, _| {
+            let _holds = Arc::clone(&holds);
+            async { Ok(PluginResult::allow()) }
+        })
+        .always(Answer::silence())
+        .build();
+    let handle = guard.handle();
+    assert_eq!(failure(&handle).await.kind(), ErrorKind::Timeout);
+    drop((guard, handle));
+    tokio::time::timeout(60 * SECOND, async {
+        while Arc::strong_count(&held) > 1 {
+            tokio::time::sleep(SECOND / 100).await;
+        }
+    })
+    .await
+    .expect("nothing holds its handlers any more");
 }
