@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::DoubleBuilder;
-use super::answer::Answer;
+use super::answer::{Answer, Choose};
 use super::line::Switch;
 use super::received::{Log, ReceivedCall};
 use crate::config::{PluginConfig, PluginConfigBuilder, Transport};
@@ -20,11 +20,13 @@ use crate::server::PluginService;
 ///   deadlines, breaker and counters; only the connections are pipes in memory. All of it works
 ///   in paused time, where a test of a timeout of 35 s takes none.
 /// - A call is answered by the first answer that is left of the [script](Self::then), whatever
-///   connection it came on; then by what is said [always](Self::always). Without either, the
-///   handlers answer that it was [built](Self::named) with, and without any it allows.
+///   connection it came on; then by what is said [always](Self::always), or is
+///   [chosen](Self::choose) by the call. Without either, the handlers answer that it was
+///   [built](DoubleBuilder::on) with, and without any it allows.
 /// - A call counts as received before it is answered.
 /// - The calls of a connection are answered in their order, one at a time, as by any server.
 ///   Where several are under way, which of them gets which answer of the script is open.
+///   What is chosen by the call is not.
 /// - It lives for as long as it or a handle does.
 ///
 /// ```
@@ -67,7 +69,7 @@ pub(super) struct Inner {
 
 struct Script {
     next: VecDeque<Answer>,
-    always: Answer,
+    choose: Choose,
 }
 
 impl Double {
@@ -105,9 +107,9 @@ impl Double {
         config: PluginConfig,
         service: PluginService,
         next: VecDeque<Answer>,
-        always: Answer,
+        choose: Choose,
     ) -> Self {
-        let script = Mutex::new(Script { next, always });
+        let script = Mutex::new(Script { next, choose });
         let (switch, calls) = (Switch::up(), Log::default());
         Self { inner: Arc::new(Inner { config, service, switch, script, calls }) }
     }
@@ -167,7 +169,26 @@ impl Double {
 
     /// Says this to every call that the script leaves over, instead of what was said until now.
     pub fn always(&self, answer: Answer) -> &Self {
-        self.inner.script().always = answer;
+        self.choose(move |_| answer.clone())
+    }
+
+    /// Says what this function chooses to every call that the script leaves over, instead of
+    /// what was said until now.
+    ///
+    /// ```
+    /// use hookwire::testing::{Answer, Double};
+    ///
+    /// let guard = Double::named("Guard").build();
+    /// guard.choose(|call| match call.hook.as_str() {
+    ///     "tool_post_invoke" => Answer::silence(),
+    ///     _ => Answer::allow(),
+    /// });
+    /// ```
+    pub fn choose(
+        &self,
+        answer: impl Fn(&ReceivedCall) -> Answer + Send + Sync + 'static,
+    ) -> &Self {
+        self.inner.script().choose = Arc::new(answer);
         self
     }
 
@@ -241,10 +262,16 @@ impl Inner {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the call is answered that came just now.
-    pub(super) fn next_answer(&self) -> Answer {
+    /// What is said to this call.
+    pub(super) fn answer_to(&self, call: &ReceivedCall) -> Answer {
         let mut script = self.script();
-        script.next.pop_front().unwrap_or_else(|| script.always.clone())
+        if let Some(next) = script.next.pop_front() {
+            return next;
+        }
+        let choose = Arc::clone(&script.choose);
+        // It is the test's own function, and may have more to say to the double.
+        drop(script);
+        choose(call)
     }
 
     /// As large as its callers write.

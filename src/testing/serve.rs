@@ -51,8 +51,9 @@ impl Inner {
         let Incoming::Hook(request) = Incoming::read(message) else {
             return sent(self.service.answer(message).await);
         };
-        self.calls.add(ReceivedCall::read(&request));
-        let Answer { by, delay, fault } = self.next_answer();
+        let call = ReceivedCall::read(&request);
+        self.calls.add(call.clone());
+        let Answer { by, delay, fault } = self.answer_to(&call);
         if !delay.is_zero() {
             sleep(delay).await;
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use hookwire::config::{OnError, PluginConfigBuilder, PluginMode};
 use hookwire::hooks::{ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::server::PluginInfo;
@@ -90,6 +91,41 @@ async fn the_script_is_answered_in_order_and_then_what_is_always_said() {
     let code = |code: &str| Some(code.to_owned());
     assert_eq!(codes, [code("FIRST"), None, code("LATER"), code("LATER")]);
     assert_eq!(guard.answers_left(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_chosen_by_the_call_holds_for_calls_that_are_under_way_together() {
+    let guard = Double::named("Guard")
+        .choose(|call| match call.payload["name"].as_str() {
+            Some("shell") => Answer::deny(PluginViolation::new("NO_SHELL")).after(SECOND),
+            Some("slow") => Answer::allow().after(2 * SECOND),
+            _ => Answer::handled(),
+        })
+        .build();
+    let handle = guard.handle();
+    let calls = (0..30).map(|i| {
+        let (handle, tool) = (handle.clone(), ["shell", "slow", "search"][i % 3]);
+        async move { (tool, call(&handle, tool).await.unwrap().is_allowed()) }
+    });
+    for (tool, is_allowed) in join_all(calls).await {
+        assert_eq!(is_allowed, tool != "shell", "{tool}");
+    }
+    guard.then(Answer::deny(PluginViolation::new("SCRIPT")));
+    assert!(!call(&handle, "search").await.unwrap().is_allowed(), "the script comes first");
+}
+
+/// What chooses is called without a lock.
+#[tokio::test(start_paused = true)]
+async fn what_chooses_may_have_more_to_say() {
+    let guard = Double::named("Guard").build();
+    let told = guard.clone();
+    guard.choose(move |_| {
+        told.then(Answer::deny(PluginViolation::new("NEXT")));
+        Answer::allow()
+    });
+    let handle = guard.handle();
+    allowed(&handle).await;
+    assert!(!call(&handle, "search").await.unwrap().is_allowed());
 }
 
 #[tokio::test(start_paused = true)]
