@@ -11,10 +11,11 @@ use super::IN_MEMORY;
 use super::answer::{Answer, Choose};
 use super::double::Double;
 use super::received::ReceivedCall;
-use crate::config::{PluginConfig, PluginConfigBuilder, Transport};
+use super::state::{Script, State};
+use crate::config::{PluginConfig, PluginConfigBuilder};
 use crate::hooks::Hook;
 use crate::model::PluginResult;
-use crate::server::{Handler, Handlers, Plugin as _, PluginInfo, PluginServer};
+use crate::server::{Handler, Handlers, Plugin as _, PluginInfo};
 
 /// Describes a [`Double`]: its handlers, its script, and what its server tells about it.
 ///
@@ -141,13 +142,7 @@ impl DoubleBuilder {
         }
         let config = entry.build().unwrap_or_else(|error| panic!("{error}"));
         let info = info.unwrap_or_else(|| same(&config));
-        let Transport::Unix(socket) = config.transport();
-        let service = PluginServer::builder()
-            .plugin(info, handlers)
-            .max_frame_len(socket.max_frame_len())
-            .build()
-            .unwrap_or_else(|error| panic!("{error}"));
-        Double::new(config, service, next, choose)
+        Double::new(State::new(config, handlers, info, Script { next, choose }))
     }
 }
 

@@ -80,6 +80,7 @@ mod error;
 mod line;
 mod received;
 mod serve;
+mod state;
 
 pub use answer::Answer;
 pub use builder::DoubleBuilder;

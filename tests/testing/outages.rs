@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use hookwire::config::PluginMode;
 use hookwire::hooks::ToolPreInvoke;
+use hookwire::server::PluginInfo;
 use hookwire::testing::{Answer, Double};
-use hookwire::{BreakerState, ErrorKind, PluginConfig, PluginResult, PluginViolation, Sent};
+use hookwire::{
+    BreakerState, ErrorKind, PluginConfig, PluginHandle, PluginResult, PluginViolation, Sent,
+};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -146,4 +150,31 @@ async fn a_double_ends_with_its_last_handle_though_it_hangs() {
     })
     .await
     .expect("nothing holds its handlers any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_comes_back_weaker_is_found_out() {
+    let entry = json!({
+        "name": "Guard", "mode": "sequential",
+        "unix_socket": {"path": "/in-memory", "verify": "strict"},
+    });
+    let guard = Double::of(PluginConfig::from_value(entry).unwrap()).build();
+    let handle = guard.handle_builder().connect().await.unwrap();
+    allowed(&handle).await;
+    guard.restart_as(PluginInfo::new("Guard").with_mode(PluginMode::Audit));
+    let weaker = tokio::time::timeout(60 * SECOND, async {
+        while reason_of_failure(&handle).await != Some("weaker_server") {
+            tokio::time::sleep(SECOND / 10).await;
+        }
+    });
+    weaker.await.expect("the server is asked anew");
+
+    guard.restart_as(PluginInfo::new("Guard").with_version("3"));
+    handle.verify().await.unwrap();
+    allowed(&handle).await;
+    assert_eq!(handle.config().version(), Some("3"));
+}
+
+async fn reason_of_failure(handle: &PluginHandle) -> Option<&'static str> {
+    call(handle, "search").await.err().map(|error| error.reason())
 }
