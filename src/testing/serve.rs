@@ -21,7 +21,7 @@ use crate::wire::request::EncodedFrame;
 const NO_PROTOBUF: &[u8] = &[0x0f];
 
 /// What goes onto the line.
-enum Sent {
+enum Said {
     Reply(EncodedFrame),
     /// The end of the line comes behind it.
     Last(EncodedFrame),
@@ -38,9 +38,9 @@ impl State {
         loop {
             while let Some(message) = frames.next(&mut input)? {
                 match self.answer(&service, &message).await {
-                    Sent::Reply(frame) => line.write_all(&frame).await?,
-                    Sent::Last(frame) => return line.write_all(&frame).await,
-                    Sent::Nothing => return until_closed(line).await,
+                    Said::Reply(frame) => line.write_all(&frame).await?,
+                    Said::Last(frame) => return line.write_all(&frame).await,
+                    Said::Nothing => return until_closed(line).await,
                 }
             }
             if line.read_buf(&mut input).await? == 0 {
@@ -49,9 +49,9 @@ impl State {
         }
     }
 
-    async fn answer(&self, service: &PluginService, message: &[u8]) -> Sent {
+    async fn answer(&self, service: &PluginService, message: &[u8]) -> Said {
         let Incoming::Hook(request) = Incoming::read(message) else {
-            return sent(service.answer(message).await);
+            return said(service.answer(message).await);
         };
         let call = ReceivedCall::read(&request);
         self.calls.add(call.clone());
@@ -65,7 +65,7 @@ impl State {
         };
         match (fault, reply) {
             (Some(fault), Some(reply)) => spoil(service, reply, fault, &request).await,
-            (_, reply) => sent(reply),
+            (_, reply) => said(reply),
         }
     }
 }
@@ -76,12 +76,12 @@ async fn spoil(
     reply: EncodedFrame,
     fault: Fault,
     request: &HookRequest<'_>,
-) -> Sent {
+) -> Said {
     let message = match fault {
-        Fault::Silence => return Sent::Nothing,
-        Fault::Close => return Sent::Last(EncodedFrame::new()),
-        Fault::Cut => return Sent::Last(reply[..reply.len() / 2].to_vec()),
-        Fault::TooLarge => return Sent::Reply(u32::MAX.to_be_bytes().to_vec()),
+        Fault::Silence => return Said::Nothing,
+        Fault::Close => return Said::Last(EncodedFrame::new()),
+        Fault::Cut => return Said::Last(reply[..reply.len() / 2].to_vec()),
+        Fault::TooLarge => return Said::Reply(u32::MAX.to_be_bytes().to_vec()),
         Fault::Garbage => NO_PROTOBUF.to_vec(),
         Fault::WithoutVerdict => changed(&reply, |reply| {
             reply.result.get_or_insert_default().fields.remove("continue_processing");
@@ -98,12 +98,12 @@ async fn spoil(
             changed(&reply, |reply| reply.error = error)
         }
     };
-    Sent::Reply(frame(&message))
+    Said::Reply(frame(&message))
 }
 
 /// A reply that fits into no frame is none, and ends the connection.
-fn sent(reply: Option<EncodedFrame>) -> Sent {
-    reply.map_or(Sent::Last(EncodedFrame::new()), Sent::Reply)
+fn said(reply: Option<EncodedFrame>) -> Said {
+    reply.map_or(Said::Last(EncodedFrame::new()), Said::Reply)
 }
 
 fn decoded(frame: &EncodedFrame) -> InvokeHookResponse {
