@@ -12,6 +12,7 @@ mod report;
 mod run;
 mod settle;
 mod switch;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;
