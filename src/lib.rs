@@ -71,7 +71,8 @@
 //! # Features
 //!
 //! None is on by default: the client, and nothing else. `server` brings an
-//! embedded plugin server. The command line is a package of its own, `hookwire-cli`.
+//! embedded plugin server, and `testing` doubles of plugins for a gateway's own tests. The
+//! command line is a package of its own, `hookwire-cli`.
 //!
 //! [`enforce`]: PluginHandle::enforce
 //! [`invoke_hook`]: PluginHandle::invoke_hook
@@ -89,6 +90,7 @@ mod error;
 mod handle;
 pub mod hooks;
 mod identity;
+mod last_seen;
 pub mod model;
 mod nosignal;
 mod options;
@@ -100,6 +102,8 @@ mod stats;
 #[allow(dead_code, clippy::unwrap_used)]
 #[path = "../tests/common/log.rs"]
 mod test_log;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trust;
 mod unix;
 mod wire;
@@ -116,8 +120,10 @@ pub use endpoint::Endpoint;
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{
     Denial, EffectiveConfig, EncodedPayload, Hooks, PluginHandle, PluginHandleBuilder, Stopped,
+    WeakPluginHandle,
 };
 pub use hooks::{Hook, HookRegistry};
+pub use last_seen::LastFailure;
 pub use model::{
     GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,
 };

@@ -15,9 +15,10 @@ use crate::breaker::{Breaker, Gate, HalfOpenPermit};
 use crate::config::{PluginConfig, RetryPolicy, Transport};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
+use crate::last_seen::LastSeen;
 use crate::model::{Object, PluginContext, PluginResult, PluginViolation, ReplyContext};
 use crate::options::{CallOptions, Overload};
-use crate::stats::{Counters, PluginStats};
+use crate::stats::Counters;
 use crate::unix::connect::Connect;
 use crate::unix::message::{Failure, Method, Origin, Reply};
 use crate::unix::plugin::{Outbound, UnixPlugin};
@@ -40,7 +41,8 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) identity: Arc<Identity>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) last_seen: LastSeen,
     pub(crate) gate: Arc<Gate>,
     pub(crate) plugin: UnixPlugin,
     timeout: Duration,
@@ -81,7 +83,8 @@ impl Caller {
         let plugin = UnixPlugin::new(name, socket, policy, health, connector, runtime);
         Self {
             identity,
-            counters: Counters::default(),
+            counters: Arc::default(),
+            last_seen: LastSeen::new(),
             gate,
             plugin,
             timeout: policy.timeout(),
@@ -96,10 +99,6 @@ impl Caller {
             max_frame_len: socket.max_frame_len(),
             last_size: AtomicUsize::new(0),
         }
-    }
-
-    pub(crate) fn stats(&self) -> PluginStats {
-        self.counters.snapshot(self.plugin.connections())
     }
 
     /// Runs a hook: its result, and the context that the reply brought, if it did.
@@ -145,6 +144,7 @@ impl Caller {
                 result.heed(refusal, &self.identity.plugin);
                 let allowed = result.is_allowed();
                 self.counters.count_result(hook_type, allowed, took);
+                self.last_seen.note_success(started + took);
                 return Ok((result, reply_context));
             }
             Ok((HookReply::Fault(fault), _)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
@@ -152,6 +152,7 @@ impl Caller {
         };
         let error = self.error(Errand::Hook, failure);
         self.counters.count_failure(hook_type, &error, started.elapsed());
+        self.last_seen.note_failure(&error);
         Err(error)
     }
 
@@ -194,14 +195,27 @@ impl Caller {
             }
             Err(cause) => Err((Sent::No, cause)),
         };
-        answer.map_err(|failure| self.error(errand, failure))
+        self.noted(errand, answer)
     }
 
     /// Waits until there is a connection.
     pub(crate) async fn connect(&self, options: CallOptions) -> Result<(), PluginError> {
         let outcome =
             self.call(Method::Connect, Instant::now(), EncodedFrame::new(), options).await;
-        outcome.map(|_| ()).map_err(|failure| self.error(Errand::Question, failure))
+        self.noted(Errand::Question, outcome.map(|_| ()))
+    }
+
+    fn noted<T>(
+        &self,
+        errand: Errand,
+        outcome: Result<T, (Sent, Cause)>,
+    ) -> Result<T, PluginError> {
+        let outcome = outcome.map_err(|failure| self.error(errand, failure));
+        match &outcome {
+            Ok(_) => self.last_seen.note_success(Instant::now()),
+            Err(error) => self.last_seen.note_failure(error),
+        }
+        outcome
     }
 
     /// Asks the connections to end at `deadline`, or as soon as nothing is under way.
@@ -229,6 +243,7 @@ impl Caller {
         Counters::add(&self.counters.calls);
         let error = self.error(Errand::Hook, (Sent::No, cause));
         self.counters.count_error(&error);
+        self.last_seen.note_failure(&error);
         error
     }
 

@@ -5,11 +5,13 @@
 //! and [`Chain`] runs them so: in the order, with the rights, and with the care for failures
 //! that the entries tell.
 //!
+//! - [`Gateway`]: the plugins that run, reloads, health, and the end.
 //! - [`Chain`]: all plugins of a hook in one call.
 //! - [`RequestContext`]: what plugins keep from hook to hook of one request.
 //! - [`Passed`] and [`Halted`]: what comes of it. Only the first holds a payload.
 //! - [`Report`]: what the plugins tell beside it, and a [`Record`] for each.
 //! - [`Conditions`] and [`FieldPolicy`]: when plugins are asked, and what they may change.
+//! - `GatewayConfig` (feature `yaml`): the plugins of the gateway's own configuration file.
 //!
 //! ```
 //! use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
@@ -70,7 +72,7 @@
 //! | span | field | value |
 //! |---|---|---|
 //! | `chain` | `hook`, `request_id` | of the run |
-//! | | `outcome` | `allowed`, `denied`, `out_of_time`, `unfilterable`, or the [reason](hookwire::PluginError::reason) of the failure that ended it |
+//! | | `outcome` | `allowed`, `denied`, `out_of_time`, `shut_down`, `unfilterable`, or the [reason](hookwire::PluginError::reason) of the failure that ended it |
 //! | | `plugin` | whose denial or failure ended it |
 //! | `plugin` | `rpc.system`, `rpc.service`, `rpc.method` | `hookwire`, the plugin, the hook |
 //! | | `network.transport` | `unix` |
@@ -107,7 +109,10 @@
 
 mod chain;
 mod conditions;
+#[cfg(feature = "yaml")]
+mod config;
 mod context;
+mod gateway;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(feature = "otel")]
@@ -119,5 +124,11 @@ pub use chain::{
     Record, Report, Status,
 };
 pub use conditions::{ConditionError, Conditions, Subject};
+#[cfg(feature = "yaml")]
+pub use config::{ConfigProblem, GatewayConfig, GatewayConfigError, LeftOut, ReachedBy};
 pub use context::RequestContext;
+pub use gateway::{
+    Applied, ApplyError, Change, ChangeKind, Gateway, GatewayBuilder, PluginHealth, ReloadStats,
+    Reloader,
+};
 pub use policy::FieldPolicy;

@@ -126,6 +126,9 @@ pub enum HaltReason {
         /// In the words of the payload's own `Serialize` or `Deserialize`.
         message: String,
     },
+    /// The [`Gateway`](crate::Gateway) is shut down.
+    #[error("the gateway is shut down: no plugin is asked any more")]
+    ShutDown,
 }
 
 /// A plugin's denial. See [`Halted`] for an example.

@@ -230,7 +230,7 @@ impl<'a, C: Cargo> Run<'a, C> {
         let (member, times) = (Arc::clone(member), self.chain.times);
         let context = self.request.copy_without_own();
         let span = trace::background_call(&member.name, C::Hook::NAME, step.mode.as_str());
-        self.chain.background.start(async move {
+        self.chain.lifetime.start(async move {
             match ask(span, &member.handle, None, &body, &context).await.called {
                 Ok(_) => {
                     if let Some(trial) = step.trial {
