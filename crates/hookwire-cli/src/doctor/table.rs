@@ -10,12 +10,14 @@ const WIDTH: usize = 80;
 /// The state stands first, so that eyes and `grep` find it.
 const STATE: usize = 6;
 const GAP: usize = 2;
+const COLUMNS: usize = 7;
 
 /// All rows, with a heading.
 pub(crate) fn table(patients: &[Patient]) -> String {
     let cells: Vec<_> = patients.iter().map(cells).collect();
-    let heading = ["STATE", "PLUGIN", "MODE", "ON_ERROR", "HOOKS", "SOCKET"].map(str::to_owned);
-    let mut widths = [0; 6];
+    let heading = ["STATE", "PLUGIN", "LINE", "MODE", "ON_ERROR", "HOOKS", "SOCKET"];
+    let heading = heading.map(str::to_owned);
+    let mut widths = [0; COLUMNS];
     for row in cells.iter().chain([&heading]) {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -26,30 +28,31 @@ pub(crate) fn table(patients: &[Patient]) -> String {
     for (patient, cells) in patients.iter().zip(&cells) {
         table += &row(cells, &widths);
         for finding in &patient.findings {
-            let state = format!("{:STATE$}", finding.level.as_str());
-            table += &wrapped(&state, &one_line(&finding.message));
-            table +=
-                &wrapped(&format!("{:STATE$}", ""), &format!("-> {}", one_line(&finding.advice)));
+            let level = format!("{:STATE$}{:STATE$}", "", finding.level.as_str());
+            table += &wrapped(&level, &one_line(&finding.message));
+            let below = " ".repeat(2 * STATE);
+            table += &wrapped(&below, &format!("-> {}", one_line(&finding.advice)));
         }
     }
     table
 }
 
-fn cells(patient: &Patient) -> [String; 6] {
-    let hooks = patient.hooks.as_ref().map_or("?".to_owned(), |hooks| hooks.len().to_string());
+fn cells(patient: &Patient) -> [String; COLUMNS] {
+    let number = |number: Option<usize>| number.map_or("?".to_owned(), |number| number.to_string());
     [
         patient.state.as_str().to_owned(),
         one_line(&patient.plugin),
+        number(patient.line),
         patient.mode.to_owned(),
         patient.on_error.to_owned(),
-        hooks,
+        number(patient.hooks.as_ref().map(Vec::len)),
         one_line(&patient.socket),
     ]
 }
 
 /// The socket is last, since its path cannot be broken: where there is no room for it, it is
 /// on a line of its own.
-fn row(cells: &[String; 6], widths: &[usize; 6]) -> String {
+fn row(cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
     let [first @ .., socket] = cells;
     let mut row = String::new();
     for (cell, width) in first.iter().zip(widths) {
@@ -123,12 +126,12 @@ mod tests {
             patient("Words", "/run/words.sock", vec![]),
         ];
         let expected = "\
-STATE PLUGIN  MODE        ON_ERROR  HOOKS  SOCKET
-FAIL  Guard   sequential  fail      1      /run/guard.sock
-FAIL  `mode` is `sequential` here and `audit` on the server, which acts first:
-      its server never lets it deny
-      -> set `mode: sequential` in the server's own entry, and restart it
-ok    Words   sequential  fail      1      /run/words.sock
+STATE PLUGIN  LINE  MODE        ON_ERROR  HOOKS  SOCKET
+FAIL  Guard   3     sequential  fail      1      /run/guard.sock
+      FAIL  `mode` is `sequential` here and `audit` on the server, which acts
+            first: its server never lets it deny
+            -> set `mode: sequential` in the server's own entry, and restart it
+ok    Words   3     sequential  fail      1      /run/words.sock
 ";
         assert_eq!(table(&patients), expected);
         assert_eq!(sum(&patients), "1 guard would not guard");
@@ -139,7 +142,10 @@ ok    Words   sequential  fail      1      /run/words.sock
         let path = format!("/run/{}/p.sock", "d".repeat(60));
         let table = table(&[patient("Guard", &path, vec![])]);
         let lines: Vec<_> = table.lines().skip(1).collect();
-        assert_eq!(lines, ["ok    Guard   sequential  fail      1", &format!("      {path}")]);
+        assert_eq!(
+            lines,
+            ["ok    Guard   3     sequential  fail      1", &format!("      {path}")]
+        );
     }
 
     #[test]

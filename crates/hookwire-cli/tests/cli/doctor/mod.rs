@@ -78,16 +78,16 @@ struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// The rows and findings of the table, each as one line with its advice.
+    /// The lines of the table, those that were broken joined again, without indentation.
     fn findings(&self) -> Vec<String> {
         let mut findings: Vec<String> = Vec::new();
         for line in self.plain.stdout.lines() {
-            match (line.strip_prefix("      "), findings.last_mut()) {
+            match (line.strip_prefix("            "), findings.last_mut()) {
                 (Some(more), Some(last)) => {
                     last.push(' ');
                     last.push_str(more);
                 }
-                _ => findings.push(line.to_owned()),
+                _ => findings.push(line.trim_start().to_owned()),
             }
         }
         findings
