@@ -2,6 +2,7 @@
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+mod doctor;
 mod harness;
 mod server_entries;
 mod wrong_input;
