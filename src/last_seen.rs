@@ -89,12 +89,8 @@ mod tests {
     use crate::error::{Cause, Errand, Sent};
 
     fn error(cause: Cause) -> PluginError {
-        PluginError::new(
-            "Guard".into(),
-            std::path::Path::new("/s"),
-            Errand::Hook,
-            (Sent::No, cause),
-        )
+        let socket = std::sync::Arc::<std::path::Path>::from(std::path::Path::new("/s"));
+        PluginError::new("Guard".into(), socket, Errand::Hook, (Sent::No, cause))
     }
 
     #[tokio::test(start_paused = true)]

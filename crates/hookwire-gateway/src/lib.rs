@@ -9,6 +9,7 @@
 //! - [`Chain`]: all plugins of a hook in one call.
 //! - [`RequestContext`]: what plugins keep from hook to hook of one request.
 //! - [`Passed`] and [`Halted`]: what comes of it. Only the first holds a payload.
+//! - `HookLayer` (feature `tower`, or `axum`): the HTTP hooks around a service.
 //! - [`Report`]: what the plugins tell beside it, and a [`Record`] for each.
 //! - [`Conditions`] and [`FieldPolicy`]: when plugins are asked, and what they may change.
 //! - `GatewayConfig` (feature `yaml`): the plugins of the gateway's own configuration file.
@@ -84,6 +85,19 @@
 //! A span without an outcome is of a run or a call that was dropped. Calls in the background
 //! belong to the trace of their run, which does not wait for them.
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `metrics` | `metrics`: what the plugins do, in numbers for Prometheus |
+//! | `otel` | `otel`: traces that go on in the plugins |
+//! | `yaml` | `GatewayConfig`: the plugins of a gateway's own file |
+//! | `watch` | `Gateway::reload_on_change`: reloads when the configuration file changes |
+//! | `tower` | `HookLayer`: the HTTP hooks around a service; halts as responses |
+//! | `axum` | `tower`, and what is axum's: the client's address, the whole path, `RequestHooks` and `Halted` in handlers |
+//!
 //! # Beside the reference
 //!
 //! The measure is the `PluginManager` of the reference implementation (Python package `cpex`
@@ -113,12 +127,18 @@ mod conditions;
 mod config;
 mod context;
 mod gateway;
+#[cfg(feature = "tower")]
+mod http;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(feature = "otel")]
 pub mod otel;
 mod policy;
 
+#[cfg(feature = "axum")]
+pub use self::http::MissingHooks;
+#[cfg(feature = "tower")]
+pub use self::http::{ChainSource, HookLayer, HookService, RequestHooks};
 pub use chain::{
     Chain, ChainBuilder, ChainError, ChainHook, Decision, Denial, HaltReason, Halted, Passed,
     Record, Report, Status,

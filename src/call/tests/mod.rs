@@ -25,3 +25,9 @@ use crate::config::{
     BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,
 };
+
+impl super::Caller {
+    fn stats(&self) -> crate::stats::PluginStats {
+        self.counters.snapshot(self.plugin.connections())
+    }
+}

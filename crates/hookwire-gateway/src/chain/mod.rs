@@ -9,6 +9,7 @@ mod lifetime;
 mod member;
 mod outcome;
 mod plan;
+mod public;
 mod record;
 mod report;
 mod run;
@@ -197,6 +198,12 @@ impl Chain {
     /// The handles of all plugins, in their order.
     pub fn handles(&self) -> impl Iterator<Item = &PluginHandle> {
         self.inner.members.iter().map(|member| &member.handle)
+    }
+
+    /// Whether a plugin may be asked for this hook: true also if one has not told its hooks yet.
+    #[must_use]
+    pub fn serves(&self, hook: &str) -> bool {
+        self.handles().any(|handle| handle.hooks().includes(hook))
     }
 
     /// The names of all plugins, in their order.

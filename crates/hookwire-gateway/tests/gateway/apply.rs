@@ -196,6 +196,23 @@ async fn a_handle_that_somebody_shut_down_is_started_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_settings_and_the_bound_of_the_background_hold_over_reloads() {
+    let served = Served::start(&["Watcher"]).await;
+    let entry = || served.entry("Watcher", json!({"mode": "fire_and_forget"}));
+    let settings = Chain::builder().background(1);
+    let started = Gateway::builder().settings(settings).start([entry()]);
+    let (gateway, _) = in_time("the start", started).await.unwrap();
+    assert_eq!(status(&run(&gateway.chain(), "1", "wait").await, "Watcher"), "started");
+    apply(&gateway, vec![entry()]).await;
+    assert_eq!(status(&run(&gateway.chain(), "2", "wait").await, "Watcher"), "skipped");
+    let chain = gateway.chain();
+    assert_eq!((chain.background_running(), chain.background_dropped()), (1, 1));
+    served.may_answer.send_replace(true);
+    assert!(in_time("its end", chain.background_idle(crate::world::LIMIT)).await);
+    assert_eq!(status(&run(&gateway.chain(), "3", "wait").await, "Watcher"), "started");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plugins_of_the_settings_come_first_in_every_chain() {
     let served = Served::start(&["Mine", "A"]).await;
     let mine = PluginHandle::connect_lazy(served.entry("Mine", json!({})));
