@@ -65,8 +65,8 @@
 //! span `invoke_hook` at debug, target `hookwire::handle`, with the fields `plugin`, `socket`,
 //! `hook`, `request_id`, `attempt`, `outcome` (`allowed`, `denied`, or an error's
 //! [`reason`](PluginError::reason)), `inexact` (true where a value came over as something else,
-//! see [`PluginResult::is_exact`]) and `duration_us`. Nothing that is logged or traced holds a
-//! payload, a context or a secret.
+//! see [`PluginResult::is_exact`]) and `duration_us`. These names are part of the API. Nothing
+//! that is logged or traced holds a payload, a context or a secret.
 //!
 //! # Features
 //!

@@ -3,7 +3,8 @@
 //! [`PluginMetrics`] goes into the gateway's own [`Registry`], [`text`] is for gateways without
 //! one. Both take a snapshot of all plugins when they are asked, so there is no task, no global
 //! recorder, and nothing on the way of a call. Plugins are told apart by their configured names:
-//! where the snapshots are totals over reloads, counters go on over reloads.
+//! where the snapshots are totals, as [`Gateway::stats`](crate::Gateway::stats) has them, counters
+//! go on over reloads.
 //!
 //! All metrics have the label `plugin`. Every counter of a plugin is there from the start, at 0;
 //! the durations of a hook from its first call on. Times are in seconds, sizes in bytes.
@@ -39,21 +40,16 @@
 //! invent one for each call in a bucket.
 //!
 //! ```
-//! use std::collections::BTreeMap;
-//!
-//! use hookwire::PluginHandle;
+//! use hookwire_gateway::Gateway;
 //! use hookwire_gateway::metrics::{self, PluginMetrics, Registry};
 //!
-//! # fn serve(handles: Vec<PluginHandle>) {
-//! let stats = move || -> BTreeMap<_, _> {
-//!     handles.iter().map(|handle| (handle.name().to_owned(), handle.stats())).collect()
-//! };
+//! # fn serve(gateway: Gateway) {
 //! // What `GET /metrics` answers, with this media type:
-//! println!("{}\n{}", metrics::CONTENT_TYPE, metrics::text(stats()));
+//! println!("{}\n{}", metrics::CONTENT_TYPE, metrics::text(gateway.stats()));
 //!
 //! // Or beside the gateway's own metrics:
 //! let mut registry = Registry::default();
-//! registry.register_collector(Box::new(PluginMetrics::new(stats)));
+//! registry.register_collector(Box::new(PluginMetrics::new(move || gateway.stats())));
 //! # }
 //! ```
 
