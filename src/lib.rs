@@ -65,13 +65,14 @@
 //! span `invoke_hook` at debug, target `hookwire::handle`, with the fields `plugin`, `socket`,
 //! `hook`, `request_id`, `attempt`, `outcome` (`allowed`, `denied`, or an error's
 //! [`reason`](PluginError::reason)), `inexact` (true where a value came over as something else,
-//! see [`PluginResult::is_exact`]) and `duration_us`. Nothing that is logged or traced holds a
-//! payload, a context or a secret.
+//! see [`PluginResult::is_exact`]) and `duration_us`. These names are part of the API. Nothing
+//! that is logged or traced holds a payload, a context or a secret.
 //!
 //! # Features
 //!
 //! None is on by default: the client, and nothing else. `server` brings an
-//! embedded plugin server. The command line is a package of its own, `hookwire-cli`.
+//! embedded plugin server, and `testing` doubles of plugins for a gateway's own tests. The
+//! command line is a package of its own, `hookwire-cli`.
 //!
 //! [`enforce`]: PluginHandle::enforce
 //! [`invoke_hook`]: PluginHandle::invoke_hook
@@ -101,6 +102,8 @@ mod stats;
 #[allow(dead_code, clippy::unwrap_used)]
 #[path = "../tests/common/log.rs"]
 mod test_log;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trust;
 mod unix;
 mod wire;

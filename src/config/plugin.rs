@@ -79,6 +79,23 @@ impl PluginConfig {
         }
     }
 
+    /// The keys of an entry that are not known, which are ignored: each with a known one that is
+    /// much like it, if there is one. For who reads a file and can tell the line.
+    ///
+    /// ```
+    /// use hookwire::PluginConfig;
+    /// use serde_json::json;
+    ///
+    /// let entry = json!({"name": "Guard", "prioritty": 5, "unix_socket": {"path": "/run/g.sock"}});
+    /// let unknown = PluginConfig::unknown_keys(entry.as_object().unwrap());
+    /// assert_eq!(unknown, [("prioritty", Some("priority"))]);
+    /// assert!(PluginConfig::from_value(entry).is_ok());
+    /// ```
+    #[must_use]
+    pub fn unknown_keys(entry: &Object) -> Vec<(&str, Option<&'static str>)> {
+        section::unknown(entry, KEYS)
+    }
+
     pub(super) fn from_entry(entry: Object, mut problems: Problems) -> Result<Self, ConfigError> {
         let entry = with_present_mode(entry);
         let mut section = Section::new(&entry, "", &mut problems);

@@ -66,15 +66,23 @@ impl<'a> Section<'a> {
         &mut self,
         known: &[&[&'static str]],
     ) -> Vec<(&'a str, Option<&'static str>)> {
-        let mut unknown = Vec::new();
-        for key in self.keys.keys().filter(|key| !known.concat().contains(&key.as_str())) {
-            match key.as_str() {
-                "<<" => self.refuse_key(key, MERGE_KEY),
-                key => unknown.push((key, nearest(key, &known.concat()))),
-            }
+        if self.keys.contains_key("<<") {
+            self.refuse_key("<<", MERGE_KEY);
         }
-        unknown
+        unknown(self.keys, known)
     }
+}
+
+/// The keys that are not known, but for the merge key, each with a known one that is much
+/// like it.
+pub(super) fn unknown<'a>(
+    keys: &'a Object,
+    known: &[&[&'static str]],
+) -> Vec<(&'a str, Option<&'static str>)> {
+    let known = known.concat();
+    let keys = keys.keys().map(String::as_str);
+    let unknown = keys.filter(|key| *key != "<<" && !known.contains(key));
+    unknown.map(|key| (key, nearest(key, &known))).collect()
 }
 
 /// Edit distance finds typing errors, shared pairs of letters find parts of a name

@@ -20,7 +20,7 @@ pub(crate) async fn ask(handle: &PluginHandle, hook: &str) -> Option<String> {
 }
 
 /// What the plugin or its hook is called on the server, if the call had it wrong.
-fn explain(plugin: &str, hook: &str, plugins: &[Object]) -> Option<String> {
+pub(crate) fn explain(plugin: &str, hook: &str, plugins: &[Object]) -> Option<String> {
     let names = || plugins.iter().filter_map(|entry| entry.get("name")?.as_str());
     let Some(entry) = plugins.iter().find(|entry| entry.get("name").is_some_and(|n| n == plugin))
     else {

@@ -36,6 +36,17 @@ impl Failure {
         }
     }
 
+    /// A configuration cannot be used.
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self {
+            kind: "config",
+            reason: "config",
+            message: message.into(),
+            sent: Sent::No,
+            code: USAGE,
+        }
+    }
+
     /// The server does not have what was asked for.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self {
@@ -126,13 +137,7 @@ impl From<PluginError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self {
-            kind: "config",
-            reason: "config",
-            message: error.to_string(),
-            sent: Sent::No,
-            code: USAGE,
-        }
+        Self::config(error.to_string())
     }
 }
 

@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod configs;
 mod demo;
+mod doctor;
 mod failure;
 mod input;
 mod invoke;
@@ -18,6 +19,7 @@ mod serve;
 mod tally;
 mod target;
 mod text;
+mod top;
 
 use std::process::ExitCode;
 
@@ -38,7 +40,7 @@ Results go to stdout, everything else to stderr.";
 #[command(name = "hookwire", version, after_help = EXIT_CODES)]
 struct Cli {
     /// Print errors as a JSON object {kind, reason, message, sent} on stderr, and the
-    /// result of `bench` as one on stdout; `invoke` and `configs` print JSON anyway.
+    /// result of `bench` and `doctor` as one on stdout; `invoke` and `configs` print JSON anyway.
     /// `sent` is "no" (the hook did not run), "unstarted" or "maybe".
     #[arg(long, global = true)]
     json: bool,
@@ -54,6 +56,8 @@ enum Command {
     Invoke(invoke::Invoke),
     Configs(configs::Configs),
     Check(check::Check),
+    Doctor(doctor::Doctor),
+    Top(top::Top),
     Bench(bench::Bench),
     Serve(serve::Serve),
     Demo(demo::Demo),
@@ -74,6 +78,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Invoke(command) => one_thread()?.block_on(command.run(cli.json)),
         Command::Configs(command) => one_thread()?.block_on(command.run(cli.json)),
         Command::Check(command) => one_thread()?.block_on(command.run()),
+        Command::Doctor(command) => one_thread()?.block_on(command.run(cli.json)),
+        Command::Top(command) => one_thread()?.block_on(command.run(cli.json)),
         Command::Bench(command) => threads(command.threads())?.block_on(command.run(cli.json)),
         Command::Serve(command) => threads(None)?.block_on(command.run()),
         Command::Demo(command) => threads(None)?.block_on(command.run()),

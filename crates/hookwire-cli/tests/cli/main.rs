@@ -2,8 +2,10 @@
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+mod doctor;
 mod harness;
 mod server_entries;
+mod top;
 mod wrong_input;
 
 use std::os::unix::net::UnixListener;

@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod settle;
 mod switch;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;

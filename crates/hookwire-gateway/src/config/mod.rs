@@ -1,0 +1,240 @@
+//! The gateway's own configuration file, as it is: see [`GatewayConfig`].
+//!
+//! `template` renders the text, `yaml` makes a `tree` of it, `entries` reads the plugins in it,
+//! and `origin` and `places` tell where in the file all that was.
+
+mod entries;
+mod left_out;
+mod origin;
+mod places;
+mod problem;
+mod template;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod yaml;
+
+use std::path::Path;
+use std::str::FromStr;
+
+use hookwire::PluginConfig;
+
+use entries::Reading;
+pub use left_out::{LeftOut, ReachedBy};
+use origin::Origin;
+pub use problem::{ConfigProblem, GatewayConfigError};
+use template::{Holes, Lookup};
+use tree::Fault;
+
+/// The plugins of a gateway's configuration file, in the reference's format.
+///
+/// ## Behavior
+/// - **Templates** are rendered over the whole text first, as in the reference: Jinja, with the
+///   environment as `env` (`{{ env.X }}`, `{{ env['X'] }}`, `{{ env.get('X', 'd') }}`,
+///   `{{ env.X | default('d') }}`, `{% if env.X %}`). A variable that is not set is an error
+///   wherever it is part of an entry that is read; the reference reads it as empty. Elsewhere, as
+///   in the settings of other plugins, it does not matter. Nothing is escaped; the reference
+///   turns `&`, `<`, `>` and quotes into HTML. A value is put in as text: write quotes around
+///   the template where it may be read as something else.
+/// - **YAML 1.2**, one document. Merge keys (`<<`) are resolved, the entry's own values win. Where
+///   a map has a key twice, the file is refused; the reference takes the last one. `yes`, `no`,
+///   `on` and `off` are texts, which the reference reads as booleans.
+/// - **`plugins`** must be there. An entry with a `unix_socket` is a [`PluginConfig`], held to its
+///   rules and with conditions that [`Chain`](crate::Chain) can read. One of the kind `external`
+///   without any transport is refused. All others are [`left_out`](Self::left_out), with name and
+///   kind: the gateway runs them in another way, or not at all. Everything beside `plugins` is the
+///   gateway's own and not looked at.
+/// - **A name** stands for one plugin, also among those that are left out.
+/// - **All problems** of all entries are reported together, with file, line, plugin and key. What
+///   a template has brought in appears in no message, and neither does the file's other content
+///   but the values that are refused.
+///
+/// ```
+/// use hookwire_gateway::GatewayConfig;
+///
+/// let text = "
+/// defaults: &guard {mode: sequential, on_error: fail}
+/// plugins:
+///   - <<: *guard
+///     name: Guard
+///     kind: external
+///     unix_socket:
+///       path: '{{ env.PLUGIN_DIR | default(\"/run/plugins\") }}/guard.sock'
+///   - name: Filter
+///     kind: my_gateway.plugins.Filter
+/// plugin_settings: {plugin_timeout: 30}
+/// ";
+/// let config = GatewayConfig::from_str(text)?;
+/// assert_eq!(config.plugins()[0].endpoint().to_string(), "/run/plugins/guard.sock");
+/// assert_eq!(config.left_out()[0].kind(), "my_gateway.plugins.Filter");
+/// assert_eq!(config.line_of("Guard"), Some(4));
+/// # Ok::<(), hookwire_gateway::GatewayConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayConfig {
+    plugins: Vec<PluginConfig>,
+    lines: Vec<Option<usize>>,
+    left_out: Vec<LeftOut>,
+    warnings: Vec<ConfigProblem>,
+}
+
+impl GatewayConfig {
+    /// Reads a file, with the environment of this process. Blocks until it is read.
+    ///
+    /// # Errors
+    /// The file cannot be read, or everything that is wrong with it. A file that is not there is
+    /// an error; the reference goes on without plugins.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self, GatewayConfigError> {
+        Self::from_path_with(path, environment)
+    }
+
+    /// As [`from_path`](Self::from_path), with an environment of your own: the value of a
+    /// variable by its name, `None` if it is not set.
+    ///
+    /// # Errors
+    /// As of [`from_path`](Self::from_path).
+    pub fn from_path_with(
+        path: impl AsRef<Path>,
+        environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Result<Self, GatewayConfigError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| broken(Some(path), None, format!("cannot be read: {error}")))?;
+        read(Some(path), &text, Box::new(environment))
+    }
+
+    /// Reads a text, with the environment of this process.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    // The same as `FromStr`, without an import.
+    #[allow(clippy::should_implement_trait)]
+    pub fn from_str(text: &str) -> Result<Self, GatewayConfigError> {
+        Self::from_str_with(text, environment)
+    }
+
+    /// As [`from_str`](Self::from_str), with an environment of your own: the value of a variable
+    /// by its name, `None` if it is not set.
+    ///
+    /// ```
+    /// use hookwire_gateway::GatewayConfig;
+    ///
+    /// let text = "plugins: [{name: P, unix_socket: {path: '{{ env.SOCKET }}'}}]";
+    /// let environment = |name: &str| (name == "SOCKET").then(|| "/run/p.sock".to_owned());
+    /// assert!(GatewayConfig::from_str_with(text, environment).is_ok());
+    ///
+    /// let error = GatewayConfig::from_str_with(text, |_| None).unwrap_err();
+    /// assert!(error.to_string().contains("the environment variable `SOCKET` is not set"));
+    /// ```
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn from_str_with(
+        text: &str,
+        environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Result<Self, GatewayConfigError> {
+        read(None, text, Box::new(environment))
+    }
+
+    /// The plugins behind Unix sockets, in the file's order, disabled ones too.
+    #[must_use]
+    pub fn plugins(&self) -> &[PluginConfig] {
+        &self.plugins
+    }
+
+    /// As [`plugins`](Self::plugins).
+    #[must_use]
+    pub fn into_plugins(self) -> Vec<PluginConfig> {
+        self.plugins
+    }
+
+    /// The other entries, in the file's order: they are not reached over a Unix socket.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// Keys of entries that nobody knows: they are ignored, since newer gateways may add keys, and
+    /// may be misspelt ones all the same. The client logs a warning of them, without the line.
+    #[must_use]
+    pub fn warnings(&self) -> &[ConfigProblem] {
+        &self.warnings
+    }
+
+    /// The line in which a plugin's entry begins, from 1. `None` if there is no such plugin here,
+    /// or as of [`ConfigProblem::line`].
+    #[must_use]
+    pub fn line_of(&self, plugin: &str) -> Option<usize> {
+        let index = self.plugins.iter().position(|config| config.name() == plugin)?;
+        self.lines[index]
+    }
+}
+
+impl FromStr for GatewayConfig {
+    type Err = GatewayConfigError;
+
+    fn from_str(text: &str) -> Result<Self, GatewayConfigError> {
+        Self::from_str(text)
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn read(
+    file: Option<&Path>,
+    text: &str,
+    environment: Box<Lookup>,
+) -> Result<GatewayConfig, GatewayConfigError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let rendered =
+        template::render(text, environment).map_err(|(line, reason)| broken(file, line, reason))?;
+    let (origin, holes) = (&rendered.origin, rendered.holes);
+    let document = match yaml::parse(&rendered.text, &holes) {
+        Ok(document) => document,
+        Err(fault) => return Err(no_yaml(file, origin, &fault, holes)),
+    };
+    let mut reading = Reading::new(file, origin);
+    reading.read(document.as_deref());
+    if !reading.problems.is_empty() {
+        reading.problems.sort_by_key(|problem| problem.line);
+        return Err(GatewayConfigError::new(reading.problems));
+    }
+    let (plugins, lines) = reading.plugins.into_iter().unzip();
+    let (left_out, warnings) = (reading.left_out, reading.warnings);
+    Ok(GatewayConfig { plugins, lines, left_out, warnings })
+}
+
+/// What is left of a template that could not be rendered may well be no YAML.
+fn no_yaml(
+    file: Option<&Path>,
+    origin: &Origin<'_>,
+    fault: &Fault,
+    holes: Holes,
+) -> GatewayConfigError {
+    let holes = holes.into_vec();
+    if !holes.is_empty() {
+        let told = holes.into_iter().map(|(line, reason)| whole(file, line, reason));
+        return GatewayConfigError::new(told.collect());
+    }
+    // What the parser says quotes the character that it did not expect.
+    let reason = match origin.is_literal(fault.line, fault.line) {
+        true => format!("no valid YAML: {}", fault.reason),
+        false => {
+            "no valid YAML, once its templates are rendered; is a value put in without quotes?"
+                .into()
+        }
+    };
+    broken(file, origin.line(fault.line), reason)
+}
+
+fn broken(file: Option<&Path>, line: Option<usize>, reason: String) -> GatewayConfigError {
+    GatewayConfigError::new(vec![whole(file, line, reason)])
+}
+
+/// A problem of the file as a whole.
+fn whole(file: Option<&Path>, line: Option<usize>, reason: String) -> ConfigProblem {
+    let (entry, plugin, key, value) = (None, None, None, None);
+    ConfigProblem { file: file.map(Path::to_owned), line, entry, plugin, key, value, reason }
+}

@@ -1,0 +1,50 @@
+//! Where the keys of an entry are, by the names that problems have for them.
+
+use std::collections::BTreeMap;
+
+use super::tree::{Field, Node};
+
+pub(super) const SECTION: &str = "unix_socket";
+
+/// Where the keys of an entry are, and of its section.
+pub(super) struct Places<'a> {
+    entry: usize,
+    keys: BTreeMap<String, Place<'a>>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) line: usize,
+    pub(super) key: Option<&'a Node>,
+    pub(super) value: Option<&'a Node>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(entry: &Node, fields: &[Field<'a>]) -> Self {
+        let mut keys = BTreeMap::new();
+        let mut add = |prefix: &str, field: &Field<'a>| {
+            let Some(key) = field.key.text() else { return };
+            let line = field.key.line();
+            let place = Place { line, key: Some(field.key), value: Some(field.value) };
+            keys.entry(format!("{prefix}{key}")).or_insert(place);
+        };
+        for field in fields {
+            add("", field);
+            if field.key.text() == Some(SECTION) {
+                let section = field.value.fields(&mut Vec::new()).unwrap_or_default();
+                section.iter().for_each(|field| add("unix_socket.", field));
+            }
+        }
+        Self { entry: entry.line(), keys }
+    }
+
+    /// Of a key that is missing, that of its section, or of the entry.
+    pub(super) fn of_key(&self, key: &str) -> Place<'a> {
+        let section = || {
+            let section = self.keys.get(key.split('.').next()?)?;
+            Some(Place { line: section.line, key: None, value: None })
+        };
+        let entry = Place { line: self.entry, key: None, value: None };
+        self.keys.get(key).copied().or_else(section).unwrap_or(entry)
+    }
+}
