@@ -91,12 +91,12 @@
 //!
 //! | feature | brings |
 //! |---|---|
-//! | `yaml` | `GatewayConfig`: the plugins of the gateway's own configuration file |
+//! | `metrics` | `metrics`: what the plugins do, in numbers for Prometheus |
+//! | `otel` | `otel`: traces that go on in the plugins |
+//! | `yaml` | `GatewayConfig`: the plugins of a gateway's own file |
 //! | `watch` | `Gateway::reload_on_change`: reloads when the configuration file changes |
 //! | `tower` | `HookLayer`: the HTTP hooks around a service; halts as responses |
 //! | `axum` | `tower`, and what is axum's: the client's address, the whole path, `RequestHooks` and `Halted` in handlers |
-//! | `metrics` | numbers for Prometheus |
-//! | `otel` | traces that go on in the plugins |
 //!
 //! # Beside the reference
 //!
