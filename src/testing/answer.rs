@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::received::ReceivedCall;
 use crate::model::{PluginResult, PluginViolation};
 use crate::server::{HandlerError, HookCall, HookFuture, Plugin};
 
@@ -47,6 +48,9 @@ pub struct Answer {
     pub(super) delay: Duration,
     pub(super) fault: Option<Fault>,
 }
+
+/// Chooses what is said to a call.
+pub(super) type Choose = Arc<dyn Fn(&ReceivedCall) -> Answer + Send + Sync>;
 
 /// Who answers.
 #[derive(Clone)]

@@ -1,17 +1,21 @@
 //! The description of a double, before it can be called.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::IN_MEMORY;
-use super::answer::Answer;
+use super::answer::{Answer, Choose};
 use super::double::Double;
-use crate::config::{PluginConfig, PluginConfigBuilder, Transport};
+use super::received::ReceivedCall;
+use super::state::{Script, State};
+use crate::config::{PluginConfig, PluginConfigBuilder};
 use crate::hooks::Hook;
 use crate::model::PluginResult;
-use crate::server::{Handler, Handlers, Plugin as _, PluginInfo, PluginServer};
+use crate::server::{Handler, Handlers, Plugin as _, PluginInfo};
 
 /// Describes a [`Double`]: its handlers, its script, and what its server tells about it.
 ///
@@ -37,14 +41,13 @@ use crate::server::{Handler, Handlers, Plugin as _, PluginInfo, PluginServer};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "`build` makes the double"]
 pub struct DoubleBuilder {
     entry: PluginConfigBuilder,
     names_hooks: bool,
     handlers: Option<Handlers>,
     next: VecDeque<Answer>,
-    always: Answer,
+    choose: Choose,
     info: Option<PluginInfo>,
 }
 
@@ -58,8 +61,8 @@ impl DoubleBuilder {
     }
 
     fn new(entry: PluginConfigBuilder, names_hooks: bool) -> Self {
-        let (next, always) = (VecDeque::new(), Answer::handled());
-        Self { entry, names_hooks, handlers: None, next, always, info: None }
+        let choose: Choose = Arc::new(|_| Answer::handled());
+        Self { entry, names_hooks, handlers: None, next: VecDeque::new(), choose, info: None }
     }
 
     /// Answers the hook `H` by this function, as [`Handlers::on`] has it: it may look at the
@@ -90,8 +93,16 @@ impl DoubleBuilder {
     }
 
     /// As [`Double::always`].
-    pub fn always(mut self, answer: Answer) -> Self {
-        self.always = answer;
+    pub fn always(self, answer: Answer) -> Self {
+        self.choose(move |_| answer.clone())
+    }
+
+    /// As [`Double::choose`].
+    pub fn choose(
+        mut self,
+        answer: impl Fn(&ReceivedCall) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        self.choose = Arc::new(answer);
         self
     }
 
@@ -124,20 +135,25 @@ impl DoubleBuilder {
     /// the server tells cannot be encoded.
     #[must_use]
     pub fn build(self) -> Double {
-        let Self { mut entry, names_hooks, handlers, next, always, info } = self;
+        let Self { mut entry, names_hooks, handlers, next, choose, info } = self;
         let handlers = handlers.unwrap_or_else(allow_all);
         if !names_hooks {
             entry = entry.hooks(handlers.hooks());
         }
         let config = entry.build().unwrap_or_else(|error| panic!("{error}"));
         let info = info.unwrap_or_else(|| same(&config));
-        let Transport::Unix(socket) = config.transport();
-        let service = PluginServer::builder()
-            .plugin(info, handlers)
-            .max_frame_len(socket.max_frame_len())
-            .build()
-            .unwrap_or_else(|error| panic!("{error}"));
-        Double::new(config, service, next, always)
+        Double::new(State::new(config, handlers, info, Script { next, choose }))
+    }
+}
+
+impl fmt::Debug for DoubleBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DoubleBuilder")
+            .field("entry", &self.entry)
+            .field("handlers", &self.handlers)
+            .field("script", &self.next)
+            .field("server_entry", &self.info)
+            .finish_non_exhaustive()
     }
 }
 

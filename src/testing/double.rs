@@ -1,16 +1,15 @@
 //! A plugin that does as it is told, behind handles that are real.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::DoubleBuilder;
 use super::answer::Answer;
-use super::line::Switch;
-use super::received::{Log, ReceivedCall};
-use crate::config::{PluginConfig, PluginConfigBuilder, Transport};
+use super::received::ReceivedCall;
+use super::state::State;
+use crate::config::PluginConfigBuilder;
 use crate::handle::{PluginHandle, PluginHandleBuilder};
-use crate::server::PluginService;
+use crate::server::PluginInfo;
 
 /// A plugin for tests: it answers as it is told, remembers who called, and can go down. No
 /// socket, no file and no process is behind it. Clones are the same double.
@@ -20,11 +19,13 @@ use crate::server::PluginService;
 ///   deadlines, breaker and counters; only the connections are pipes in memory. All of it works
 ///   in paused time, where a test of a timeout of 35 s takes none.
 /// - A call is answered by the first answer that is left of the [script](Self::then), whatever
-///   connection it came on; then by what is said [always](Self::always). Without either, the
-///   handlers answer that it was [built](Self::named) with, and without any it allows.
+///   connection it came on; then by what is said [always](Self::always), or is
+///   [chosen](Self::choose) by the call. Without either, the handlers answer that it was
+///   [built](DoubleBuilder::on) with, and without any it allows.
 /// - A call counts as received before it is answered.
 /// - The calls of a connection are answered in their order, one at a time, as by any server.
 ///   Where several are under way, which of them gets which answer of the script is open.
+///   What is chosen by the call is not.
 /// - It lives for as long as it or a handle does.
 ///
 /// ```
@@ -53,21 +54,7 @@ use crate::server::PluginService;
 /// ```
 #[derive(Clone)]
 pub struct Double {
-    inner: Arc<Inner>,
-}
-
-pub(super) struct Inner {
-    config: PluginConfig,
-    /// What is told about the plugin, and its handlers.
-    pub(super) service: PluginService,
-    switch: Switch,
-    script: Mutex<Script>,
-    pub(super) calls: Log,
-}
-
-struct Script {
-    next: VecDeque<Answer>,
-    always: Answer,
+    state: Arc<State>,
 }
 
 impl Double {
@@ -101,15 +88,8 @@ impl Double {
         DoubleBuilder::of(entry.into())
     }
 
-    pub(super) fn new(
-        config: PluginConfig,
-        service: PluginService,
-        next: VecDeque<Answer>,
-        always: Answer,
-    ) -> Self {
-        let script = Mutex::new(Script { next, always });
-        let (switch, calls) = (Switch::up(), Log::default());
-        Self { inner: Arc::new(Inner { config, service, switch, script, calls }) }
+    pub(super) fn new(state: State) -> Self {
+        Self { state: Arc::new(state) }
     }
 
     /// A handle to the double, as [`PluginHandle::connect_lazy`] makes it: nothing is asked
@@ -141,16 +121,16 @@ impl Double {
     /// # }
     /// ```
     pub fn handle_builder(&self) -> PluginHandleBuilder {
-        let inner = Arc::clone(&self.inner);
-        PluginHandle::builder(self.inner.config.clone()).connector(move || {
-            let inner = Arc::clone(&inner);
+        let state = Arc::clone(&self.state);
+        PluginHandle::builder(self.state.config.clone()).connector(move || {
+            let state = Arc::clone(&state);
             async move {
-                let (near, far) = inner.switch.line()?;
+                let (near, far) = state.switch.line()?;
                 let cut = near.cut();
                 tokio::spawn(async move {
                     tokio::select! {
                         // The caller is told by the end of the line.
-                        _ = inner.serve(far) => {}
+                        _ = state.serve(far) => {}
                         () = cut.comes() => {}
                     }
                 });
@@ -161,26 +141,45 @@ impl Double {
 
     /// Says this to the next call that nothing is said to yet.
     pub fn then(&self, answer: Answer) -> &Self {
-        self.inner.script().next.push_back(answer);
+        self.state.script().next.push_back(answer);
         self
     }
 
     /// Says this to every call that the script leaves over, instead of what was said until now.
     pub fn always(&self, answer: Answer) -> &Self {
-        self.inner.script().always = answer;
+        self.choose(move |_| answer.clone())
+    }
+
+    /// Says what this function chooses to every call that the script leaves over, instead of
+    /// what was said until now.
+    ///
+    /// ```
+    /// use hookwire::testing::{Answer, Double};
+    ///
+    /// let guard = Double::named("Guard").build();
+    /// guard.choose(|call| match call.hook.as_str() {
+    ///     "tool_post_invoke" => Answer::silence(),
+    ///     _ => Answer::allow(),
+    /// });
+    /// ```
+    pub fn choose(
+        &self,
+        answer: impl Fn(&ReceivedCall) -> Answer + Send + Sync + 'static,
+    ) -> &Self {
+        self.state.script().choose = Arc::new(answer);
         self
     }
 
     /// How many answers of the script nobody has called for yet.
     #[must_use]
     pub fn answers_left(&self) -> usize {
-        self.inner.script().next.len()
+        self.state.script().next.len()
     }
 
     /// All calls of hooks that came, in their order. Questions about the plugin are none.
     #[must_use]
     pub fn calls(&self) -> Vec<ReceivedCall> {
-        self.inner.calls.calls()
+        self.state.calls.calls()
     }
 
     /// Waits until `count` calls came since the double was made, and gives all that did.
@@ -211,8 +210,8 @@ impl Double {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn wait_for_calls(&self, count: usize) -> Vec<ReceivedCall> {
-        let name = self.inner.config.name();
-        self.inner.calls.wait_for(count).await.unwrap_or_else(|come| {
+        let name = self.state.config.name();
+        self.state.calls.wait_for(count).await.unwrap_or_else(|come| {
             panic!("only {come} of {count} calls have come to the double `{name}`")
         })
     }
@@ -221,44 +220,36 @@ impl Double {
     /// them, and no new one is made. Calls fail as those of any plugin that is down, after
     /// `reconnect_attempts`.
     pub fn down(&self) {
-        self.inner.switch.set(false);
-        self.inner.switch.cut();
+        self.state.switch.set(false);
+        self.state.switch.cut();
     }
 
     /// Can be reached again. The handles find out by themselves, as their backoff has it.
     pub fn up(&self) {
-        self.inner.switch.set(true);
+        self.state.switch.set(true);
     }
 
     /// Ends all connections, and takes new ones at once: a server that was replaced quickly.
     pub fn restart(&self) {
-        self.inner.switch.cut();
-    }
-}
-
-impl Inner {
-    fn script(&self) -> MutexGuard<'_, Script> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.switch.cut();
     }
 
-    /// What the call is answered that came just now.
-    pub(super) fn next_answer(&self) -> Answer {
-        let mut script = self.script();
-        script.next.pop_front().unwrap_or_else(|| script.always.clone())
-    }
-
-    /// As large as its callers write.
-    pub(super) fn max_frame_len(&self) -> usize {
-        let Transport::Unix(socket) = self.config.transport();
-        socket.max_frame_len()
+    /// The same, and the server that comes up tells this about the plugin: another version of
+    /// it, or a weaker entry. The handles ask it once a call has connected them again.
+    ///
+    /// # Panics
+    /// If it has no name, or cannot be encoded.
+    pub fn restart_as(&self, server_entry: PluginInfo) {
+        self.state.tell(server_entry);
+        self.state.switch.cut();
     }
 }
 
 impl fmt::Debug for Double {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Double")
-            .field("plugin", &self.inner.config.name())
-            .field("calls", &self.inner.calls.len())
+            .field("plugin", &self.state.config.name())
+            .field("calls", &self.state.calls.len())
             .field("answers_left", &self.answers_left())
             .finish_non_exhaustive()
     }

@@ -184,7 +184,7 @@ impl ErrorBuilder {
         if let Some(left_over) = details.first() {
             panic!("no error with the reason `{reason}` has `{left_over}`");
         }
-        let sent = sent.unwrap_or_else(|| usually(&cause));
+        let sent = sent.unwrap_or_else(|| usually(kind, &cause));
         assert!(
             is_possible(kind, reason, sent),
             "no error with the reason `{reason}` has {sent:?}"
@@ -195,34 +195,18 @@ impl ErrorBuilder {
 }
 
 /// Whether such an error usually comes of a call that was sent.
-fn usually(cause: &Cause) -> Sent {
-    match cause {
-        Cause::NameMismatch { .. }
-        | Cause::Disabled
-        | Cause::WeakerServer(_)
-        | Cause::Unchecked
-        | Cause::NoHooks
-        | Cause::UnregisteredHook { .. }
-        | Cause::InvalidRequest(_)
-        | Cause::RequestTooLarge { .. }
-        | Cause::Overloaded { .. }
-        | Cause::Unavailable { .. }
-        | Cause::Unresponsive { .. }
-        | Cause::Untrusted { .. }
-        | Cause::Timeout { stage: Stage::Admission | Stage::Queued, .. }
-        | Cause::Shutdown
-        | Cause::TaskGone => Sent::No,
-        Cause::Timeout { stage: Stage::InFlight, .. }
-        | Cause::Disconnected(_)
-        | Cause::ClosedAfterFault(_)
-        | Cause::RetryBudgetSpent(_)
-        | Cause::Framing(_)
-        | Cause::Mismatch { .. }
-        | Cause::Unproven
-        | Cause::Undecodable(_)
-        | Cause::RefusedByType(_)
-        | Cause::EmptyReply
-        | Cause::Plugin(_) => Sent::Maybe,
+fn usually(kind: ErrorKind, cause: &Cause) -> Sent {
+    match kind {
+        ErrorKind::Config
+        | ErrorKind::Disabled
+        | ErrorKind::InvalidRequest
+        | ErrorKind::Overloaded
+        | ErrorKind::Unavailable
+        | ErrorKind::Closed => Sent::No,
+        ErrorKind::Timeout if !matches!(cause, Cause::Timeout { stage: Stage::InFlight, .. }) => {
+            Sent::No
+        }
+        _ => Sent::Maybe,
     }
 }
 

@@ -71,8 +71,8 @@ impl Cut {
     }
 }
 
-/// The caller's end. It is dead from the moment of the cut on, whether the double's end is
-/// closed by then or not: a call that is made after the cut never takes the old line.
+/// The caller's end. From the moment of the cut on nothing can be written to it, whether the
+/// double's end is closed by then or not: no call that is made after the cut goes over it.
 #[derive(Debug)]
 pub(super) struct Line {
     stream: DuplexStream,
@@ -91,10 +91,7 @@ impl AsyncRead for Line {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
-            Poll::Pending if self.cut.has_come() => Poll::Ready(Ok(())),
-            read => read,
-        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 

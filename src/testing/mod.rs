@@ -10,9 +10,9 @@
 //!
 //! What is between a gateway and its double is all that is between it and a plugin, but for the
 //! socket: encoding, deadlines, retries, the circuit breaker, the checks on replies. So a test
-//! finds what would happen, in paused time within milliseconds. What a double leaves out are the
-//! socket and its file: paths, permissions, and who runs the server. For those there is
-//! [`PluginServer`](crate::server::PluginServer).
+//! finds what would happen, and in paused time (Tokio's feature `test-util`) within milliseconds.
+//! What a double leaves out are the socket and its file: paths, permissions, and who runs the
+//! server. For those there is [`PluginServer`](crate::server::PluginServer).
 //!
 //! A gateway that asks a plugin about each tool call, and its tests:
 //!
@@ -80,6 +80,7 @@ mod error;
 mod line;
 mod received;
 mod serve;
+mod state;
 
 pub use answer::Answer;
 pub use builder::DoubleBuilder;

@@ -90,6 +90,17 @@ async fn a_change_of_another_type_is_an_error_and_no_change() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_that_no_frame_holds_is_an_error_of_the_server() {
+    let entry = serde_json::json!({
+        "name": "Redact", "unix_socket": {"path": "/in-memory", "max_frame_len": 4096},
+    });
+    let large = ToolPreInvokePayload::new("search").with_arg("text", "x".repeat(5000));
+    let redact = Double::of(PluginConfig::from_value(entry).unwrap());
+    let error = failure(&redact.then(Answer::modify(large)).build().handle()).await;
+    assert_eq!(error.plugin_fault().unwrap().code, "INTERNAL_ERROR");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plugins_error_comes_with_its_code_and_its_words() {
     let fault = HandlerError::new("out of disk").with_code("E28").with_mcp_error_code(-32000);
     let guard = Double::named("Guard").then(Answer::fail(fault)).build();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use hookwire::config::{OnError, PluginConfigBuilder, PluginMode};
 use hookwire::hooks::{ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::server::PluginInfo;
@@ -93,6 +94,41 @@ async fn the_script_is_answered_in_order_and_then_what_is_always_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_chosen_by_the_call_holds_for_calls_that_are_under_way_together() {
+    let guard = Double::named("Guard")
+        .choose(|call| match call.payload["name"].as_str() {
+            Some("shell") => Answer::deny(PluginViolation::new("NO_SHELL")).after(SECOND),
+            Some("slow") => Answer::allow().after(2 * SECOND),
+            _ => Answer::handled(),
+        })
+        .build();
+    let handle = guard.handle();
+    let calls = (0..30).map(|i| {
+        let (handle, tool) = (handle.clone(), ["shell", "slow", "search"][i % 3]);
+        async move { (tool, call(&handle, tool).await.unwrap().is_allowed()) }
+    });
+    for (tool, is_allowed) in join_all(calls).await {
+        assert_eq!(is_allowed, tool != "shell", "{tool}");
+    }
+    guard.then(Answer::deny(PluginViolation::new("SCRIPT")));
+    assert!(!call(&handle, "search").await.unwrap().is_allowed(), "the script comes first");
+}
+
+/// What chooses is called without a lock.
+#[tokio::test(start_paused = true)]
+async fn what_chooses_may_have_more_to_say() {
+    let guard = Double::named("Guard").build();
+    let told = guard.clone();
+    guard.choose(move |_| {
+        told.then(Answer::deny(PluginViolation::new("NEXT")));
+        Answer::allow()
+    });
+    let handle = guard.handle();
+    allowed(&handle).await;
+    assert!(!call(&handle, "search").await.unwrap().is_allowed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_left_over_is_counted() {
     let guard = Double::named("Guard").build();
     guard.then(Answer::allow()).then(Answer::allow());
@@ -161,6 +197,21 @@ async fn the_handle_has_the_entry_that_was_given_and_agrees_with_its_server() {
     assert_eq!(config.hooks(), Hooks::Known(vec!["tool_pre_invoke".to_owned()].into()));
     assert_eq!(config.endpoint().to_string(), "/run/guard.sock");
     assert!(enforce(&handle, "search").await.is_ok());
+
+    let on_server = handle.server_config().unwrap();
+    assert_eq!(on_server.mode(), Some(PluginMode::Concurrent));
+    assert_eq!(on_server.on_error(), Some(OnError::Disable));
+    assert_eq!(on_server.as_object()["priority"], 7);
+}
+
+#[test]
+fn an_entry_of_the_doubles_own_names_the_hooks_that_it_answers() {
+    let guard = Double::named("Guard")
+        .on::<ToolPreInvoke>(|_, _| async { Ok(PluginResult::allow()) })
+        .build();
+    let hooks = guard.handle().hooks();
+    assert_eq!(hooks.known(), Some(&["tool_pre_invoke".to_owned()][..]));
+    assert!(Double::named("Any").build().handle().hooks().includes("http_pre_request"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -120,6 +120,13 @@ fn a_reason_of_another_kind_is_refused() {
     let _ = error("Guard", ErrorKind::Closed).reason("timeout");
 }
 
+#[test]
+#[should_panic(expected = "no error with the reason `unchecked` has Maybe")]
+fn a_call_that_a_strict_entry_does_not_let_through_was_not_sent() {
+    let unchecked = error("Guard", ErrorKind::Unavailable).reason("unchecked");
+    let _ = unchecked.sent(Sent::Maybe).build();
+}
+
 /// Plugins that are not there need no double.
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_start_is_had_without_a_server() {

@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use hookwire::config::PluginMode;
 use hookwire::hooks::ToolPreInvoke;
+use hookwire::server::PluginInfo;
 use hookwire::testing::{Answer, Double};
-use hookwire::{BreakerState, ErrorKind, PluginConfig, PluginResult, PluginViolation, Sent};
+use hookwire::{
+    BreakerState, ErrorKind, PluginConfig, PluginHandle, PluginResult, PluginViolation, Sent,
+};
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -70,8 +74,10 @@ async fn a_restart_costs_the_calls_under_way_and_no_other() {
             async move { failure(&handle).await }
         });
         guard.wait_for_calls(2 * round).await;
+        let began = Instant::now();
         guard.restart();
         assert_eq!(under_way.await.unwrap().kind(), ErrorKind::Disconnected);
+        assert_eq!(began.elapsed(), Duration::ZERO, "its caller is told at once");
     }
     allowed(&handle).await;
     assert_eq!(handle.stats().ok, 11);
@@ -121,4 +127,54 @@ async fn a_caller_that_leaves_leaves_its_call_behind() {
     guard.then(Answer::deny(PluginViolation::new("NEXT")));
     assert!(!call(&handle, "search").await.unwrap().is_allowed());
     assert_eq!(guard.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_double_ends_with_its_last_handle_though_it_hangs() {
+    let held = Arc::new(());
+    let holds = Arc::clone(&held);
+    let guard = Double::named("Guard")
+        .on::<ToolPreInvoke>(move |_, _| {
+            let _holds = Arc::clone(&holds);
+            async { Ok(PluginResult::allow()) }
+        })
+        .always(Answer::silence())
+        .build();
+    let handle = guard.handle();
+    assert_eq!(failure(&handle).await.kind(), ErrorKind::Timeout);
+    drop((guard, handle));
+    tokio::time::timeout(60 * SECOND, async {
+        while Arc::strong_count(&held) > 1 {
+            tokio::time::sleep(SECOND / 100).await;
+        }
+    })
+    .await
+    .expect("nothing holds its handlers any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_comes_back_weaker_is_found_out() {
+    let entry = json!({
+        "name": "Guard", "mode": "sequential",
+        "unix_socket": {"path": "/in-memory", "verify": "strict"},
+    });
+    let guard = Double::of(PluginConfig::from_value(entry).unwrap()).build();
+    let handle = guard.handle_builder().connect().await.unwrap();
+    allowed(&handle).await;
+    guard.restart_as(PluginInfo::new("Guard").with_mode(PluginMode::Audit));
+    let weaker = tokio::time::timeout(60 * SECOND, async {
+        while reason_of_failure(&handle).await != Some("weaker_server") {
+            tokio::time::sleep(SECOND / 10).await;
+        }
+    });
+    weaker.await.expect("the server is asked anew");
+
+    guard.restart_as(PluginInfo::new("Guard").with_version("3"));
+    handle.verify().await.unwrap();
+    allowed(&handle).await;
+    assert_eq!(handle.config().version(), Some("3"));
+}
+
+async fn reason_of_failure(handle: &PluginHandle) -> Option<&'static str> {
+    call(handle, "search").await.err().map(|error| error.reason())
 }
