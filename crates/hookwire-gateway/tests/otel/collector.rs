@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -41,11 +41,24 @@ pub(crate) struct Collector {
     provider: SdkTracerProvider,
     spans: Arc<Mutex<Vec<Span>>>,
     _listening: DefaultGuard,
+    _alone: Alone,
+}
+
+/// To be held by every test: `tracing` notes for each span, and for all threads, whether anybody
+/// listens, and misses one that begins to just then. A gateway has one subscriber for all.
+pub(crate) fn alone() -> Alone {
+    static ALONE: Mutex<()> = Mutex::new(());
+    Alone { _guard: ALONE.lock().unwrap_or_else(PoisonError::into_inner) }
+}
+
+pub(crate) struct Alone {
+    _guard: MutexGuard<'static, ()>,
 }
 
 impl Collector {
     /// What this thread traces at `info` and above comes in while it lives.
     pub(crate) fn start() -> Self {
+        let _alone = alone();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let spans: Arc<Mutex<Vec<Span>>> = Arc::default();
@@ -53,8 +66,9 @@ impl Collector {
         // Ends with the process.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let body = answer(stream).unwrap();
-                into.lock().unwrap().extend(read(&body));
+                // Before the answer: who has it looks at the spans.
+                into.lock().unwrap().extend(read(&body(&stream).unwrap()));
+                answer(&stream).unwrap();
             }
         });
         let exporter = SpanExporter::builder()
@@ -70,7 +84,7 @@ impl Collector {
         let layer = tracing_opentelemetry::layer().with_tracer(tracer);
         let layer = layer.with_filter(LevelFilter::INFO);
         let _listening = set_default(tracing_subscriber::registry().with(layer));
-        Self { provider, spans, _listening }
+        Self { provider, spans, _listening, _alone }
     }
 
     /// All spans that have ended.
@@ -119,10 +133,10 @@ fn span(span: v1::Span) -> Span {
     }
 }
 
-/// Reads one request, answers it, and gives its body.
-fn answer(stream: TcpStream) -> io::Result<Vec<u8>> {
+/// Reads one request: its body.
+fn body(stream: &TcpStream) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(LIMIT))?;
-    let mut reader = BufReader::new(&stream);
+    let mut reader = BufReader::new(stream);
     let (mut line, mut length) = (String::new(), 0);
     reader.read_line(&mut line)?;
     assert!(line.starts_with("POST /v1/traces "), "{line}");
@@ -135,10 +149,13 @@ fn answer(stream: TcpStream) -> io::Result<Vec<u8>> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    Ok(body)
+}
+
+fn answer(mut stream: &TcpStream) -> io::Result<()> {
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
-    (&stream).write_all(head.as_bytes())?;
-    Ok(body)
+    stream.write_all(head.as_bytes())
 }
 
 /// The exporter's way to the collector. It runs on the exporter's own thread, so it may block.

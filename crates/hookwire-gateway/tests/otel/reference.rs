@@ -13,8 +13,8 @@ use crate::common::reference::calls::{config, tool};
 #[tokio::test]
 async fn a_plugin_in_python_reads_the_trace_in_its_contexts_metadata() {
     let Some(server) = ReferenceServer::shared() else { return };
-    let keeper = PluginHandle::connect(config(server, "ContextKeeper")).await.unwrap();
     let collector = Collector::start();
+    let keeper = PluginHandle::connect(config(server, "ContextKeeper")).await.unwrap();
     let chain = Chain::builder().plugin(keeper).build().unwrap();
     let mut request = RequestContext::new("request-1");
     let passed = chain.run::<ToolPreInvoke>(tool(json!({})), &mut request).await.unwrap();
