@@ -5,7 +5,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 use hookwire::PluginConfig;
-use serde_json::Value;
 
 use super::left_out::{LeftOut, ReachedBy};
 use super::origin::Origin;
@@ -103,10 +102,6 @@ impl<'a> Reading<'a> {
         let like_section = unknown.iter().find(|(_, nearest)| *nearest == Some(SECTION));
         let like_section = like_section.map(|(key, _)| self.shown_key(places.of_key(key), key));
         self.warn_of_unknown(&unknown, &places, whose);
-        // With a value missing, what is said of the others could be wrong.
-        if faulty && entry.get(SECTION).is_none_or(Value::is_null) {
-            return;
-        }
         match PluginConfig::from_value(entry) {
             Ok(config) => {
                 self.check_conditions(&config, &places, whose);

@@ -19,6 +19,13 @@ fn what_a_template_brings_in_is_in_no_message() {
         "x: &x {path: '{{ env.S }}'}\nplugins: [{name: P, unix_socket: {<<: *x}}]",
         "plugins: [{name: P, unix_socket: {path: >-\n  a\n  {{ env.S }}\n}}]",
         "plugins: [{name: P, unix_socket: {path: '{{\nenv.S }}'}}]",
+        "plugins:\n- name: P\n  conditions:\n  - '{{ env.S }}':\n    - a\n  unix_socket: {path: /p}",
+        "plugins:\n- name: P\n  conditions:\n  - tools:\n      '{{ env.S }}'\n  unix_socket: {path: /p}",
+        "plugins:\n- name: P\n  unix_socket:\n    path: x\n{{- env.S }}",
+        "plugins:\n- name: P\n  unix_socket:\n    path: x\n{%- set y = 1 -%}\n{{ env.S }}",
+        "{% filter replace('z', env.S) %}\nplugins: [{name: P, unix_socket: {path: z}}]\n{% endfilter %}",
+        "{% set x %}\nplugins: [{name: P, unix_socket: {path: z}}]\n{% endset %}{{ x | replace('z', env.S) }}",
+        "{% set x %}\nplugins: [{name: P, conditions: [{z: [a]}], unix_socket: {path: /z}}]\n{% endset %}{{ x | replace('z', env.S) }}",
         "plugins: '{{ env.S }}'",
         "plugins: [{{ env.S }}]",
         "plugins: {{ env.S }}: {{ env.S }}: {{ env.S }}",
@@ -37,6 +44,20 @@ fn what_a_template_brings_in_is_in_no_message() {
         let told = format!("{error}\n{error:?}");
         assert!(!told.contains("hunter2"), "{text}\n{told}");
     }
+}
+
+#[test]
+fn a_character_of_a_value_is_not_told_either() {
+    for text in ["plugins: {{ env.S }}", "plugins: []\nother: [\n{{- env.S }}\n]"] {
+        let problems = problems_with(text, [("S", "@x")]);
+        assert!(problems.len() == 1 && problems[0].contains("no valid YAML"), "{problems:?}");
+        assert!(!problems[0].contains('@'), "{problems:?}");
+    }
+    let problems = problems_with("plugins: {{ env.S }}", [("S", "@x")]);
+    assert!(problems[0].ends_with("; is the value of a template without quotes?"));
+    let problems = problems_with("plugins: @x", []);
+    assert!(problems[0].contains('@'), "what stands in the file is told: {problems:?}");
+    assert!(!problems[0].contains("a template"), "{problems:?}");
 }
 
 /// Some reasons name the value of another key.
