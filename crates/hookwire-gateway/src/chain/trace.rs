@@ -33,6 +33,7 @@ pub(super) fn run_ended<T>(span: &Span, outcome: &Result<T, Box<Halted>>) {
             HaltReason::Failed(error) => (error.reason(), Some(error.plugin())),
             HaltReason::OutOfTime(_) => ("out_of_time", None),
             HaltReason::ShutDown => ("shut_down", None),
+            HaltReason::InvalidHeader(_) => ("invalid_header", None),
             HaltReason::Unfilterable { plugin, .. } => ("unfilterable", Some(&**plugin)),
         },
     };
