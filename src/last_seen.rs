@@ -1,7 +1,7 @@
 //! When a plugin was last reached, and how the last call of it failed: for health pages.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -77,7 +77,7 @@ impl LastSeen {
     }
 
     pub(crate) fn failure(&self) -> Option<LastFailure> {
-        let failure = *self.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let failure = *self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, Failure { kind, reason, message }) = failure?;
         Some(LastFailure { ago: at.elapsed(), kind, reason, message })
     }
@@ -85,11 +85,14 @@ impl LastSeen {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use super::*;
     use crate::error::{Cause, Errand, Sent};
 
     fn error(cause: Cause) -> PluginError {
-        let socket = std::sync::Arc::<std::path::Path>::from(std::path::Path::new("/s"));
+        let socket: Arc<Path> = Path::new("/plugins.sock").into();
         PluginError::new("Guard".into(), socket, Errand::Hook, (Sent::No, cause))
     }
 

@@ -73,7 +73,7 @@
 //! | span | field | value |
 //! |---|---|---|
 //! | `chain` | `hook`, `request_id` | of the run |
-//! | | `outcome` | `allowed`, `denied`, `out_of_time`, `shut_down`, `unfilterable`, or the [reason](hookwire::PluginError::reason) of the failure that ended it |
+//! | | `outcome` | `allowed`, `denied`, `out_of_time`, `shut_down`, `unfilterable`, `invalid_header`, or the [reason](hookwire::PluginError::reason) of the failure that ended it |
 //! | | `plugin` | whose denial or failure ended it |
 //! | `plugin` | `rpc.system`, `rpc.service`, `rpc.method` | `hookwire`, the plugin, the hook |
 //! | | `network.transport` | `unix` |

@@ -21,13 +21,15 @@ mod resending;
 mod scripted;
 mod stamps;
 
+use super::Caller;
 use crate::config::{
     BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,
 };
+use crate::stats::PluginStats;
 
-impl super::Caller {
-    fn stats(&self) -> crate::stats::PluginStats {
+impl Caller {
+    fn stats(&self) -> PluginStats {
         self.counters.snapshot(self.plugin.connections())
     }
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::rc::Rc;
 
 use hookwire::PluginConfig;
-use serde_json::Value;
 
 use super::left_out::{LeftOut, ReachedBy};
 use super::origin::Origin;
@@ -100,62 +99,68 @@ impl<'a> Reading<'a> {
         self.add_faults(whose, faults);
         let places = Places::of(node, fields);
         let unknown = entry.as_object().map(PluginConfig::unknown_keys).unwrap_or_default();
-        let unknown: Vec<_> =
-            unknown.into_iter().map(|(key, nearest)| (key.to_owned(), nearest)).collect();
-        for (key, nearest) in &unknown {
-            let meant = nearest.map_or(String::new(), |known| format!(", did you mean `{known}`?"));
-            let place = places.of_key(key);
-            let problem = self.problem(
-                whose,
-                place.line,
-                Some(self.shown_key(place, key)),
-                None,
-                format!("unknown key, which is ignored{meant}"),
-            );
-            self.warnings.push(problem);
-        }
-        // With a value missing, what is said of the others could be wrong.
-        if faulty && entry.get(SECTION).is_none_or(Value::is_null) {
-            return;
-        }
+        let like_section = unknown.iter().find(|(_, nearest)| *nearest == Some(SECTION));
+        let like_section = like_section.map(|(key, _)| self.shown_key(places.of_key(key), key));
+        self.warn_of_unknown(&unknown, &places, whose);
         match PluginConfig::from_value(entry) {
             Ok(config) => {
-                if let Err(error) = Conditions::parse(config.conditions()) {
-                    let place = places.of_key("conditions");
-                    let literal = place.value.is_some_and(|value| value.is_literal(self.origin));
-                    let reason = match literal {
-                        true => error.to_string(),
-                        false => {
-                            "a condition has an unknown key, or a value that is no list of texts"
-                                .into()
-                        }
-                    };
-                    self.refuse(whose, place.line, "conditions", reason);
-                }
-                let line = self.origin.line(node.line());
-                self.plugins.push((config, line));
+                self.check_conditions(&config, &places, whose);
+                self.plugins.push((config, self.origin.line(node.line())));
             }
             Err(error) => {
+                let problems = error.problems().iter().filter(|problem| {
+                    // What is there was told as something that cannot be read.
+                    let is_there = places.of_key(problem.field()).key.is_some();
+                    !(faulty && is_there && problem.reason().starts_with("missing"))
+                });
                 let section =
                     value(fields, SECTION).is_none_or(|value| value.is_literal(self.origin));
-                for problem in error.problems() {
-                    let place = places.of_key(problem.field());
-                    // It is there, and was told as something that cannot be read.
-                    if faulty && place.key.is_some() && problem.reason().starts_with("missing") {
-                        continue;
-                    }
-                    let literal = place.value.is_none_or(|value| value.is_literal(self.origin));
-                    let value = problem.value().filter(|_| literal).map(str::to_owned);
-                    let key = Some(self.shown_key(place, problem.field()));
+                for problem in problems {
                     let reason = problem.reason();
                     let mut reason =
                         String::from(if section { reason } else { without_value(reason) });
-                    if problem.field() == SECTION && problem.value().is_none() {
-                        reason += &misspelt_section(&unknown);
+                    if let Some(key) = &like_section
+                        && problem.field() == SECTION
+                    {
+                        reason += &format!("; did you mean it by `{}`?", escaped(key));
                     }
+                    let place = places.of_key(problem.field());
+                    let literal = place.value.is_none_or(|value| value.is_literal(self.origin));
+                    let value = problem.value().filter(|_| literal).map(str::to_owned);
+                    let key = Some(self.shown_key(place, problem.field()));
                     self.add(whose, place.line, key, value, reason);
                 }
             }
+        }
+    }
+
+    fn warn_of_unknown(
+        &mut self,
+        unknown: &[(&str, Option<&'static str>)],
+        places: &Places<'_>,
+        whose: &Whose,
+    ) {
+        for (key, nearest) in unknown {
+            let meant = nearest.map_or(String::new(), |known| format!(", did you mean `{known}`?"));
+            let place = places.of_key(key);
+            let key = Some(self.shown_key(place, key));
+            let reason = format!("unknown key, which is ignored{meant}");
+            self.warnings.push(self.problem(whose, place.line, key, None, reason));
+        }
+    }
+
+    /// The client carries them as they are; what runs the plugins would refuse them later.
+    fn check_conditions(&mut self, config: &PluginConfig, places: &Places<'_>, whose: &Whose) {
+        if let Err(error) = Conditions::parse(config.conditions()) {
+            let place = places.of_key("conditions");
+            let literal = place.value.is_some_and(|value| value.is_literal(self.origin));
+            let reason = match literal {
+                true => error.to_string(),
+                false => {
+                    "a condition has an unknown key, or a value that is no list of texts".into()
+                }
+            };
+            self.refuse(whose, place.line, "conditions", reason);
         }
     }
 
@@ -245,11 +250,6 @@ struct Whose {
 
 fn value<'a>(fields: &[Field<'a>], key: &str) -> Option<&'a Node> {
     fields.iter().find(|field| field.key.text() == Some(key)).map(|field| field.value)
-}
-
-fn misspelt_section(unknown: &[(String, Option<&str>)]) -> String {
-    let meant = unknown.iter().find(|(_, nearest)| *nearest == Some(SECTION));
-    meant.map_or(String::new(), |(key, _)| format!("; did you mean it by `{}`?", escaped(key)))
 }
 
 /// A reason without the value of another key, which some end with.

@@ -187,7 +187,6 @@ fn read(
     text: &str,
     environment: Box<Lookup>,
 ) -> Result<GatewayConfig, GatewayConfigError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let rendered =
         template::render(text, environment).map_err(|(line, reason)| broken(file, line, reason))?;
     let (origin, holes) = (&rendered.origin, rendered.holes);
@@ -218,14 +217,16 @@ fn no_yaml(
         let told = holes.into_iter().map(|(line, reason)| whole(file, line, reason));
         return GatewayConfigError::new(told.collect());
     }
-    // What the parser says quotes the character that it did not expect.
-    let reason = match origin.is_literal(fault.line, fault.line) {
-        true => format!("no valid YAML: {}", fault.reason),
-        false => {
-            "no valid YAML, once its templates are rendered; is a value put in without quotes?"
-                .into()
-        }
+    let reason = match fault.reason.split_once('`') {
+        // The parser quotes the character that it did not expect.
+        Some(_) if !origin.is_same() => "an unexpected character, once its templates are rendered",
+        _ => &fault.reason,
     };
+    let hint = match origin.is_untemplated(fault.line, fault.line) {
+        true => "",
+        false => "; is the value of a template without quotes?",
+    };
+    let reason = format!("no valid YAML: {reason}{hint}");
     broken(file, origin.line(fault.line), reason)
 }
 

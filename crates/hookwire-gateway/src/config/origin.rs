@@ -54,18 +54,23 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// Whether these lines of the text stand in the source as they are.
-    pub(super) fn is_literal(&self, first: usize, last: usize) -> bool {
-        let is_literal = |line| {
+    /// Whether nothing was rendered.
+    pub(super) fn is_same(&self) -> bool {
+        matches!(self.lines, Lines::Same)
+    }
+
+    /// Whether no template has a part in the lines that these lines of the text come from.
+    pub(super) fn is_untemplated(&self, first: usize, last: usize) -> bool {
+        let is_untemplated = |line| {
             let source = self.line(line)?;
             Some(!self.templated.get(source - 1).copied().unwrap_or_default())
         };
-        (first..=last.max(first)).all(|line| is_literal(line).unwrap_or_default())
+        (first..=last.max(first)).all(|line| is_untemplated(line).unwrap_or_default())
     }
 
     /// Whether a word stands in the source, so that it is no secret of the environment's.
     pub(super) fn holds(&self, word: &str) -> bool {
-        self.source.contains(word)
+        self.is_same() || self.source.contains(word)
     }
 }
 
@@ -126,11 +131,11 @@ fn end_of_tag(text: &str) -> usize {
     text.len()
 }
 
-/// The source, with a mark and its number at the start of each line that starts in a text.
+/// The source, with a mark and its number at the start of each text and of each of its lines.
 ///
 /// Where a tag takes the white space beside it away, a mark would be in the way.
 fn marked(pieces: &[Piece<'_>]) -> String {
-    let mut marked = mark(1);
+    let mut marked = String::new();
     let mut line = 1;
     for (index, piece) in pieces.iter().enumerate() {
         let before = index.checked_sub(1).map(|before| &pieces[before]);
@@ -141,6 +146,9 @@ fn marked(pieces: &[Piece<'_>]) -> String {
         let from = if taken_before { text.len() - text.trim_start().len() } else { 0 };
         let to = if taken_after { text.trim_end().len() } else { text.len() };
         for (at, character) in text.char_indices() {
+            if !piece.is_tag && at == from {
+                marked += &mark(line);
+            }
             marked.push(character);
             if character != '\n' {
                 continue;
@@ -148,7 +156,7 @@ fn marked(pieces: &[Piece<'_>]) -> String {
             line += 1;
             // A last line break is no line, and rendering drops it.
             let is_end = at + 1 == text.len() && after.is_none();
-            if !piece.is_tag && !is_end && at + 1 >= from && at < to {
+            if !piece.is_tag && !is_end && at + 1 > from && at < to {
                 marked += &mark(line);
             }
         }
@@ -164,7 +172,8 @@ fn mark(line: usize) -> String {
     format!("{MARK}{line}{MARK}")
 }
 
-/// Reads the marks, if the text without them is the one that was rendered without.
+/// Reads the marks, if the text without them is the one that was rendered without. The last one
+/// before anything else in a line is the line's.
 fn moved(text: &str, marked: &str) -> Option<Vec<usize>> {
     let (mut unmarked, mut lines, mut line) = (String::new(), Vec::new(), 1);
     for (index, one) in marked.split('\n').enumerate() {
@@ -172,16 +181,19 @@ fn moved(text: &str, marked: &str) -> Option<Vec<usize>> {
             unmarked.push('\n');
         }
         let mut parts = one.split(MARK);
-        let start = parts.next().unwrap_or_default();
-        unmarked += start;
-        let (mut first, mut last) = (None, None);
-        while let Some(number) = parts.next() {
-            last = Some(number.parse().ok()?);
-            first = first.or(last.filter(|_| start.is_empty()));
-            unmarked += parts.next()?;
+        let mut is_start = true;
+        let mut start = line;
+        loop {
+            let written = parts.next()?;
+            is_start &= written.is_empty();
+            unmarked += written;
+            let Some(number) = parts.next() else { break };
+            line = number.parse().ok()?;
+            if is_start {
+                start = line;
+            }
         }
-        lines.push(first.unwrap_or(line));
-        line = last.unwrap_or(line);
+        lines.push(start);
     }
     (unmarked == text).then_some(lines)
 }

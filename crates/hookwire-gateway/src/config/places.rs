@@ -26,7 +26,7 @@ impl<'a> Places<'a> {
             let Some(key) = field.key.text() else { return };
             let line = field.key.line();
             let place = Place { line, key: Some(field.key), value: Some(field.value) };
-            keys.entry(format!("{prefix}{key}")).or_insert(place);
+            keys.insert(format!("{prefix}{key}"), place);
         };
         for field in fields {
             add("", field);

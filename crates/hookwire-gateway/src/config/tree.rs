@@ -85,10 +85,15 @@ impl Node {
         }
     }
 
-    /// Whether all of it stands in the source as it is.
+    /// Whether all of it stands in the source as it is, so that nothing in it is a value of the
+    /// environment's.
     pub(super) fn is_literal(&self, origin: &Origin<'_>) -> bool {
         match &self.data {
-            Data::Scalar(_) | Data::Odd(_) => origin.is_literal(self.first, self.last),
+            Data::Odd(_) => origin.is_untemplated(self.first, self.last),
+            Data::Scalar(value) => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                origin.is_untemplated(self.first, self.last) && origin.holds(&text)
+            }
             Data::List(items) => items.iter().all(|item| item.is_literal(origin)),
             Data::Map(fields) => {
                 fields.iter().all(|(key, value)| key.is_literal(origin) && value.is_literal(origin))

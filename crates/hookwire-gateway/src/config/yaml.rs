@@ -58,8 +58,14 @@ impl Builder<'_> {
                 Some(node) => self.place(node),
                 None => Err(Fault::new(span.start.line(), "an alias whose anchor is not complete")),
             },
-            Event::SequenceStart(anchor, tag) => self.begin(anchor, tag.as_deref(), false, span),
-            Event::MappingStart(anchor, tag) => self.begin(anchor, tag.as_deref(), true, span),
+            Event::SequenceStart(anchor, tag) => {
+                self.begin(anchor, tag.as_deref(), false, span);
+                Ok(())
+            }
+            Event::MappingStart(anchor, tag) => {
+                self.begin(anchor, tag.as_deref(), true, span);
+                Ok(())
+            }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(open) => self.end(open, span),
                 None => Ok(()),
@@ -71,19 +77,9 @@ impl Builder<'_> {
         }
     }
 
-    fn begin(
-        &mut self,
-        anchor: usize,
-        tag: Option<&Tag>,
-        is_map: bool,
-        start: Span,
-    ) -> Result<(), Fault> {
-        if self.open.len() >= MAX_DEPTH {
-            return Err(Fault::new(start.start.line(), too_deep()));
-        }
+    fn begin(&mut self, anchor: usize, tag: Option<&Tag>, is_map: bool, start: Span) {
         let tagged = tag.is_some_and(|tag| !tag.is_yaml_core_schema());
         self.open.push(Open { anchor, tagged, is_map, start, children: Vec::new() });
-        Ok(())
     }
 
     fn end(&mut self, open: Open, span: Span) -> Result<(), Fault> {
@@ -114,7 +110,10 @@ impl Builder<'_> {
 
     fn place(&mut self, node: Rc<Node>) -> Result<(), Fault> {
         if node.depth > MAX_DEPTH {
-            return Err(Fault::new(node.line(), too_deep()));
+            return Err(Fault::new(
+                node.line(),
+                format!("lists and maps nest more than {MAX_DEPTH} deep"),
+            ));
         }
         if node.nodes > MAX_NODES {
             return Err(Fault::new(
@@ -131,10 +130,6 @@ impl Builder<'_> {
 }
 
 const TAGGED: &str = "a value with a tag of its own (`!…`) cannot be read";
-
-fn too_deep() -> String {
-    format!("lists and maps nest more than {MAX_DEPTH} deep")
-}
 
 fn scalar(value: Option<Scalar<'_>>, core: bool) -> Data {
     Data::Scalar(match value {

@@ -45,8 +45,7 @@ impl Gateway {
         plugins: impl IntoIterator<Item = PluginConfig>,
     ) -> Result<Applied, ApplyError> {
         let applied = self.inner.apply(plugins.into_iter().collect()).await;
-        self.inner.reloads.note(applied.is_ok());
-        applied
+        applied.inspect_err(|_| self.inner.reloads.note(false))
     }
 }
 
@@ -140,6 +139,8 @@ impl Inner {
         }
         let chain = self.settings.clone().plugins(handles).build_after(&self.current.get())?;
         gone.iter().for_each(|handle| retired.add(handle));
+        // Before: whoever sees the new chain sees that it was taken over.
+        self.reloads.note(true);
         self.current.set(chain);
         retired.settle();
         Ok(())

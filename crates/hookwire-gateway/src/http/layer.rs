@@ -80,7 +80,8 @@ pub(super) type ClientOf = Arc<dyn Fn(&Parts) -> Option<SocketAddr> + Send + Syn
 ///   of both hooks are put into the response.
 /// - [`RequestHooks`](crate::RequestHooks) is in the request's extensions, for the hooks on the
 ///   way. All hooks of a request see one configuration.
-/// - Two layers of one gateway around each other run each hook once: the outer one does.
+/// - Two layers around each other run their hooks each, for a request may have been changed
+///   between them; those of one gateway share the contexts.
 /// - Bodies are not touched. Where no plugin serves a hook, nothing is copied for it.
 ///
 /// ```

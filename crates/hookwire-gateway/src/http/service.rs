@@ -19,7 +19,7 @@ use tower_service::Service;
 use super::headers::{self, Unfit};
 use super::layer::HookLayer;
 use super::request::RequestHooks;
-use crate::chain::{Chain, HaltReason, Halted, Report};
+use crate::chain::{HaltReason, Halted, Report};
 
 /// What a [`HookLayer`] makes of a service. See there for what it does.
 ///
@@ -66,13 +66,7 @@ where
         let layer = self.layer.clone();
         async move {
             let (mut parts, body) = request.into_parts();
-            let chain = layer.source.chain();
-            let outer = parts.extensions.get::<RequestHooks>();
-            if outer.is_some_and(|outer| outer.is_of(&chain)) {
-                // Another layer of the same gateway is around this one: its hooks have run.
-                return inner.call(Request::from_parts(parts, body)).await;
-            }
-            let around = Around::of(&layer, chain, &parts);
+            let around = Around::of(&layer, &parts);
             let told = match around.before(&mut parts).await {
                 Ok(told) => told,
                 Err(halted) => return Ok(respond(halted)),
@@ -99,10 +93,13 @@ struct Around {
 }
 
 impl Around {
-    fn of(layer: &HookLayer, chain: Chain, parts: &Parts) -> Self {
-        let hooks = RequestHooks::new(chain, (layer.context_of)(parts));
+    fn of(layer: &HookLayer, parts: &Parts) -> Self {
+        let chain = layer.source.chain();
+        // Another layer of the same gateway may be around this one.
+        let outer = parts.extensions.get::<RequestHooks>().filter(|outer| outer.is_of(&chain));
+        let hooks = outer.cloned();
         Self {
-            hooks,
+            hooks: hooks.unwrap_or_else(|| RequestHooks::new(chain, (layer.context_of)(parts))),
             path: path(parts).to_owned(),
             method: parts.method.clone(),
             client: (layer.client_of)(parts),

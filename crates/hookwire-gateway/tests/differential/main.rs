@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod cases;
+#[cfg(feature = "yaml")]
+mod files;
 mod ours;
 mod plugin;
 mod reference;
@@ -28,7 +30,7 @@ async fn the_chain_comes_to_what_the_reference_comes_to() {
     let first = setting("HOOKWIRE_FIRST_CASE", 0);
     let numbers: Vec<u64> = (first..first + setting("HOOKWIRE_CASES", CASES)).collect();
     let cases: Vec<Value> = numbers.iter().map(|number| cases::case(*number, &socket)).collect();
-    let expected = reference::run(&venv, dir.path(), &cases).await;
+    let expected = reference::run(&venv, dir.path(), "drive_manager.py", &cases).await;
 
     let mut differences = Vec::new();
     for ((number, case), expected) in numbers.iter().zip(&cases).zip(&expected) {

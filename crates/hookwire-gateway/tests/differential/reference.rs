@@ -1,4 +1,4 @@
-//! The reference's plugin manager, as a child process.
+//! The reference, as a child process.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -42,12 +42,12 @@ pub(crate) async fn venv() -> Option<PathBuf> {
     }
 }
 
-/// What the manager answers to each case.
-pub(crate) async fn run(venv: &Path, dir: &Path, cases: &[Value]) -> Vec<Value> {
+/// What the reference answers to each case, asked by this script.
+pub(crate) async fn run(venv: &Path, dir: &Path, driver: &str, cases: &[Value]) -> Vec<Value> {
     let (asked, answered) = (dir.join("cases"), dir.join("answers"));
     let lines: String = cases.iter().map(|case| format!("{case}\n")).collect();
     std::fs::write(&asked, lines).unwrap();
-    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential/drive_manager.py");
+    let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential").join(driver);
     let mut python = Command::new(venv.join("bin/python"));
     python.args([&driver, &asked, &answered]);
     let count = u32::try_from(cases.len()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hookwire::PluginConfig;
 use hookwire_gateway::{Gateway, Reloader};
@@ -20,9 +20,9 @@ struct Followed {
 
 impl Followed {
     /// The file is at `path` in the server's folder.
-    async fn start(prepare: impl FnOnce(&PathBuf) -> PathBuf) -> Self {
+    async fn start(prepare: impl FnOnce(&Path) -> PathBuf) -> Self {
         let served = Served::start(&["A", "B", "C"]).await;
-        let path = prepare(&served.folder());
+        let path = prepare(served.socket.parent().unwrap());
         let gateway = start([served.entry("A", json!({}))]).await;
         let load = {
             let (path, entry) = (path.clone(), served.entry("A", json!({})));
@@ -42,12 +42,17 @@ impl Followed {
         Self { served, path, gateway, _reloader }
     }
 
+    /// The server's, for files of one's own.
+    fn folder(&self) -> &Path {
+        self.served.socket.parent().unwrap()
+    }
+
     async fn runs(&self, names: &[&str]) {
         until("the reload", || self.gateway.chain().names() == names).await;
     }
 }
 
-fn plugins(folder: &std::path::Path) -> PathBuf {
+fn plugins(folder: &Path) -> PathBuf {
     let path = folder.join("plugins.json");
     fs::write(&path, r#"["A"]"#).unwrap();
     path
@@ -55,7 +60,7 @@ fn plugins(folder: &std::path::Path) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_written_anew_is_noticed() {
-    let followed = Followed::start(|folder| plugins(folder)).await;
+    let followed = Followed::start(plugins).await;
     fs::write(&followed.path, r#"["A", "B"]"#).unwrap();
     followed.runs(&["A", "B"]).await;
     // Cut off in the middle: what runs stays.
@@ -70,15 +75,15 @@ async fn a_file_that_is_written_anew_is_noticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_takes_its_place_by_a_rename_is_noticed_each_time() {
-    let followed = Followed::start(|folder| plugins(folder)).await;
+    let followed = Followed::start(plugins).await;
     for names in [["A", "B"], ["B", "C"], ["C", "A"]] {
-        let new = followed.served.folder().join("new");
+        let new = followed.folder().join("new");
         fs::write(&new, serde_json::to_vec(&names).unwrap()).unwrap();
         fs::rename(new, &followed.path).unwrap();
         followed.runs(&names).await;
     }
     // An editor that moves the old one away first.
-    fs::rename(&followed.path, followed.served.folder().join("plugins.json~")).unwrap();
+    fs::rename(&followed.path, followed.folder().join("plugins.json~")).unwrap();
     fs::write(&followed.path, r#"["C"]"#).unwrap();
     followed.runs(&["C"]).await;
 }
@@ -87,7 +92,7 @@ async fn a_file_that_takes_its_place_by_a_rename_is_noticed_each_time() {
 /// new each time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_that_leads_elsewhere_is_noticed_each_time() {
-    let volume = |folder: &std::path::Path, version: &str, names: &str| {
+    let volume = |folder: &Path, version: &str, names: &str| {
         let data = folder.join("volume").join(format!("..{version}"));
         fs::create_dir_all(&data).unwrap();
         fs::write(data.join("plugins.json"), names).unwrap();
@@ -102,9 +107,9 @@ async fn a_link_that_leads_elsewhere_is_noticed_each_time() {
         path
     })
     .await;
-    let folder = followed.served.folder();
+    let folder = followed.folder();
     for (version, names) in [("2", ["A", "B"]), ("3", ["B", "C"]), ("4", ["C", "A"])] {
-        volume(&folder, version, &json!(names).to_string());
+        volume(folder, version, &json!(names).to_string());
         let before = version.parse::<u32>().unwrap() - 1;
         fs::remove_dir_all(folder.join(format!("volume/..{before}"))).unwrap();
         followed.runs(&names).await;
@@ -116,8 +121,8 @@ async fn a_link_that_leads_elsewhere_is_noticed_each_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_files_and_a_file_that_holds_the_same_are_no_change() {
-    let followed = Followed::start(|folder| plugins(folder)).await;
-    fs::write(followed.served.folder().join("other"), "x").unwrap();
+    let followed = Followed::start(plugins).await;
+    fs::write(followed.folder().join("other"), "x").unwrap();
     fs::write(&followed.path, r#"["A"]"#).unwrap();
     fs::write(&followed.path, r#"["A", "B"]"#).unwrap();
     followed.runs(&["A", "B"]).await;

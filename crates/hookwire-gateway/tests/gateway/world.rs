@@ -41,7 +41,7 @@ pub(crate) struct Served {
     pub(crate) calls: Arc<Mutex<Calls>>,
     pub(crate) may_answer: watch::Sender<bool>,
     pub(crate) server: Option<PluginServer>,
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 impl Served {
@@ -59,7 +59,7 @@ impl Served {
             calls: Arc::default(),
             may_answer: watch::Sender::new(false),
             server: None,
-            dir,
+            _dir: dir,
         }
     }
 
@@ -98,11 +98,6 @@ impl Served {
         let Value::Object(more) = more else { panic!("{more}") };
         entry.as_object_mut().unwrap().extend(more);
         PluginConfig::from_value(entry).unwrap()
-    }
-
-    /// A folder of its own, for other files.
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.dir.path().to_owned()
     }
 
     /// Waits until a plugin was called so often.

@@ -231,12 +231,16 @@ async fn where_no_plugin_serves_the_hooks_none_is_called() {
     assert_eq!(world.gateway.stats()["Guard"].calls, 0);
 }
 
+/// What is between them may have changed the request, so none may be left out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn layers_of_one_gateway_run_each_hook_once_and_those_of_two_each_their_own() {
+async fn layers_around_each_other_run_their_hooks_each_and_those_of_one_gateway_share_contexts() {
+    let (ids, keep) = keep::<String>();
     let plugin = || {
-        Handlers::new()
-            .on::<HttpPreRequest>(|_, _| async { Ok(PluginResult::allow()) })
-            .on::<HttpPostRequest>(|_, _| async { Ok(PluginResult::allow()) })
+        let keep = keep.clone();
+        Handlers::new().on::<HttpPreRequest>(move |_, context| {
+            keep(&context.global_context.request_id);
+            async { Ok(PluginResult::allow()) }
+        })
     };
     let (one, other) = (guard(plugin()).await, guard(plugin()).await);
     let layer = |world: &crate::world::World| HookLayer::new(&world.gateway);
@@ -245,8 +249,9 @@ async fn layers_of_one_gateway_run_each_hook_once_and_those_of_two_each_their_ow
     });
     let service = layer(&one).layer(layer(&one).layer(layer(&other).layer(service)));
     in_time("a request", service.oneshot(get(&[]))).await.unwrap();
-    let calls = |world: &crate::world::World| world.gateway.stats()["Guard"].calls;
-    assert_eq!((calls(&one), calls(&other)), (2, 2));
+    let ids = ids.lock().unwrap().clone();
+    assert_eq!((ids.len(), &ids[0]), (3, &ids[1]));
+    assert_ne!(ids[1], ids[2]);
 }
 
 /// A service whose clones are not ready because it is.

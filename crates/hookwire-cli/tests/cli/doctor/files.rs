@@ -27,9 +27,7 @@ async fn a_guard_in_order_is_a_row_without_a_finding() {
 async fn h35_a_timeout_that_ends_a_call_before_the_server_does_is_noted() {
     let site = Site::new();
     let _server = site.serve("Guard").await;
-    let socket = site.socket();
-    let section = format!("unix_socket: {{path: '{}', timeout: 30}}", text(&socket));
-    let diagnosis = site.file(&format!("plugins: [{{name: Guard, {GUARD}, {section}}}]")).await;
+    let diagnosis = site.guard_with(GUARD, "timeout: 30").await;
     diagnosis.tells("note", &["`timeout` is 30 s", "leave it at 35 s"]);
     assert_eq!(diagnosis.plain.code, Some(0));
 }
@@ -78,9 +76,7 @@ async fn a_guard_whose_errors_let_pass_by_its_own_entry_is_warned_of() {
 async fn a_plugin_whose_server_is_not_asked_by_the_gateway_is_warned_of() {
     let site = Site::new();
     let _server = site.serve("Guard").await;
-    let socket = site.socket();
-    let section = format!("unix_socket: {{path: '{}', verify: off}}", text(&socket));
-    let diagnosis = site.file(&format!("plugins: [{{name: Guard, {GUARD}, {section}}}]")).await;
+    let diagnosis = site.guard_with(GUARD, "verify: off").await;
     diagnosis.tells("WARN", &["`verify` is off", "set `verify: strict`"]);
     assert_eq!(diagnosis.plain.code, Some(0));
 }

@@ -39,9 +39,17 @@ impl Site {
     }
 
     async fn guard_at(&self, socket: &Path, keys: &str) -> Diagnosis {
-        let socket = text(socket);
-        let entry = format!("{{name: Guard, {keys}, unix_socket: {{path: '{socket}'}}}}");
-        self.file(&format!("plugins:\n- {entry}\n")).await
+        self.entry(socket, keys, "").await
+    }
+
+    /// The same, with these keys in the section of its socket.
+    async fn guard_with(&self, keys: &str, section: &str) -> Diagnosis {
+        self.entry(&self.socket(), keys, section).await
+    }
+
+    async fn entry(&self, socket: &Path, keys: &str, section: &str) -> Diagnosis {
+        let section = format!("unix_socket: {{path: '{}', {section}}}", text(socket));
+        self.file(&format!("plugins:\n- {{name: Guard, {keys}, {section}}}\n")).await
     }
 
     async fn file(&self, yaml: &str) -> Diagnosis {

@@ -24,6 +24,27 @@ async fn h29_a_server_whose_mode_or_on_error_lets_pass_is_told_with_both_values(
     assert!(diagnosis.plain.stdout.ends_with("\n1 guard would not guard\n"));
 }
 
+/// The gateway would refuse every call: what it refuses them for is told, not only that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h29_a_strict_entry_is_told_what_makes_its_server_weaker() {
+    let site = Site::new();
+    let _server = site.serve(PluginInfo::new("Guard").with_mode(PluginMode::Transform)).await;
+    site.guard_with(GUARD, "verify: strict")
+        .await
+        .fails(&["`sequential` here and `transform` on the server", "set `mode: sequential`"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_a_user_who_is_not_expected_is_told() {
+    let site = Site::new();
+    let _server = site.serve("Guard").await;
+    site.guard_with(GUARD, "peer_uids: [54321]").await.fails(&[
+        "the plugin's server is not trusted",
+        "expected 54321",
+        "`peer_uids`",
+    ]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h30_a_server_that_does_not_answer_the_question_is_told() {
     let deaf = FaultServer::deaf();

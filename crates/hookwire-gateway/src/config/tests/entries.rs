@@ -82,6 +82,8 @@ plugins:
 - {name: Own, config: {a: 1}, unix_socket: {path: /p}}
 - {name: Asked, conditions: [{tool: [a]}], unix_socket: {path: /p}}
 - {name: Section, unix_socket: /run/p.sock}
+- {name: '', unix_socket: {path: /p}}
+- {name: '', unix_socket: {path: ~}}
 ";
     let modes = "must be one of `sequential`, `transform`, `audit`, `concurrent`, `fire_and_forget`, `disabled`";
     assert_eq!(
@@ -102,6 +104,9 @@ plugins:
             "line 16: plugin `Own`: config = an object: refused for an external plugin; set it in the configuration of the plugin's server",
             "line 17: plugin `Asked`: conditions: condition 1: unknown field `tool`, expected one of `server_ids`, `tenant_ids`, `tools`, `prompts`, `resources`, `agents`, `user_patterns`, `content_types`",
             "line 18: plugin `Section`: unix_socket = \"/run/p.sock\": must be an object",
+            "line 19: entry 11 of `plugins`: name = \"\": must not be empty",
+            "line 20: entry 12 of `plugins`: name = \"\": must not be empty",
+            "line 20: entry 12 of `plugins`: unix_socket.path: missing; it must be the absolute path of the plugin's socket",
         ]
     );
 }

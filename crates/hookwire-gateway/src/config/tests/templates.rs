@@ -173,7 +173,10 @@ fn lines_are_those_of_the_file_whatever_its_templates_do() {
         "a: {{\n  env.YES\n}}\n",
         "{% raw %}\na: '{{ b'\n{% endraw %}\n",
         "{% set x %}\na: 1\n{% endset %}{{ x }}\n",
-        "a: '{{ \"}}\" }}'\n",
+        "a: '{{ \"}}\" ~\n env.YES }}'\n",
+        "a: {{\n  env.NO\n}}\n",
+        "a: 1 {# \n -#}\n\n{#- b #}\n",
+        "{% for i in range(2) -%}\n# {{ i }}\n\n{%- endfor %}\n\n",
         "a: 1\r\nb: {{ env.YES }}\r\n",
         "\u{feff}# {{ env.YES }}\n",
     ] {
@@ -185,8 +188,32 @@ fn lines_are_those_of_the_file_whatever_its_templates_do() {
     }
 }
 
+/// What begins in one line of the file and ends in another is told where it begins.
+#[test]
+fn a_line_that_a_template_has_joined_with_another_is_the_first_of_them() {
+    for (text, line) in [
+        ("{# a\nb #}plugins: [{name: P, unix_socket: {path: p}}]", 2),
+        ("plugins: [{name: P, {# a\nb #} unix_socket: {path: p}}]", 1),
+        ("plugins: [{name: P,\n\n{#- a -#}\n\n unix_socket: {path: p}}]", 1),
+        ("plugins:\n- {# a\n -#}\n\n  {name: P, unix_socket: {path: p}}", 2),
+    ] {
+        let problems = problems(text);
+        let start = format!("line {line}: plugin `P`: unix_socket.path");
+        assert!(problems.len() == 1 && problems[0].starts_with(&start), "{text}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_template_that_is_no_jinja_is_refused_wherever_it_is() {
+    let problems = problems("plugins: []\nother: '{{ 1 + }}'");
+    assert!(problems.len() == 1, "{problems:?}");
+    assert!(problems[0].starts_with("line 2: a template cannot be read: "), "{problems:?}");
+}
+
 #[test]
 fn no_line_is_told_rather_than_a_wrong_one() {
+    let text = "# {% set x %}\nab\n{% endset %}{{ x | length }}\nplugins:\n- name: P\n  unix_socket: {path: relative}";
+    assert_eq!(problems(text), ["plugin `P`: unix_socket.path: must be absolute"]);
     let text = "# {% filter replace('a', '\u{F8FF}1') %}a{% endfilter %}\nplugins:\n- name: P\n  unix_socket: {path: relative}";
     assert_eq!(
         problems(text),
