@@ -65,6 +65,22 @@ async fn a_trace_from_outside_goes_on_with_its_state_to_the_plugins() {
     assert_eq!(world.seen.borrow()[0]["tracestate"], "vendor=1");
 }
 
+/// Whoever began it has decided that nobody records it.
+#[tokio::test]
+async fn a_trace_that_is_not_recorded_is_carried_as_one() {
+    let collector = Collector::start();
+    let world = World::new(&[("Guard", "sequential")]).await;
+    let span = info_span!("request");
+    let unrecorded = TRACEPARENT.replace("-01", "-00");
+    otel::follow(&span, &context(json!({"traceparent": unrecorded})));
+    let mut request = RequestContext::new("request-1");
+    run(&world.chain, "search", &mut request).instrument(span).await.unwrap();
+    let carried = world.seen.borrow()[0]["traceparent"].as_str().unwrap().to_owned();
+    assert!(carried.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{carried}");
+    assert!(carried.ends_with("-00"), "{carried}");
+    assert!(collector.spans().is_empty());
+}
+
 #[tokio::test]
 async fn a_trace_that_cannot_be_read_begins_a_new_one() {
     let collector = Collector::start();
