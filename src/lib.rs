@@ -59,19 +59,20 @@
 //!
 //! # To see what happens
 //!
-//! [`stats`](PluginHandle::stats) has counters and gauges,
+//! [`stats`](PluginHandle::stats) has counters, gauges, and how long the calls of each hook took,
 //! [`watch_state`](PluginHandle::watch_state) and
 //! [`watch_breaker`](PluginHandle::watch_breaker) tell of changes. With `tracing`, each call is a
 //! span `invoke_hook` at debug, target `hookwire::handle`, with the fields `plugin`, `socket`,
 //! `hook`, `request_id`, `attempt`, `outcome` (`allowed`, `denied`, or an error's
 //! [`reason`](PluginError::reason)), `inexact` (true where a value came over as something else,
-//! see [`PluginResult::is_exact`]) and `duration_us`. Nothing that is logged or traced holds a
-//! payload, a context or a secret.
+//! see [`PluginResult::is_exact`]) and `duration_us`. These names are part of the API. Nothing
+//! that is logged or traced holds a payload, a context or a secret.
 //!
 //! # Features
 //!
 //! None is on by default: the client, and nothing else. `server` brings an
-//! embedded plugin server. The command line is a package of its own, `hookwire-cli`.
+//! embedded plugin server, and `testing` doubles of plugins for a gateway's own tests. The
+//! command line is a package of its own, `hookwire-cli`.
 //!
 //! [`enforce`]: PluginHandle::enforce
 //! [`invoke_hook`]: PluginHandle::invoke_hook
@@ -89,6 +90,7 @@ mod error;
 mod handle;
 pub mod hooks;
 mod identity;
+mod last_seen;
 pub mod model;
 mod nosignal;
 mod options;
@@ -100,6 +102,8 @@ mod stats;
 #[allow(dead_code, clippy::unwrap_used)]
 #[path = "../tests/common/log.rs"]
 mod test_log;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trust;
 mod unix;
 mod wire;
@@ -116,14 +120,16 @@ pub use endpoint::Endpoint;
 pub use error::{ErrorKind, PluginError, PluginFault, Sent, Stage};
 pub use handle::{
     Denial, EffectiveConfig, EncodedPayload, Hooks, PluginHandle, PluginHandleBuilder, Stopped,
+    WeakPluginHandle,
 };
 pub use hooks::{Hook, HookRegistry};
+pub use last_seen::LastFailure;
 pub use model::{
     GlobalContext, PluginContext, PluginResult, PluginViolation, ReplyContext, Verdict,
 };
 pub use options::{CallOptions, Overload};
 pub use plugins::{ConnectError, OnConnectFailure, PluginReport, Plugins, PluginsBuilder};
-pub use stats::{ConnectionStats, PluginStats};
+pub use stats::{ConnectionStats, HookStats, LatencyHistogram, PluginStats};
 pub use unix::reconnect::ConnectionState;
 
 /// Compiles the README's examples, and runs its quick start, which needs a plugin.

@@ -138,3 +138,21 @@ async fn a_context_that_is_only_read_is_changed_by_the_reply_that_the_caller_app
     let failed = counter.invoke_hook_shared::<ToolPreInvoke>(&tool("fail"), &context).await;
     assert_eq!(failed.unwrap_err().kind(), ErrorKind::Plugin);
 }
+
+/// Names of hooks may come from anywhere: what is refused is kept nowhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_hook_has_its_own_times_and_a_misspelt_one_has_none() {
+    let (_dir, _server, counter) = counter().await;
+    let mut context = PluginContext::new("request-1");
+    for name in ["allow", "deny", "fail"] {
+        let payload = json!({"name": name});
+        let _ = counter.invoke_hook_json("tool_pre_invoke", &payload, &mut context).await;
+    }
+    let _ = counter.invoke_hook_json("tool_pre_invok", &json!({"name": "t"}), &mut context).await;
+    let stats = counter.stats();
+    assert_eq!(stats.hooks.keys().collect::<Vec<_>>(), ["tool_pre_invoke"]);
+    let times = &stats.hooks["tool_pre_invoke"];
+    let counts = (times.allowed.count(), times.denied.count(), times.failed.count());
+    assert_eq!(counts, (1, 1, 1));
+    assert_eq!((stats.ok, stats.violations, stats.plugin_errors, stats.refused), (1, 1, 1, 1));
+}

@@ -15,9 +15,10 @@ use crate::breaker::{Breaker, Gate, HalfOpenPermit};
 use crate::config::{PluginConfig, RetryPolicy, Transport};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
+use crate::last_seen::LastSeen;
 use crate::model::{Object, PluginContext, PluginResult, PluginViolation, ReplyContext};
 use crate::options::{CallOptions, Overload};
-use crate::stats::{Counters, PluginStats};
+use crate::stats::Counters;
 use crate::unix::connect::Connect;
 use crate::unix::message::{Failure, Method, Origin, Reply};
 use crate::unix::plugin::{Outbound, UnixPlugin};
@@ -40,7 +41,8 @@ mod tests;
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) identity: Arc<Identity>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) last_seen: LastSeen,
     pub(crate) gate: Arc<Gate>,
     pub(crate) plugin: UnixPlugin,
     timeout: Duration,
@@ -81,7 +83,8 @@ impl Caller {
         let plugin = UnixPlugin::new(name, socket, policy, health, connector, runtime);
         Self {
             identity,
-            counters: Counters::default(),
+            counters: Arc::default(),
+            last_seen: LastSeen::new(),
             gate,
             plugin,
             timeout: policy.timeout(),
@@ -98,10 +101,6 @@ impl Caller {
         }
     }
 
-    pub(crate) fn stats(&self) -> PluginStats {
-        self.counters.snapshot(self.plugin.connections())
-    }
-
     /// Runs a hook: its result, and the context that the reply brought, if it did.
     pub(crate) async fn invoke<P, R>(
         &self,
@@ -115,6 +114,7 @@ impl Caller {
         P: Payload + ?Sized,
         R: DeserializeOwned,
     {
+        let started = Instant::now();
         Counters::add(&self.counters.calls);
         let stamp = self.stamps.as_ref().map(Stamps::next);
         let stamp = stamp.as_ref();
@@ -125,31 +125,34 @@ impl Caller {
                     sent_exactly = false;
                     self.note_inexact(&self.counters.inexact_requests, INEXACT_REQUEST);
                 }
-                self.exchange(Method::InvokeHook, frame, options, |message, _| {
+                self.exchange(Method::InvokeHook, started, frame, options, |reply| {
                     let request_id = &context.global_context.request_id;
                     let plugin = &self.identity.plugin;
-                    hook_reply(message, Expected { plugin, request_id, stamp })
+                    let expected = Expected { plugin, request_id, stamp };
+                    Ok((hook_reply(&reply.message, expected)?, reply.arrived - started))
                 })
                 .await
             }
             Err(cause) => Err((Sent::No, cause)),
         };
         let failure = match outcome {
-            Ok(HookReply::Result(mut result, reply_context)) => {
+            Ok((HookReply::Result(mut result, reply_context), took)) => {
                 if result.inexact {
                     self.note_inexact(&self.counters.inexact_replies, INEXACT_REPLY);
                 }
                 result.inexact |= !sent_exactly;
                 result.heed(refusal, &self.identity.plugin);
                 let allowed = result.is_allowed();
-                Counters::add(if allowed { &self.counters.ok } else { &self.counters.violations });
+                self.counters.count_result(hook_type, allowed, took);
+                self.last_seen.note_success(started + took);
                 return Ok((result, reply_context));
             }
-            Ok(HookReply::Fault(fault)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
+            Ok((HookReply::Fault(fault), _)) => (Sent::Maybe, Cause::Plugin(Box::new(fault))),
             Err(failure) => failure,
         };
         let error = self.error(Errand::Hook, failure);
-        self.counters.count_failure(&error);
+        self.counters.count_failure(hook_type, &error, started.elapsed());
+        self.last_seen.note_failure(&error);
         Err(error)
     }
 
@@ -162,7 +165,7 @@ impl Caller {
     ) -> Result<(Option<Reported>, Origin), PluginError> {
         let frame = request::get_plugin_config(name);
         let frame = frame.map_err(Cause::InvalidRequest);
-        let read = |message: &[u8], origin| config_reply(message).map(|entry| (entry, origin));
+        let read = |reply: &Reply| Ok((config_reply(&reply.message)?, reply.origin));
         self.ask(frame, options, Errand::Question, read).await
     }
 
@@ -173,7 +176,7 @@ impl Caller {
     ) -> Result<Vec<Object>, PluginError> {
         let frame = request::get_plugin_configs();
         let frame = frame.map_err(Cause::InvalidRequest);
-        self.ask(frame, options, Errand::Server, |message, _| configs_reply(message)).await
+        self.ask(frame, options, Errand::Server, |reply| configs_reply(&reply.message)).await
     }
 
     async fn ask<T>(
@@ -181,22 +184,38 @@ impl Caller {
         frame: Result<EncodedFrame, Cause>,
         options: CallOptions,
         errand: Errand,
-        read: impl Fn(&[u8], Origin) -> Result<T, DecodeError>,
+        read: impl Fn(&Reply) -> Result<T, DecodeError>,
     ) -> Result<T, PluginError> {
-        let read = |message: &[u8], origin| read(message, origin).map_err(ReplyFault::from);
+        let read = |reply: &Reply| read(reply).map_err(ReplyFault::from);
         // Asking twice does no harm, so a question may always be sent again.
         let options = options.retry(RetryPolicy::Resend);
         let answer = match frame {
-            Ok(frame) => self.exchange(Method::GetConfig, frame, options, read).await,
+            Ok(frame) => {
+                self.exchange(Method::GetConfig, Instant::now(), frame, options, read).await
+            }
             Err(cause) => Err((Sent::No, cause)),
         };
-        answer.map_err(|failure| self.error(errand, failure))
+        self.noted(errand, answer)
     }
 
     /// Waits until there is a connection.
     pub(crate) async fn connect(&self, options: CallOptions) -> Result<(), PluginError> {
-        let outcome = self.call(Method::Connect, EncodedFrame::new(), options).await;
-        outcome.map(|_| ()).map_err(|failure| self.error(Errand::Question, failure))
+        let outcome =
+            self.call(Method::Connect, Instant::now(), EncodedFrame::new(), options).await;
+        self.noted(Errand::Question, outcome.map(|_| ()))
+    }
+
+    fn noted<T>(
+        &self,
+        errand: Errand,
+        outcome: Result<T, (Sent, Cause)>,
+    ) -> Result<T, PluginError> {
+        let outcome = outcome.map_err(|failure| self.error(errand, failure));
+        match &outcome {
+            Ok(_) => self.last_seen.note_success(Instant::now()),
+            Err(error) => self.last_seen.note_failure(error),
+        }
+        outcome
     }
 
     /// Asks the connections to end at `deadline`, or as soon as nothing is under way.
@@ -223,7 +242,8 @@ impl Caller {
     pub(crate) fn refuse(&self, cause: Cause) -> PluginError {
         Counters::add(&self.counters.calls);
         let error = self.error(Errand::Hook, (Sent::No, cause));
-        self.counters.count_failure(&error);
+        self.counters.count_error(&error);
+        self.last_seen.note_failure(&error);
         error
     }
 
@@ -257,12 +277,14 @@ impl Caller {
     async fn exchange<T>(
         &self,
         method: Method,
+        started: Instant,
         frame: EncodedFrame,
         options: CallOptions,
-        read: impl FnOnce(&[u8], Origin) -> Result<T, ReplyFault>,
+        read: impl FnOnce(&Reply) -> Result<T, ReplyFault>,
     ) -> Result<T, (Sent, Cause)> {
-        let Reply { message, origin } = self.call(method, frame, options).await?;
-        let fault = match read(&message, origin) {
+        let reply = self.call(method, started, frame, options).await?;
+        let origin = reply.origin;
+        let fault = match read(&reply) {
             Ok(value) => {
                 self.plugin.confirm(origin);
                 return Ok(value);
@@ -293,25 +315,25 @@ impl Caller {
     async fn call(
         &self,
         method: Method,
+        started: Instant,
         mut frame: EncodedFrame,
         options: CallOptions,
     ) -> Result<Reply, (Sent, Cause)> {
         // Held until the call ends.
         let _permit = self.admit(method).map_err(|cause| (Sent::No, cause))?;
-        let now = Instant::now();
-        let left = options.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        let left = options.deadline.map(|deadline| deadline.saturating_duration_since(started));
         let timeout = options.timeout.unwrap_or(self.timeout);
         let timeout = left.map_or(timeout, |left| timeout.min(left));
         let terms = Terms {
             method,
             timeout,
-            deadline: now + timeout,
+            deadline: started + timeout,
             may_wait: options.overload == Overload::Wait,
         };
         let policy = options.retry.unwrap_or(self.retry);
         let mut resends = 0;
         if policy == RetryPolicy::Resend {
-            self.budget.observe(now, self.counters.sent.load(Relaxed));
+            self.budget.observe(started, self.counters.sent.load(Relaxed));
             resends = self.reconnect_attempts;
         }
         let mut sent_before = Sent::No;

@@ -74,7 +74,7 @@ pub fn play(script: Script) -> (Played, Vec<usize>) {
         let deliver = |Delivery { responder, message, .. }: Delivery| {
             if let Some(responder) = responder {
                 let origin = Origin { slot: 0, socket: 1 };
-                responder.reply(Reply { message, origin });
+                responder.reply(Reply { message, origin, arrived: deadline });
             }
         };
         let outcome = socket.poll_read(&mut cx, &traffic, share.get(), Reading::AsTold, deliver);

@@ -7,13 +7,14 @@ mod denial;
 mod effective;
 mod encoded;
 mod enforce;
+mod observed;
 mod verify;
 mod watch;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::select;
@@ -23,6 +24,7 @@ pub use builder::PluginHandleBuilder;
 pub use denial::{Denial, Stopped};
 pub use effective::{EffectiveConfig, Hooks};
 pub use encoded::EncodedPayload;
+pub use observed::WeakPluginHandle;
 
 use checked::Checked;
 
@@ -33,7 +35,6 @@ use crate::config::{PluginConfig, ServerEntry};
 use crate::error::{Cause, Errand, PluginError, Sent, Stage};
 use crate::model::Object;
 use crate::options::CallOptions;
-use crate::stats::PluginStats;
 use crate::unix::reconnect::ConnectionState;
 
 /// How much later than its deadline a shutdown may return.
@@ -226,6 +227,13 @@ impl PluginHandle {
         self.inner.checked.local.name()
     }
 
+    /// The gateway's own entry, as the handle was made with; [`config`](Self::config) is the
+    /// one that holds.
+    #[must_use]
+    pub fn local_config(&self) -> &PluginConfig {
+        &self.inner.checked.local
+    }
+
     /// The configuration as of now: merged with the server's once that has answered. It may
     /// change when the server is restarted; [`watch_config`](Self::watch_config) tells.
     #[must_use]
@@ -276,15 +284,6 @@ impl PluginHandle {
         self.inner.client.gate.state()
     }
 
-    /// Counters since the handle was made, and gauges.
-    #[must_use]
-    pub fn stats(&self) -> PluginStats {
-        let mut stats = self.inner.client.stats();
-        stats.config_answers = self.inner.checked.answers();
-        stats.config_changes = self.inner.checked.changes();
-        stats
-    }
-
     /// Takes no new calls, gives those under way `timeout` to finish, and closes
     /// the connections. Returns when they are closed, or soon after `timeout` where the
     /// runtime that should close them is at its end itself.
@@ -303,11 +302,6 @@ impl PluginHandle {
         }
     }
 
-    /// For watching the plugin without keeping it open.
-    pub(crate) fn downgrade(&self) -> WeakHandle {
-        WeakHandle(Arc::downgrade(&self.inner))
-    }
-
     /// True if the plugin cannot be used as it is configured, by its server's answer.
     pub(crate) fn is_refused(&self) -> bool {
         let refusal = self.inner.checked.refusal();
@@ -322,15 +316,6 @@ impl PluginHandle {
 
     fn refused(&self, cause: Cause) -> PluginError {
         self.inner.client.refuse(cause)
-    }
-}
-
-/// A handle that does not keep the plugin open.
-pub(crate) struct WeakHandle(Weak<Inner>);
-
-impl WeakHandle {
-    pub(crate) fn upgrade(&self) -> Option<PluginHandle> {
-        self.0.upgrade().map(|inner| PluginHandle { inner, options: CallOptions::new() })
     }
 }
 

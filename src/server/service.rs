@@ -167,7 +167,7 @@ impl PluginService {
 
     /// Answers one request. `None` if not even an error fits into a frame: the
     /// connection must be closed then, as the reference does for every such reply.
-    pub(super) async fn answer(&self, message: &[u8]) -> Option<EncodedFrame> {
+    pub(crate) async fn answer(&self, message: &[u8]) -> Option<EncodedFrame> {
         let inner = &*self.0;
         let reply = match Incoming::read(message) {
             Incoming::Hook(request) => self.answer_hook(&request).await,
@@ -187,8 +187,18 @@ impl PluginService {
     }
 
     async fn answer_hook(&self, request: &HookRequest<'_>) -> Option<EncodedFrame> {
+        let plugin = self.0.plugins.get(request.plugin).map(|plugin| &**plugin);
+        self.answer_by(plugin, request).await
+    }
+
+    /// Answers a hook call as this plugin does, whichever is called.
+    pub(crate) async fn answer_by(
+        &self,
+        plugin: Option<&dyn Plugin>,
+        request: &HookRequest<'_>,
+    ) -> Option<EncodedFrame> {
         let limit = self.0.max_frame_len;
-        let error = match self.run_hook(request).await {
+        let error = match self.run_hook(plugin, request).await {
             Ok(reply) if reply.len() - FRAME_HEADER <= limit => return Some(reply),
             Ok(reply) => HandlerError::internal(format!(
                 "the plugin's reply is {} bytes, the limit is {limit}",
@@ -203,13 +213,17 @@ impl PluginService {
         })
     }
 
-    async fn run_hook(&self, request: &HookRequest<'_>) -> Result<EncodedFrame, HandlerError> {
+    async fn run_hook(
+        &self,
+        plugin: Option<&dyn Plugin>,
+        request: &HookRequest<'_>,
+    ) -> Result<EncodedFrame, HandlerError> {
         if let Some(what) = request.not_finite {
             return Err(HandlerError::internal(format!(
                 "Fail to serialize {what} for Value.number_value, which would parse as string_value"
             )));
         }
-        let Some(plugin) = self.0.plugins.get(request.plugin) else {
+        let Some(plugin) = plugin else {
             return Err(unknown_hook(request.hook_type, request.plugin));
         };
         let call = HookCall::new(request, self.0.big_integers);

@@ -209,7 +209,7 @@ impl Asking {
         let Poll::Ready(answer) = Pin::new(answer).poll(cx) else { return false };
         self.answer = None;
         match answer {
-            Ok(Ok(Reply { message, origin })) => {
+            Ok(Ok(Reply { message, origin, .. })) => {
                 let listener = connections.listening.get();
                 let heard = listener.map_or(Heard::NoAnswer, |listener| listener.answer(&message));
                 if heard == Heard::NoAnswer {

@@ -213,7 +213,8 @@ impl Connections {
         if request.method == Method::Connect {
             shared.dispatch.release(slot, 1);
             let origin = Origin { slot, socket: 0 };
-            request.responder.reply(Reply { message: Bytes::new(), origin });
+            let arrived = Instant::now();
+            request.responder.reply(Reply { message: Bytes::new(), origin, arrived });
         } else if let Some(sink) = shared.dispatch.sink(slot)
             && let Err(error) = sink.try_send(request)
         {

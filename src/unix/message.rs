@@ -64,11 +64,14 @@ impl Queued for Request {
 /// replies are moved in little room.
 pub(crate) type Answer = Result<Reply, Box<Failure>>;
 
-/// A reply's message, and where it came from.
+/// A reply's message, where it came from, and when.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) message: Bytes,
     pub(crate) origin: Origin,
+    /// One look at the clock for all replies of a turn: callers need none of their own to
+    /// count how long theirs took.
+    pub(crate) arrived: Instant,
 }
 
 /// A socket: of which slot, and which of the plugin's sockets it is.

@@ -176,7 +176,7 @@ impl SocketTask {
                 }
                 continue;
             }
-            let reply = Reply { message, origin: self.origin };
+            let reply = Reply { message, origin: self.origin, arrived: now };
             if !responder.is_some_and(|responder| responder.reply(reply)) {
                 abandoned += 1;
             }

@@ -84,9 +84,11 @@ fn install_with(python: &Path, venv: &Path) -> Result<(), String> {
     }
 }
 
-/// A file of `tests/reference`.
+/// A file of `tests/reference`, for the tests of any of the workspace's packages.
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name)
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let mut files = workspace.map(|root| root.join("tests/reference").join(name));
+    files.find(|file| file.exists()).expect("a file of the workspace's tests")
 }
 
 fn text_of(mut file: File) -> String {

@@ -134,7 +134,7 @@ impl Doctor {
 }
 
 /// Every problem of the file is a line of its own.
-fn refused(error: GatewayConfigError, json: bool) -> Failure {
+pub(crate) fn refused(error: GatewayConfigError, json: bool) -> Failure {
     let problems: Vec<_> = error.problems().iter().map(ToString::to_string).collect();
     if json || problems.len() == 1 {
         return Failure::config(problems.join("; "));

@@ -19,6 +19,7 @@ mod serve;
 mod tally;
 mod target;
 mod text;
+mod top;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ enum Command {
     Configs(configs::Configs),
     Check(check::Check),
     Doctor(doctor::Doctor),
+    Top(top::Top),
     Bench(bench::Bench),
     Serve(serve::Serve),
     Demo(demo::Demo),
@@ -77,6 +79,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Configs(command) => one_thread()?.block_on(command.run(cli.json)),
         Command::Check(command) => one_thread()?.block_on(command.run()),
         Command::Doctor(command) => one_thread()?.block_on(command.run(cli.json)),
+        Command::Top(command) => one_thread()?.block_on(command.run(cli.json)),
         Command::Bench(command) => threads(command.threads())?.block_on(command.run(cli.json)),
         Command::Serve(command) => threads(None)?.block_on(command.run()),
         Command::Demo(command) => threads(None)?.block_on(command.run()),

@@ -5,9 +5,11 @@
 //! and [`Chain`] runs them so: in the order, with the rights, and with the care for failures
 //! that the entries tell.
 //!
+//! - [`Gateway`]: the plugins that run, reloads, health, and the end.
 //! - [`Chain`]: all plugins of a hook in one call.
 //! - [`RequestContext`]: what plugins keep from hook to hook of one request.
 //! - [`Passed`] and [`Halted`]: what comes of it. Only the first holds a payload.
+//! - `HookLayer` (feature `tower`, or `axum`): the HTTP hooks around a service.
 //! - [`Report`]: what the plugins tell beside it, and a [`Record`] for each.
 //! - [`Conditions`] and [`FieldPolicy`]: when plugins are asked, and what they may change.
 //! - `GatewayConfig` (feature `yaml`): the plugins of the gateway's own configuration file.
@@ -59,6 +61,43 @@
 //! # }
 //! ```
 //!
+//! # To see what happens
+//!
+//! Feature `metrics` brings numbers for Prometheus. With `tracing`, each run of a chain is a span,
+//! and each call of a plugin is one below it, at level info, target `hookwire_gateway::chain`.
+//! Their names and fields are part of the API, and hold no payload, no context and no words of a
+//! plugin; where they can, they are those that the semantic conventions of OpenTelemetry have for
+//! clients of remote procedures. Below the call's is the client's own, at debug
+//! ([`hookwire`](hookwire#to-see-what-happens)). Feature `otel` lets the trace go on in the plugin.
+//!
+//! | span | field | value |
+//! |---|---|---|
+//! | `chain` | `hook`, `request_id` | of the run |
+//! | | `outcome` | `allowed`, `denied`, `out_of_time`, `shut_down`, `unfilterable`, `invalid_header`, or the [reason](hookwire::PluginError::reason) of the failure that ended it |
+//! | | `plugin` | whose denial or failure ended it |
+//! | `plugin` | `rpc.system`, `rpc.service`, `rpc.method` | `hookwire`, the plugin, the hook |
+//! | | `network.transport` | `unix` |
+//! | | `mode` | the plugin's mode |
+//! | | `outcome` | `allowed`, `denied`, or the [reason](hookwire::PluginError::reason) of its failure |
+//! | | `error.type` | of a failure: the same reason |
+//! | both | `otel.name`, `otel.kind`, `otel.status_code` | what `tracing-opentelemetry` shows: `chain HOOK` and `PLUGIN/HOOK`; `client`; `ERROR` for failures |
+//!
+//! A span without an outcome is of a run or a call that was dropped. Calls in the background
+//! belong to the trace of their run, which does not wait for them.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `metrics` | `metrics`: what the plugins do, in numbers for Prometheus |
+//! | `otel` | `otel`: traces that go on in the plugins |
+//! | `yaml` | `GatewayConfig`: the plugins of a gateway's own file |
+//! | `watch` | `Gateway::reload_on_change`: reloads when the configuration file changes |
+//! | `tower` | `HookLayer`: the HTTP hooks around a service; halts as responses |
+//! | `axum` | `tower`, and what is axum's: the client's address, the whole path, `RequestHooks` and `Halted` in handlers |
+//!
 //! # Beside the reference
 //!
 //! The measure is the `PluginManager` of the reference implementation (Python package `cpex`
@@ -87,8 +126,19 @@ mod conditions;
 #[cfg(feature = "yaml")]
 mod config;
 mod context;
+mod gateway;
+#[cfg(feature = "tower")]
+mod http;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(feature = "otel")]
+pub mod otel;
 mod policy;
 
+#[cfg(feature = "axum")]
+pub use self::http::MissingHooks;
+#[cfg(feature = "tower")]
+pub use self::http::{ChainSource, HookLayer, HookService, RequestHooks};
 pub use chain::{
     Chain, ChainBuilder, ChainError, ChainHook, Decision, Denial, HaltReason, Halted, Passed,
     Record, Report, Status,
@@ -97,4 +147,8 @@ pub use conditions::{ConditionError, Conditions, Subject};
 #[cfg(feature = "yaml")]
 pub use config::{ConfigProblem, GatewayConfig, GatewayConfigError, LeftOut, ReachedBy};
 pub use context::RequestContext;
+pub use gateway::{
+    Applied, ApplyError, Change, ChangeKind, Gateway, GatewayBuilder, PluginHealth, ReloadStats,
+    Reloader,
+};
 pub use policy::FieldPolicy;

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::time::{Instant, advance, sleep};
 
 use super::pipe::{
-    Door, answer, assert_nothing_is_bound, burst, call, call_sized, call_with, config, failure,
-    pair, settle,
+    Door, answer, assert_nothing_is_bound, burst, call, call_here, call_sized, call_with, config,
+    failure, pair, served, settle,
 };
 use crate::error::{ErrorKind, Sent};
 use crate::options::{CallOptions, Overload};
@@ -300,4 +301,77 @@ async fn an_idle_connection_is_closed_after_the_idle_timeout_and_opened_again() 
         let after = idle.elapsed();
         assert!(after >= 5 * SECOND && after < 6 * SECOND, "{after:?}");
     }
+}
+
+/// The request was written, and its reply is owed, whoever waits for it.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_behind_a_reply_that_is_overdue_although_its_caller_has_left() {
+    let (client, mut server) = pair(&config(|c| c.stall_limit(60 * SECOND)), 4096);
+    let left = call_with(&client, "left", 0, CallOptions::new().timeout(SECOND));
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "left");
+    left.abort();
+    sleep(2 * SECOND).await;
+    let waits = call(&client, "waits");
+    settle().await;
+    assert!(peer.request().now_or_never().is_none());
+    peer.reply("left").await;
+    assert_eq!(peer.request().await.unwrap(), "waits");
+    peer.reply("waits").await;
+    assert_eq!(answer(waits).await, "waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_overdue_replies_both_must_come_before_anything_is_sent() {
+    let (client, mut server) = pair(&config(|c| c.stall_limit(60 * SECOND)), 4096);
+    let hasty = || CallOptions::new().timeout(SECOND);
+    let calls = ["first", "second"].map(|marker| call_with(&client, marker, 0, hasty()));
+    let mut peer = server.accept().await;
+    for marker in ["first", "second"] {
+        assert_eq!(peer.request().await.unwrap(), marker);
+    }
+    for call in calls {
+        failure(call).await;
+    }
+    let waits = call(&client, "waits");
+    peer.reply("first").await;
+    settle().await;
+    assert!(peer.request().now_or_never().is_none());
+    peer.reply("second").await;
+    assert_eq!(peer.request().await.unwrap(), "waits");
+    peer.reply("waits").await;
+    assert_eq!(answer(waits).await, "waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_time_is_over_while_another_is_written_gives_its_room_back() {
+    let (client, mut server) = pair(&config(|c| c), 64);
+    let large = call_sized(&client, "large", 1 << 20);
+    let mut peer = server.accept().await;
+    settle().await;
+    let small = call_with(&client, "small", 0, CallOptions::new().timeout(SECOND));
+    let error = failure(small).await;
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Sent::No));
+    assert_eq!(client.stats().in_flight, 1);
+    assert_eq!(peer.request().await.unwrap(), "large");
+    peer.reply("large").await;
+    assert_eq!(answer(large).await, "large");
+    assert_nothing_is_bound(&client);
+}
+
+/// It is bound to the socket already, whose task has not seen it yet.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_before_it_is_written_gives_its_room_back() {
+    let (client, mut server) = pair(&config(|c| c), 4096);
+    let first = call(&client, "first");
+    let mut peer = served(&mut server, first, "first").await;
+    let dropped = call_here(&client, "dropped", 0, CallOptions::new());
+    assert!(dropped.now_or_never().is_none());
+    settle().await;
+    assert_nothing_is_bound(&client);
+    assert_eq!(client.stats().abandoned, 1);
+    let next = call(&client, "next");
+    assert_eq!(peer.request().await.unwrap(), "next");
+    peer.reply("next").await;
+    assert_eq!(answer(next).await, "next");
 }

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use tokio::time::sleep;
 
-use super::pipe::{Door, answer, assert_nothing_is_bound, call, config, failure, pair, settle};
+use super::pipe::{
+    Door, PLUGIN, answer, assert_nothing_is_bound, call, config, failure, pair, settle,
+};
 use crate::breaker::BreakerState::{Closed, Open};
 use crate::error::{ErrorKind, Sent};
 use crate::options::CallOptions;
@@ -72,4 +75,26 @@ async fn a_plugin_that_is_down_is_looked_for_although_a_connection_of_it_is_open
     tokio::spawn(peer.serve());
     tokio::spawn(server.accept().await.serve());
     assert_eq!(answer(back).await, "back");
+}
+
+/// Questions say nothing of hooks, and a connection is there.
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_can_be_reached_again_is_asked_before_its_hooks_are_trusted() {
+    let (client, mut server) = pair(&config(|c| c.reconnect_attempts(2)), 4096);
+    for _ in 0..2 {
+        let lost = call(&client, "lost");
+        assert_eq!(server.accept().await.request().await.unwrap(), "lost");
+        failure(lost).await;
+    }
+    let question = || client.plugin_config(PLUGIN, CallOptions::new());
+    assert!(question().now_or_never().is_some_and(|refused| refused.is_err()));
+    let mut peer = server.accept().await;
+    settle().await;
+    assert_eq!(client.gate.state(), Open);
+    let (entry, ()) = tokio::join!(question(), async {
+        peer.probe().await;
+        peer.send(Bytes::new()).await;
+    });
+    assert!(entry.unwrap().0.is_none());
+    assert_eq!(client.gate.state(), Open);
 }

@@ -11,6 +11,7 @@ mod healthy;
 mod keep_alive;
 #[path = "../../../tests/common/knobs.rs"]
 mod knobs;
+mod latencies;
 mod logging;
 mod pipe;
 mod pooling;
@@ -20,7 +21,15 @@ mod resending;
 mod scripted;
 mod stamps;
 
+use super::Caller;
 use crate::config::{
     BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,
 };
+use crate::stats::PluginStats;
+
+impl Caller {
+    fn stats(&self) -> PluginStats {
+        self.counters.snapshot(self.plugin.connections())
+    }
+}

@@ -12,7 +12,7 @@ use serde::de::{Expected, Unexpected};
 pub(crate) struct TypeMessage(String);
 
 impl TypeMessage {
-    fn new(message: impl Display) -> Self {
+    pub(crate) fn new(message: impl Display) -> Self {
         Self(message.to_string())
     }
 }

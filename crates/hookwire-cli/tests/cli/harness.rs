@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-const HOOKWIRE: &str = env!("CARGO_BIN_EXE_hookwire");
+pub(crate) const HOOKWIRE: &str = env!("CARGO_BIN_EXE_hookwire");
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// `hookwire serve` on a socket of its own; killed when dropped.

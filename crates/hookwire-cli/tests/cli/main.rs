@@ -5,6 +5,7 @@
 mod doctor;
 mod harness;
 mod server_entries;
+mod top;
 mod wrong_input;
 
 use std::os::unix::net::UnixListener;

@@ -9,6 +9,7 @@ use hookwire::PluginHandle;
 use tokio::runtime::Handle;
 
 use super::background::Background;
+use super::lifetime::Lifetime;
 use super::member::{Member, Times};
 use super::{Chain, Inner};
 use crate::conditions::ConditionError;
@@ -34,6 +35,7 @@ const PROTECTED: [&str; 4] = ["authorization", "cookie", "x-api-key", "proxy-aut
 ///         .build()
 /// }
 /// ```
+#[derive(Clone)]
 #[must_use = "`build` makes the chain"]
 pub struct ChainBuilder {
     plugins: Vec<PluginHandle>,
@@ -75,6 +77,10 @@ impl ChainBuilder {
     pub fn plugins(mut self, plugins: impl IntoIterator<Item = PluginHandle>) -> Self {
         self.plugins.extend(plugins);
         self
+    }
+
+    pub(crate) fn handles(&self) -> &[PluginHandle] {
+        &self.plugins
     }
 
     /// The time for all plugins of a hook together, but those in the background: each call
@@ -141,6 +147,16 @@ impl ChainBuilder {
     /// # Errors
     /// Two plugins have the same name, or a plugin's conditions cannot be read.
     pub fn build(self) -> Result<Chain, ChainError> {
+        let background = Background::new(self.background, self.runtime.clone());
+        self.build_with(Arc::new(Lifetime::new(background)))
+    }
+
+    /// Makes the chain that takes the place of `before`.
+    pub(crate) fn build_after(self, before: &Chain) -> Result<Chain, ChainError> {
+        self.build_with(Arc::clone(&before.inner.lifetime))
+    }
+
+    fn build_with(self, lifetime: Arc<Lifetime>) -> Result<Chain, ChainError> {
         let mut members: Vec<Arc<Member>> = Vec::with_capacity(self.plugins.len());
         for plugin in self.plugins {
             let name = plugin.name().to_owned();
@@ -155,7 +171,7 @@ impl ChainBuilder {
                 members,
                 timeout: self.timeout,
                 concurrency: self.concurrency,
-                background: Background::new(self.background, self.runtime),
+                lifetime,
                 times: Times::new(self.disable_for),
                 policies: self.policies,
                 default_policy: self.default_policy,

@@ -26,11 +26,14 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) fn new(handle: PluginHandle) -> Result<Self, ConditionError> {
+        // The gateway's own must be in order. What the server told must not keep a new
+        // configuration from being taken over.
+        Conditions::parse(handle.local_config().conditions())?;
         let read_from = handle.config().conditions().to_vec();
         Ok(Self {
             name: handle.name().into(),
             switch: Switch::default(),
-            conditions: Conditions::parse(&read_from)?,
+            conditions: Conditions::parse(&read_from).unwrap_or_default(),
             read_from,
             handle,
         })

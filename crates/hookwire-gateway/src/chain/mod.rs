@@ -3,23 +3,27 @@
 mod background;
 mod builder;
 mod cargo;
+mod current;
 mod judge;
+mod lifetime;
 mod member;
 mod outcome;
 mod plan;
+mod public;
 mod record;
 mod report;
 mod run;
 mod settle;
 mod switch;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookwire::Hook;
 use hookwire::hooks::{Applies, HttpAuthCheckPermission};
+use hookwire::{Hook, PluginHandle};
 use serde::de::DeserializeOwned;
 
 pub use builder::{ChainBuilder, ChainError};
@@ -27,7 +31,9 @@ pub use outcome::{Denial, HaltReason, Halted, Passed};
 pub use record::{Decision, Record, Status};
 pub use report::Report;
 
-use background::Background;
+pub(crate) use current::CurrentChain;
+pub(crate) use lifetime::Lifetime;
+
 use cargo::{Changing, Deciding};
 use member::{Member, Times};
 use plan::Plan;
@@ -108,7 +114,7 @@ struct Inner {
     members: Vec<Arc<Member>>,
     timeout: Option<Duration>,
     concurrency: usize,
-    background: Background,
+    lifetime: Arc<Lifetime>,
     times: Times,
     policies: BTreeMap<String, FieldPolicy>,
     default_policy: FieldPolicy,
@@ -126,7 +132,8 @@ impl Chain {
     ///
     /// # Errors
     /// A plugin denied; one with `on_error: fail` could not be asked; the time of the chain
-    /// was over; or a change could not be filtered. See [`HaltReason`].
+    /// was over; a change could not be filtered; or the gateway is shut down. See
+    /// [`HaltReason`].
     ///
     /// # Cancel safety
     /// Dropped, it asks no further plugin and starts nothing in the background. `request` has
@@ -140,6 +147,7 @@ impl Chain {
         H: ChainHook + Applies,
         H::Payload: DeserializeOwned,
     {
+        let _run = self.begin()?;
         let policy = self.inner.policies.get(H::NAME).unwrap_or(&self.inner.default_policy);
         let protected = &self.inner.protected_headers;
         Run::new(&self.inner, request, Changing::<H>::new(payload, policy, protected)).run().await
@@ -173,7 +181,29 @@ impl Chain {
         payload: H::Payload,
         request: &mut RequestContext,
     ) -> Result<Passed<Option<H::Modified>>, Box<Halted>> {
+        let _run = self.begin()?;
         Run::new(&self.inner, request, Deciding::<H>::new(payload)).run().await
+    }
+
+    /// A shutdown waits for what comes back.
+    fn begin(&self) -> Result<impl Drop + Send + use<>, Box<Halted>> {
+        let shut_down = || Halted { reason: HaltReason::ShutDown, report: Report::default() };
+        self.inner.lifetime.begin().ok_or_else(|| Box::new(shut_down()))
+    }
+
+    pub(crate) fn lifetime(&self) -> &Arc<Lifetime> {
+        &self.inner.lifetime
+    }
+
+    /// The handles of all plugins, in their order.
+    pub fn handles(&self) -> impl Iterator<Item = &PluginHandle> {
+        self.inner.members.iter().map(|member| &member.handle)
+    }
+
+    /// Whether a plugin may be asked for this hook: true also if one has not told its hooks yet.
+    #[must_use]
+    pub fn serves(&self, hook: &str) -> bool {
+        self.handles().any(|handle| handle.hooks().includes(hook))
     }
 
     /// The names of all plugins, in their order.
@@ -200,14 +230,14 @@ impl Chain {
     /// How many calls run in the background.
     #[must_use]
     pub fn background_running(&self) -> usize {
-        self.inner.background.running()
+        self.inner.lifetime.background.running()
     }
 
     /// How many calls in the background were dropped, because there was no room for them or
     /// no runtime.
     #[must_use]
     pub fn background_dropped(&self) -> u64 {
-        self.inner.background.dropped()
+        self.inner.lifetime.background.dropped()
     }
 
     /// Waits until no call runs in the background, `limit` at most; true if none does. For a
@@ -220,7 +250,7 @@ impl Chain {
     /// # Cancel safety
     /// Dropping it changes nothing.
     pub async fn background_idle(&self, limit: Duration) -> bool {
-        self.inner.background.idle(limit).await
+        self.inner.lifetime.background.idle(limit).await
     }
 }
 
@@ -237,7 +267,7 @@ impl fmt::Debug for Chain {
         f.debug_struct("Chain")
             .field("plugins", &self.names())
             .field("disabled", &self.disabled())
-            .field("background", &self.inner.background)
+            .field("background", &self.inner.lifetime.background)
             .finish_non_exhaustive()
     }
 }

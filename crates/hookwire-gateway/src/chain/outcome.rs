@@ -126,6 +126,13 @@ pub enum HaltReason {
         /// In the words of the payload's own `Serialize` or `Deserialize`.
         message: String,
     },
+    /// A plugin has set this header, which HTTP does not know: its name is none, or its value
+    /// holds a line break.
+    #[error("a plugin set the header `{}`, which is none of HTTP: its name, or its value", .0.escape_debug())]
+    InvalidHeader(String),
+    /// The [`Gateway`](crate::Gateway) is shut down.
+    #[error("the gateway is shut down: no plugin is asked any more")]
+    ShutDown,
 }
 
 /// A plugin's denial. See [`Halted`] for an example.

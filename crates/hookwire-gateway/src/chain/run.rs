@@ -9,6 +9,7 @@ use hookwire::{
     EncodedPayload, Hook, PluginContext, PluginError, PluginHandle, PluginResult, ReplyContext,
 };
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::cargo::Cargo;
 use super::member::Member;
@@ -16,7 +17,7 @@ use super::outcome::{HaltReason, Halted, Passed};
 use super::plan::{Plan, Step};
 use super::record::{Record, Status};
 use super::report::Report;
-use super::{ChainHook, Inner, PERMISSION_HOOK};
+use super::{ChainHook, Inner, PERMISSION_HOOK, trace};
 use crate::context::RequestContext;
 
 pub(super) struct Run<'a, C: Cargo> {
@@ -58,6 +59,7 @@ impl<H: ChainHook> Clone for Body<H> {
 
 /// Calls one plugin.
 async fn ask<H: ChainHook>(
+    span: Span,
     handle: &PluginHandle,
     deadline: Option<Instant>,
     body: &Body<H>,
@@ -66,10 +68,15 @@ async fn ask<H: ChainHook>(
     let started = Instant::now();
     let limited = deadline.map(|deadline| handle.until(deadline));
     let handle = limited.as_ref().unwrap_or(handle);
-    let called = match body {
-        Body::Plain(payload) => handle.invoke_hook_shared::<H>(payload, context).await,
-        Body::Encoded(payload) => handle.invoke_hook_encoded(payload, context).await,
+    let context = &*trace::carried(&span, context);
+    let call = async {
+        match body {
+            Body::Plain(payload) => handle.invoke_hook_shared::<H>(payload, context).await,
+            Body::Encoded(payload) => handle.invoke_hook_encoded(payload, context).await,
+        }
     };
+    let called = call.instrument(span.clone()).await;
+    trace::call_ended(&span, &called);
     Answer { called, duration: started.elapsed() }
 }
 
@@ -80,7 +87,14 @@ impl<'a, C: Cargo> Run<'a, C> {
         Self { chain, request, cargo, report, deadline, encoded: None, decided_by: None }
     }
 
-    pub(super) async fn run(mut self) -> Result<Passed<C::Product>, Box<Halted>> {
+    pub(super) async fn run(self) -> Result<Passed<C::Product>, Box<Halted>> {
+        let span = trace::run(C::Hook::NAME, &self.request.global().request_id);
+        let outcome = self.go().instrument(span.clone()).await;
+        trace::run_ended(&span, &outcome);
+        outcome
+    }
+
+    async fn go(mut self) -> Result<Passed<C::Product>, Box<Halted>> {
         let plan = self.chain.plan::<C::Hook>(self.cargo.payload(), self.request);
         for (index, mode, status) in &plan.left_out {
             let name = &self.chain.members[*index].name;
@@ -124,7 +138,8 @@ impl<'a, C: Cargo> Run<'a, C> {
             let member = &self.chain.members[step.index];
             let body = self.body(plan.serial.len() - position + plan.concurrent.len());
             let context = self.request.load(&member.name);
-            let answer = ask(&member.handle, self.deadline, &body, context).await;
+            let span = trace::call(&member.name, C::Hook::NAME, step.mode.as_str());
+            let answer = ask(span, &member.handle, self.deadline, &body, context).await;
             // Nobody else holds the payload when it is changed.
             drop(body);
             self.settle(*step, answer, None)?;
@@ -149,7 +164,12 @@ impl<'a, C: Cargo> Run<'a, C> {
                     let member = &self.chain.members[step.index];
                     let context = self.request.copy_for(&member.name);
                     let (deadline, body) = (self.deadline, body.clone());
-                    async move { (position, ask(&member.handle, deadline, &body, &context).await) }
+                    let mode = step.mode.as_str();
+                    async move {
+                        let span = trace::call(&member.name, C::Hook::NAME, mode);
+                        let answer = ask(span, &member.handle, deadline, &body, &context).await;
+                        (position, answer)
+                    }
                 })
                 .collect();
             let mut answers: Vec<_> = steps.iter().map(|_| None).collect();
@@ -209,8 +229,9 @@ impl<'a, C: Cargo> Run<'a, C> {
     fn start(&self, member: &Arc<Member>, step: Step, body: Body<C::Hook>) -> bool {
         let (member, times) = (Arc::clone(member), self.chain.times);
         let context = self.request.copy_without_own();
-        self.chain.background.start(async move {
-            match ask(&member.handle, None, &body, &context).await.called {
+        let span = trace::background_call(&member.name, C::Hook::NAME, step.mode.as_str());
+        self.chain.lifetime.start(async move {
+            match ask(span, &member.handle, None, &body, &context).await.called {
                 Ok(_) => {
                     if let Some(trial) = step.trial {
                         member.switch.turn_on(trial);

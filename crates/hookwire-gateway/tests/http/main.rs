@@ -1,0 +1,7 @@
+//! The HTTP hooks around services and routers.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod failures;
+mod layer;
+mod router;
+mod world;
