@@ -144,7 +144,7 @@ pub(crate) fn refused(error: GatewayConfigError, json: bool) -> Failure {
 }
 
 async fn examine(config: PluginConfig, line: Option<usize>, timeout: Duration) -> Patient {
-    let handle = PluginHandle::builder(config.clone()).allow_no_hooks().connect_lazy();
+    let handle = PluginHandle::connect_lazy(config.clone());
     let disabled = config.mode() == hookwire::config::PluginMode::Disabled;
     let guards = judge::may_deny(config.mode());
     let (path, trusts) = match config.transport() {

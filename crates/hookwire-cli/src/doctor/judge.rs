@@ -178,7 +178,7 @@ pub(crate) fn disabled_here(server: Option<&ServerEntry>) -> Finding {
 
 /// Whether an error is that there was no answer: others are what follows from one.
 pub(crate) fn tells_nothing(error: &PluginError) -> bool {
-    !matches!(error.reason(), "disabled" | "no_hooks" | "weaker_server")
+    !matches!(error.reason(), "no_hooks" | "weaker_server")
 }
 
 /// What it means that there was none.

@@ -121,6 +121,10 @@ impl Diagnosis {
         assert!(found.any(|finding| finding["level"] == level.as_str()), "{report}");
     }
 
+    fn has_no_findings(&self) -> bool {
+        !self.plain.stdout.contains(" -> ") && !self.json.stdout.contains("\"advice\"")
+    }
+
     fn fails(&self, parts: &[&str]) {
         self.tells("FAIL", parts);
     }

@@ -145,6 +145,30 @@ async fn a_misspelt_hook_is_told_with_the_one_that_was_meant() {
         .fails(&["`hooks` names `tool_post_invoke` here", "let the plugin serve it"]);
 }
 
+/// The server knows the plugin, and tells nothing of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_misspelt_hook_is_told_where_the_server_does_not_tell_its_own() {
+    let server = FaultServer::start(|mut connection| async move {
+        loop {
+            connection.request().await?;
+            connection.raw(&frame(&[0x08, 0x01])).await?;
+        }
+    });
+    Site::new()
+        .guard_at(&server.path(), "hooks: [tool_pre_invok]")
+        .await
+        .fails(&["no such hook is registered", "write `tool_pre_invoke` under `hooks`"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_deny_is_warned_of_what_its_server_does_not_serve() {
+    let site = Site::new();
+    let _server = site.serve("Guard").await;
+    let diagnosis = site.guard("mode: audit, hooks: [tool_post_invoke]").await;
+    diagnosis.tells("WARN", &["`hooks` names `tool_post_invoke` here"]);
+    assert_eq!(diagnosis.plain.code, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plugin_without_hooks_is_told() {
     let site = Site::new();
@@ -156,10 +180,13 @@ async fn a_plugin_without_hooks_is_told() {
 async fn a_plugin_that_either_side_has_disabled_is_told() {
     let site = Site::new();
     let _server = site.serve(PluginInfo::new("Guard").with_mode(PluginMode::Disabled)).await;
-    site.guard(GUARD).await.fails(&[
+    let diagnosis = site.guard(GUARD).await;
+    diagnosis.fails(&[
         "`sequential` here and `disabled` on the server",
         "or write `mode: disabled` here too",
     ]);
+    let told = diagnosis.json.json()["plugins"][0]["findings"].as_array().unwrap().len();
+    assert_eq!(told, 1, "{:?}", diagnosis.json);
     site.guard("tags: []").await.fails(&["disabled on its server", "set its mode on the server"]);
     // Both sides agree.
     let diagnosis = site.guard("mode: disabled").await;
@@ -187,4 +214,5 @@ async fn another_version_on_the_server_is_noted() {
     let diagnosis = site.guard("version: '1.0'").await;
     diagnosis.tells("note", &["is for version 1.0, on the server is 2.0", "correct `version`"]);
     assert_eq!(diagnosis.plain.code, Some(0));
+    assert!(site.guard("version: '2.0'").await.has_no_findings());
 }

@@ -59,4 +59,9 @@ async fn a_directory_that_anybody_can_write_to_is_warned_of() {
     let diagnosis = site.guard_at(&socket, GUARD).await;
     diagnosis.tells("WARN", &["anybody can put another socket into", "`trust_path: true`"]);
     assert_eq!(diagnosis.plain.code, Some(0));
+
+    // Then the gateway looks by itself, and connects to nobody.
+    let diagnosis = site.entry(&socket, GUARD, "trust_path: true").await;
+    diagnosis.fails(&["the plugin's server is not trusted", "/open", "has mode 0777"]);
+    assert!(!diagnosis.plain.stdout.contains("anybody can put another socket"));
 }
