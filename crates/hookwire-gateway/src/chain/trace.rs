@@ -32,6 +32,8 @@ pub(super) fn run_ended<T>(span: &Span, outcome: &Result<T, Box<Halted>>) {
             HaltReason::Denied(denial) => ("denied", Some(denial.plugin())),
             HaltReason::Failed(error) => (error.reason(), Some(error.plugin())),
             HaltReason::OutOfTime(_) => ("out_of_time", None),
+            // Found out by the layer, after a run.
+            HaltReason::InvalidHeader(_) => ("invalid_header", None),
             HaltReason::ShutDown => ("shut_down", None),
             HaltReason::InvalidHeader(_) => ("invalid_header", None),
             HaltReason::Unfilterable { plugin, .. } => ("unfilterable", Some(&**plugin)),
