@@ -35,10 +35,7 @@ pub(super) fn run_ended<T>(span: &Span, outcome: &Result<T, Box<Halted>>) {
             // Found out by the layer, after a run.
             HaltReason::InvalidHeader(_) => ("invalid_header", None),
             HaltReason::ShutDown => ("shut_down", None),
-            HaltReason::InvalidHeader(_) => ("invalid_header", None),
             HaltReason::Unfilterable { plugin, .. } => ("unfilterable", Some(&**plugin)),
-            // Found out by the layer, after a run.
-            HaltReason::InvalidHeader(_) => ("invalid_header", None),
         },
     };
     span.record("outcome", word);
