@@ -1,6 +1,7 @@
 //! The ways to call a hook, and the span that each call is.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -204,7 +205,8 @@ impl PluginHandle {
             inexact = field::Empty,
             duration_us = field::Empty,
         );
-        let call = client.invoke(hook_type, payload, context, self.options, refusal);
+        // Pinned where it is: it is large, and would be moved twice.
+        let call = pin!(client.invoke(hook_type, payload, context, self.options, refusal));
         if span.is_disabled() {
             return call.await;
         }

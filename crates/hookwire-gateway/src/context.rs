@@ -100,7 +100,9 @@ impl RequestContext {
     /// call is dropped.
     pub(crate) fn load(&mut self, plugin: &Arc<str>) -> &PluginContext {
         if self.loaded.as_ref() != Some(plugin) {
-            let own = self.own.remove(plugin).unwrap_or_default();
+            // Most plugins keep nothing, and then nothing is to be looked for.
+            let own = if self.own.is_empty() { None } else { self.own.remove(plugin) };
+            let own = own.unwrap_or_default();
             let state = std::mem::replace(&mut self.current.state, own.state);
             let metadata = std::mem::replace(&mut self.current.metadata, own.metadata);
             if let Some(before) = self.loaded.replace(Arc::clone(plugin))

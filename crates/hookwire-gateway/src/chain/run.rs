@@ -1,5 +1,6 @@
 //! One run of a chain: calls the plugins of a plan, and lets their answers take effect.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ type Called<M> = Result<(PluginResult<M>, Option<ReplyContext>), PluginError>;
 pub(super) struct Answer<M> {
     pub(super) called: Called<M>,
     pub(super) duration: Duration,
+    ended: Instant,
 }
 
 /// A payload as plugins are called with it.
@@ -61,23 +63,27 @@ impl<H: ChainHook> Clone for Body<H> {
 async fn ask<H: ChainHook>(
     span: Span,
     handle: &PluginHandle,
-    deadline: Option<Instant>,
+    (started, deadline): (Instant, Option<Instant>),
     body: &Body<H>,
     context: &PluginContext,
 ) -> Answer<H::Modified> {
-    let started = Instant::now();
     let limited = deadline.map(|deadline| handle.until(deadline));
     let handle = limited.as_ref().unwrap_or(handle);
     let context = &*trace::carried(&span, context);
-    let call = async {
-        match body {
-            Body::Plain(payload) => handle.invoke_hook_shared::<H>(payload, context).await,
-            Body::Encoded(payload) => handle.invoke_hook_encoded(payload, context).await,
+    // Pinned first: the futures are large, and `instrument` would move them.
+    let called = match body {
+        Body::Plain(payload) => {
+            let call = pin!(handle.invoke_hook_shared::<H>(payload, context));
+            call.instrument(span.clone()).await
+        }
+        Body::Encoded(payload) => {
+            let call = pin!(handle.invoke_hook_encoded(payload, context));
+            call.instrument(span.clone()).await
         }
     };
-    let called = call.instrument(span.clone()).await;
     trace::call_ended(&span, &called);
-    Answer { called, duration: started.elapsed() }
+    let ended = Instant::now();
+    Answer { called, duration: ended.saturating_duration_since(started), ended }
 }
 
 impl<'a, C: Cargo> Run<'a, C> {
@@ -89,13 +95,14 @@ impl<'a, C: Cargo> Run<'a, C> {
 
     pub(super) async fn run(self) -> Result<Passed<C::Product>, Box<Halted>> {
         let span = trace::run(C::Hook::NAME, &self.request.global().request_id);
-        let outcome = self.go().instrument(span.clone()).await;
+        let outcome = pin!(self.go()).instrument(span.clone()).await;
         trace::run_ended(&span, &outcome);
         outcome
     }
 
     async fn go(mut self) -> Result<Passed<C::Product>, Box<Halted>> {
         let plan = self.chain.plan::<C::Hook>(self.cargo.payload(), self.request);
+        self.report.records.reserve_exact(self.chain.members.len());
         for (index, mode, status) in &plan.left_out {
             let name = &self.chain.members[*index].name;
             self.report.records.push(Record::without_answer(name, *mode, *status));
@@ -133,19 +140,23 @@ impl<'a, C: Cargo> Run<'a, C> {
 
     /// The phases whose answers count.
     async fn wait_for(&mut self, plan: &Plan) -> Result<(), HaltReason> {
+        // A call begins when the one before has ended: the clock is looked at once for both.
+        let mut now = Instant::now();
         for (position, step) in plan.serial.iter().enumerate() {
-            self.in_time()?;
+            self.in_time(now)?;
             let member = &self.chain.members[step.index];
             let body = self.body(plan.serial.len() - position + plan.concurrent.len());
             let context = self.request.load(&member.name);
             let span = trace::call(&member.name, C::Hook::NAME, step.mode.as_str());
-            let answer = ask(span, &member.handle, self.deadline, &body, context).await;
+            let times = (now, self.deadline);
+            let answer = ask(span, &member.handle, times, &body, context).await;
+            now = answer.ended;
             // Nobody else holds the payload when it is changed.
             drop(body);
             self.settle(*step, answer, None)?;
         }
         if !plan.concurrent.is_empty() {
-            self.in_time()?;
+            self.in_time(now)?;
             self.side_by_side(&plan.concurrent).await?;
         }
         Ok(())
@@ -167,7 +178,8 @@ impl<'a, C: Cargo> Run<'a, C> {
                     let mode = step.mode.as_str();
                     async move {
                         let span = trace::call(&member.name, C::Hook::NAME, mode);
-                        let answer = ask(span, &member.handle, deadline, &body, &context).await;
+                        let times = (Instant::now(), deadline);
+                        let answer = ask(span, &member.handle, times, &body, &context).await;
                         (position, answer)
                     }
                 })
@@ -201,9 +213,9 @@ impl<'a, C: Cargo> Run<'a, C> {
         outcome
     }
 
-    fn in_time(&self) -> Result<(), HaltReason> {
+    fn in_time(&self, now: Instant) -> Result<(), HaltReason> {
         match self.deadline {
-            Some(deadline) if deadline <= Instant::now() => Err(self.out_of_time()),
+            Some(deadline) if deadline <= now => Err(self.out_of_time()),
             _ => Ok(()),
         }
     }
@@ -231,7 +243,8 @@ impl<'a, C: Cargo> Run<'a, C> {
         let context = self.request.copy_without_own();
         let span = trace::background_call(&member.name, C::Hook::NAME, step.mode.as_str());
         self.chain.lifetime.start(async move {
-            match ask(span, &member.handle, None, &body, &context).await.called {
+            let began = (Instant::now(), None);
+            match ask(span, &member.handle, began, &body, &context).await.called {
                 Ok(_) => {
                     if let Some(trial) = step.trial {
                         member.switch.turn_on(trial);

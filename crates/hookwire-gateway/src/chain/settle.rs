@@ -39,7 +39,7 @@ impl<C: Cargo> Run<'_, C> {
     pub(super) fn settle(
         &mut self,
         step: Step,
-        Answer { called, duration }: Answer<Modified<C>>,
+        Answer { called, duration, .. }: Answer<Modified<C>>,
         seen: Option<&Object>,
     ) -> Result<(), HaltReason> {
         let member = &*self.chain.members[step.index];
