@@ -88,6 +88,20 @@ fn debug_output_has_no_plugins_settings() {
 }
 
 #[test]
+fn what_is_left_out_is_shown_without_a_name_or_a_kind_that_a_template_makes() {
+    let text =
+        "plugins: [{name: '{{ env.S }}', kind: 'my.{{ env.S }}', config: {a: '{{ env.S }}'}}]";
+    let config = GatewayConfig::from_str_with(text, env([("S", SECRET)])).unwrap();
+    let shown = format!("{} {config:?}", config.left_out()[0]);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.starts_with("entry 1 of `plugins` (kind `(from a template)`, line 1)"),
+        "{shown}"
+    );
+    assert_eq!(config.left_out()[0].name(), SECRET);
+}
+
+#[test]
 fn a_control_character_does_not_reach_the_terminal() {
     let problems = problems_with("plugins: [{name: \"P\\e[31m\", unix_socket: {path: p}}]", []);
     assert!(problems[0].contains("plugin `P\\u{1b}[31m`"), "{problems:?}");
