@@ -83,11 +83,11 @@ pub(crate) fn wrapped(lead: &str, text: &str) -> String {
     lines + line.trim_end() + "\n"
 }
 
-/// How it ends, in a sentence.
-pub(crate) fn sum(patients: &[Patient]) -> String {
-    let failed = patients.iter().filter(|patient| patient.state == Level::Fail).count();
-    match (failed, patients.len()) {
-        (_, 0) => "no plugin of this file is behind a Unix socket".to_owned(),
+/// How it ends, in a sentence: of so many plugins behind sockets, and the states of all entries.
+pub(crate) fn sum(plugins: usize, states: &[Level]) -> String {
+    let failed = states.iter().filter(|state| **state == Level::Fail).count();
+    match (failed, plugins) {
+        (0, 0) => "no plugin of this file is behind a Unix socket".to_owned(),
         (0, _) => "every guard would guard".to_owned(),
         (1, _) => "1 guard would not guard".to_owned(),
         (failed, _) => format!("{failed} guards would not guard"),
@@ -110,6 +110,7 @@ mod tests {
             hooks: Some(vec!["tool_pre_invoke".into()]),
             owner: None,
             findings,
+            guards: true,
         }
     }
 
@@ -134,7 +135,7 @@ FAIL  Guard   3     sequential  fail      1      /run/guard.sock
 ok    Words   3     sequential  fail      1      /run/words.sock
 ";
         assert_eq!(table(&patients), expected);
-        assert_eq!(sum(&patients), "1 guard would not guard");
+        assert_eq!(sum(2, &[Level::Fail, Level::Ok]), "1 guard would not guard");
     }
 
     #[test]

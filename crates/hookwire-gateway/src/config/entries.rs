@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-use hookwire::PluginConfig;
+use hookwire::{HookRegistry, PluginConfig};
 use serde_json::{Value, json};
 
 use super::left_out::{LeftOut, ReachedBy};
@@ -16,6 +16,8 @@ use crate::conditions::Conditions;
 
 /// The kind of every plugin that is reached over a transport, and of an entry without one.
 const EXTERNAL: &str = "external";
+
+const HOOKS: &str = "hooks";
 
 const NO_LIST: &str =
     "missing; without this list no plugin is ever asked. Write `plugins: []` if there are none";
@@ -108,6 +110,7 @@ impl<'a> Reading<'a> {
         match PluginConfig::from_value(entry) {
             Ok(config) => {
                 self.check_conditions(&config, &places, whose);
+                self.warn_of_hooks(value(fields, HOOKS), whose);
                 self.plugins.push((config, self.origin.line(node.line())));
             }
             Err(error) => {
@@ -191,6 +194,23 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// The server tells which hooks it serves, and may be down for long; until then a plugin with
+    /// a misspelt hook is not asked, and nobody sees that.
+    fn warn_of_hooks(&mut self, hooks: Option<&Node>, whose: &Whose) {
+        let known = HookRegistry::builtin();
+        for node in hooks.and_then(Node::items).unwrap_or_default() {
+            let Some(hook) = node.text().filter(|hook| !known.contains(hook)) else { continue };
+            let meant = match known.nearest(hook) {
+                Some(nearest) => format!(", did you mean `{nearest}`?"),
+                None => "; it is asked only where the gateway has it as a hook of its own".into(),
+            };
+            let shown = self.shown(node).map(|hook| Value::from(hook).to_string());
+            let (key, line) = (Some(HOOKS.to_owned()), node.line());
+            let reason = format!("no built-in hook has this name{meant}");
+            self.warnings.push(self.problem(whose, line, key, shown, reason));
+        }
+    }
+
     /// The client carries them as they are; what runs the plugins would refuse them later.
     fn check_conditions(&mut self, config: &PluginConfig, places: &Places<'_>, whose: &Whose) {
         if let Err(error) = Conditions::parse(config.conditions()) {
@@ -222,6 +242,7 @@ impl<'a> Reading<'a> {
         };
         let kind = value(fields, "kind").filter(|kind| kind.text().is_some());
         let Some(config) = self.read_settings(node, fields, whose) else { return };
+        self.warn_of_hooks(value(fields, HOOKS), whose);
         let mut faults = Vec::new();
         let entry = node.to_json(&mut faults);
         let faults = faults
@@ -255,7 +276,7 @@ impl<'a> Reading<'a> {
     ) -> Option<PluginConfig> {
         let mut entry = json!({"name": "a plugin", SECTION: {"path": "/"}});
         let mut faults = Vec::new();
-        for key in ["mode", "on_error", "hooks"] {
+        for key in ["mode", "on_error", HOOKS] {
             if let Some(value) = value(fields, key) {
                 entry[key] = value.to_json(&mut faults);
             }

@@ -41,9 +41,10 @@ use tree::Fault;
 ///   `on` and `off` are texts, which the reference reads as booleans.
 /// - **`plugins`** must be there. An entry with a `unix_socket` is a [`PluginConfig`], held to its
 ///   rules and with conditions that [`Chain`](crate::Chain) can read. One of the kind `external`
-///   without any transport is refused. All others are [`left_out`](Self::left_out), with name and
-///   kind: the gateway runs them in another way, or not at all. Everything beside `plugins` is the
-///   gateway's own and not looked at.
+///   without any transport is refused, and so is what looks like an entry of ours and is
+///   misspelt: a `kind` that is almost `external`, or a key that is almost `unix_socket`. All
+///   others are [`left_out`](Self::left_out), with name, kind and mode: the gateway runs them in
+///   another way, or nobody does. Everything beside `plugins` is the gateway's own.
 /// - **A name** stands for one plugin, also among those that are left out.
 /// - **All problems** of all entries are reported together, with file, line, plugin and key. What
 ///   a template has brought in appears in no message, and neither does the file's other content
@@ -154,8 +155,24 @@ impl GatewayConfig {
         &self.left_out
     }
 
-    /// Keys of entries that nobody knows: they are ignored, since newer gateways may add keys, and
-    /// may be misspelt ones all the same. The client logs a warning of them, without the line.
+    /// What is read, and may be misspelt all the same, in the order of the entries.
+    ///
+    /// - Keys that nobody knows: they are ignored, since newer gateways may add keys. The client
+    ///   logs a warning of them, without the line.
+    /// - `hooks` that are not built in: a gateway may have its own, but a plugin with a misspelt
+    ///   one is not asked, and while its server is down nothing else tells.
+    ///
+    /// ```
+    /// use hookwire_gateway::GatewayConfig;
+    ///
+    /// let text = "plugins: [{name: P, hooks: [tool_pre_invok], unix_socket: {path: /p}}]";
+    /// let config = GatewayConfig::from_str(text)?;
+    /// assert_eq!(
+    ///     config.warnings()[0].to_string(),
+    ///     "line 1: plugin `P`: hooks = \"tool_pre_invok\": no built-in hook has this name, did you mean `tool_pre_invoke`?"
+    /// );
+    /// # Ok::<(), hookwire_gateway::GatewayConfigError>(())
+    /// ```
     #[must_use]
     pub fn warnings(&self) -> &[ConfigProblem] {
         &self.warnings

@@ -127,6 +127,37 @@ fn a_misspelt_key_of_an_entry_is_told_with_the_one_that_was_meant_and_its_line()
     );
 }
 
+/// With its server down nothing told it, and requests passed without the guard.
+#[test]
+fn a_hook_that_nobody_knows_is_warned_of_with_the_one_that_was_meant_and_its_line() {
+    let text = "
+plugins:
+- name: P
+  hooks:
+  - tool_pre_invoke
+  - tool_pre_invok
+  - invoice_check
+  unix_socket: {path: /p}
+- {name: Q, hooks: ['{{ env.H }}'], kind: my.Q}
+";
+    let config =
+        GatewayConfig::from_str_with(text, super::env([("H", "tool_post_invok")])).unwrap();
+    let warnings: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
+    let unknown = "no built-in hook has this name";
+    assert_eq!(
+        warnings,
+        [
+            format!(
+                "line 6: plugin `P`: hooks = \"tool_pre_invok\": {unknown}, did you mean `tool_pre_invoke`?"
+            ),
+            format!(
+                "line 7: plugin `P`: hooks = \"invoice_check\": {unknown}; it is asked only where the gateway has it as a hook of its own"
+            ),
+            format!("line 9: plugin `Q`: hooks: {unknown}, did you mean `tool_post_invoke`?"),
+        ]
+    );
+}
+
 /// `plugin:` for `plugins:` would leave the gateway without its guards.
 #[test]
 fn a_file_without_the_list_is_refused() {
