@@ -8,6 +8,7 @@ mod left_out;
 mod origin;
 mod places;
 mod problem;
+mod structure;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use hookwire::PluginConfig;
 use entries::Reading;
 pub use left_out::{LeftOut, ReachedBy};
 use origin::Origin;
+use problem::escaped;
 pub use problem::{ConfigProblem, GatewayConfigError};
 use template::{Holes, Lookup};
 use tree::Fault;
@@ -34,8 +36,15 @@ use tree::Fault;
 ///   `{{ env.X | default('d') }}`, `{% if env.X %}`). A variable that is not set is an error
 ///   wherever it is part of an entry that is read; the reference reads it as empty. Elsewhere, as
 ///   in the settings of other plugins, it does not matter. Nothing is escaped; the reference
-///   turns `&`, `<`, `>` and quotes into HTML. A value is put in as text: write quotes around
-///   the template where it may be read as something else.
+///   turns `&`, `<`, `>` and quotes into HTML.
+/// - **A value is put in as text**, and quotes around the template do not protect: the value may
+///   have one. `{{ env.X | tojson }}`, without quotes around it, is one value whatever it holds
+///   (`{{ (env.DIR ~ '/p') | tojson }}`). A value that would change what the file says (a quote
+///   that ends its text, a line break, a `: `, a ` #`) is refused; `| safe` allows it, where a
+///   variable holds YAML. Whether it becomes a number or a null is not looked at.
+/// - **Less than Jinja**: comparing a variable that is not set (`{% if env.X == 'a' %}`) is an
+///   error of the file; write `env.get('X', '') == 'a'`. Of the methods of texts there are
+///   `lower`, `upper`, `strip`, `startswith`, `endswith` and `split` with a separator.
 /// - **YAML 1.2**, one document. Merge keys (`<<`) are resolved, the entry's own values win. Where
 ///   a map has a key twice, the file is refused; the reference takes the last one. `yes`, `no`,
 ///   `on` and `off` are texts, which the reference reads as booleans.
@@ -211,6 +220,17 @@ fn read(
         Ok(document) => document,
         Err(fault) => return Err(no_yaml(file, origin, &fault, holes)),
     };
+    let intruders = structure::intruders(&rendered.text, &rendered.insertions);
+    if !intruders.is_empty() {
+        let told = intruders.into_iter().map(|put_in| {
+            let expression = escaped(&put_in.expression);
+            let reason = format!(
+                "what `{{{{ {expression} }}}}` puts in is not a part of one value, and would change what the file says; write `{{{{ {expression} | tojson }}}}` without quotes around it, or `| safe` if it is meant to be YAML"
+            );
+            whole(file, Some(put_in.line), reason)
+        });
+        return Err(GatewayConfigError::new(told.collect()));
+    }
     let mut reading = Reading::new(file, origin);
     reading.read(document.as_deref());
     if !reading.problems.is_empty() {
@@ -241,7 +261,9 @@ fn no_yaml(
     };
     let hint = match origin.is_untemplated(fault.line, fault.line) {
         true => "",
-        false => "; is the value of a template without quotes?",
+        false => {
+            "; if it is what a template puts in: `{{ … | tojson }}`, without quotes, is one value"
+        }
     };
     let reason = format!("no valid YAML: {reason}{hint}");
     broken(file, origin.line(fault.line), reason)

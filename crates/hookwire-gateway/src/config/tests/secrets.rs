@@ -54,7 +54,7 @@ fn a_character_of_a_value_is_not_told_either() {
         assert!(!problems[0].contains('@'), "{problems:?}");
     }
     let problems = problems_with("plugins: {{ env.S }}", [("S", "@x")]);
-    assert!(problems[0].ends_with("; is the value of a template without quotes?"));
+    assert!(problems[0].ends_with("`{{ … | tojson }}`, without quotes, is one value"));
     let problems = problems_with("plugins: @x", []);
     assert!(problems[0].contains('@'), "what stands in the file is told: {problems:?}");
     assert!(!problems[0].contains("a template"), "{problems:?}");
