@@ -11,6 +11,7 @@ use super::left_out::{LeftOut, ReachedBy};
 use super::origin::Origin;
 use super::places::{Place, Places, SECTION};
 use super::problem::{ConfigProblem, GatewayConfigError, escaped};
+use super::section::Section;
 use super::tree::{Fault, Field, Node};
 use crate::conditions::Conditions;
 
@@ -28,14 +29,22 @@ pub(super) struct Reading<'a> {
     origin: &'a Origin<'a>,
     pub(super) plugins: Vec<(PluginConfig, Option<usize>)>,
     pub(super) left_out: Vec<LeftOut>,
+    pub(super) sections: BTreeMap<String, Section>,
     pub(super) problems: Vec<ConfigProblem>,
     pub(super) warnings: Vec<ConfigProblem>,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn new(file: Option<&'a Path>, origin: &'a Origin<'a>) -> Self {
-        let (plugins, left_out) = (Vec::new(), Vec::new());
-        Self { file, origin, plugins, left_out, problems: Vec::new(), warnings: Vec::new() }
+        Self {
+            file,
+            origin,
+            plugins: Vec::new(),
+            left_out: Vec::new(),
+            sections: BTreeMap::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     /// Everything beside `plugins` is the gateway's own.
@@ -45,6 +54,9 @@ impl<'a> Reading<'a> {
         let nobody = Whose::default();
         faults.extend(document.and_then(Node::fault));
         self.add_faults(&nobody, faults);
+        for field in fields.iter().flatten().filter(|field| field.key.text() != Some("plugins")) {
+            self.read_section(field);
+        }
         let plugins = fields.as_deref().and_then(|fields| value(fields, "plugins"));
         let line = document.map_or(1, Node::line);
         match plugins {
@@ -59,6 +71,19 @@ impl<'a> Reading<'a> {
             },
             None => self.refuse(&nobody, line, "plugins", NO_LIST),
         }
+    }
+
+    /// The gateway's own, which may be anything as long as nobody asks for it.
+    fn read_section(&mut self, field: &Field<'_>) {
+        let Some(key) = field.key.text() else { return };
+        let mut faults = Vec::new();
+        let value = field.value.to_json(&mut faults);
+        let nobody = Whose::default();
+        let faults = faults.into_iter().map(|fault| self.problem_of(&nobody, fault));
+        let faults: Vec<_> = faults.collect();
+        let place = self.problem(&nobody, field.key.line(), Some(key.to_owned()), None, "");
+        let value = if faults.is_empty() { Ok(value) } else { Err(faults) };
+        self.sections.insert(key.to_owned(), Section { place, value });
     }
 
     fn read_entries(&mut self, entries: &[Rc<Node>]) {
@@ -310,8 +335,23 @@ impl<'a> Reading<'a> {
 
     fn add_faults(&mut self, whose: &Whose, faults: Vec<Fault>) {
         for fault in faults {
-            self.add(whose, fault.line, None, None, fault.reason);
+            let problem = self.problem_of(whose, fault);
+            self.add_problem(problem);
         }
+    }
+
+    fn problem_of(&self, whose: &Whose, fault: Fault) -> ConfigProblem {
+        let reason = match &fault.again {
+            None => fault.reason,
+            Some((key, first)) => {
+                let key = self.shown(key);
+                let key = key.map_or("a key".to_owned(), |key| format!("`{}`", escaped(key)));
+                let first = self.origin.line(*first);
+                let first = first.map_or(String::new(), |line| format!(", in line {line}"));
+                format!("{key} is in this map already{first}{}", fault.reason)
+            }
+        };
+        self.problem(whose, fault.line, None, None, reason)
     }
 
     fn refuse(&mut self, whose: &Whose, line: usize, key: &str, reason: impl Into<String>) {
@@ -326,7 +366,10 @@ impl<'a> Reading<'a> {
         value: Option<String>,
         reason: impl Into<String>,
     ) {
-        let problem = self.problem(whose, line, key, value, reason);
+        self.add_problem(self.problem(whose, line, key, value, reason));
+    }
+
+    fn add_problem(&mut self, problem: ConfigProblem) {
         // A base that several entries have is read for each.
         if !self.problems.contains(&problem) {
             self.problems.push(problem);

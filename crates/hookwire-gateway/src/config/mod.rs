@@ -8,6 +8,7 @@ mod left_out;
 mod origin;
 mod places;
 mod problem;
+mod section;
 mod structure;
 mod template;
 #[cfg(test)]
@@ -15,16 +16,21 @@ mod tests;
 mod tree;
 mod yaml;
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 use hookwire::PluginConfig;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use entries::Reading;
 pub use left_out::{LeftOut, ReachedBy};
 use origin::Origin;
 use problem::escaped;
 pub use problem::{ConfigProblem, GatewayConfigError};
+use section::Section;
 use template::{Holes, Lookup};
 use tree::Fault;
 
@@ -46,14 +52,16 @@ use tree::Fault;
 ///   error of the file; write `env.get('X', '') == 'a'`. Of the methods of texts there are
 ///   `lower`, `upper`, `strip`, `startswith`, `endswith` and `split` with a separator.
 /// - **YAML 1.2**, one document. Merge keys (`<<`) are resolved, the entry's own values win. Where
-///   a map has a key twice, the file is refused; the reference takes the last one. `yes`, `no`,
+///   a map has a key twice, `<<` included, the file is refused; the reference takes the last one.
+///   A `<<` in quotes is refused; to the reference it is a key like any other. `yes`, `no`,
 ///   `on` and `off` are texts, which the reference reads as booleans.
 /// - **`plugins`** must be there. An entry with a `unix_socket` is a [`PluginConfig`], held to its
 ///   rules and with conditions that [`Chain`](crate::Chain) can read. One of the kind `external`
 ///   without any transport is refused, and so is what looks like an entry of ours and is
 ///   misspelt: a `kind` that is almost `external`, or a key that is almost `unix_socket`. All
 ///   others are [`left_out`](Self::left_out), with name, kind and mode: the gateway runs them in
-///   another way, or nobody does. Everything beside `plugins` is the gateway's own.
+///   another way, or nobody does. Everything beside `plugins` is the gateway's own: see
+///   [`section`](Self::section).
 /// - **A name** stands for one plugin, also among those that are left out.
 /// - **All problems** of all entries are reported together, with file, line, plugin and key. What
 ///   a template has brought in appears in no message, and neither does the file's other content
@@ -80,12 +88,13 @@ use tree::Fault;
 /// assert_eq!(config.line_of("Guard"), Some(4));
 /// # Ok::<(), hookwire_gateway::GatewayConfigError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GatewayConfig {
     plugins: Vec<PluginConfig>,
     lines: Vec<Option<usize>>,
     left_out: Vec<LeftOut>,
     warnings: Vec<ConfigProblem>,
+    sections: BTreeMap<String, Section>,
 }
 
 impl GatewayConfig {
@@ -187,12 +196,58 @@ impl GatewayConfig {
         &self.warnings
     }
 
+    /// Something of the gateway's own that the file has beside `plugins`, by its key, its templates
+    /// rendered and its merge keys resolved. `None` if the file does not have the key, or has
+    /// nothing behind it.
+    ///
+    /// ```
+    /// use hookwire_gateway::GatewayConfig;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Settings {
+    ///     plugin_timeout: u64,
+    /// }
+    ///
+    /// let text = "
+    /// plugins: []
+    /// plugin_settings: {plugin_timeout: 30}
+    /// ";
+    /// let config = GatewayConfig::from_str(text)?;
+    /// let settings: Option<Settings> = config.section("plugin_settings")?;
+    /// assert_eq!(settings.map(|settings| settings.plugin_timeout), Some(30));
+    /// assert!(config.section::<Settings>("server")?.is_none());
+    ///
+    /// let error = config.section::<Vec<String>>("plugin_settings").unwrap_err().to_string();
+    /// assert!(error.ends_with("line 3: plugin_settings: a value cannot be read, expected a sequence"));
+    /// # Ok::<(), hookwire_gateway::GatewayConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A template in it cannot be rendered, it has what JSON cannot say, or it is no `T`: with the
+    /// line of the key, and without any value.
+    pub fn section<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, GatewayConfigError> {
+        let section = self.sections.get(key).filter(|section| section.value != Ok(Value::Null));
+        section.map(Section::read).transpose()
+    }
+
     /// The line in which a plugin's entry begins, from 1. `None` if there is no such plugin here,
     /// or as of [`ConfigProblem::line`].
     #[must_use]
     pub fn line_of(&self, plugin: &str) -> Option<usize> {
         let index = self.plugins.iter().position(|config| config.name() == plugin)?;
         self.lines[index]
+    }
+}
+
+// What stands beside the plugins may hold secrets.
+impl fmt::Debug for GatewayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayConfig")
+            .field("plugins", &self.plugins)
+            .field("left_out", &self.left_out)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -237,9 +292,9 @@ fn read(
         reading.problems.sort_by_key(|problem| problem.line);
         return Err(GatewayConfigError::new(reading.problems));
     }
-    let (plugins, lines) = reading.plugins.into_iter().unzip();
-    let (left_out, warnings) = (reading.left_out, reading.warnings);
-    Ok(GatewayConfig { plugins, lines, left_out, warnings })
+    let (plugins, lines) = std::mem::take(&mut reading.plugins).into_iter().unzip();
+    let Reading { left_out, warnings, sections, .. } = reading;
+    Ok(GatewayConfig { plugins, lines, left_out, warnings, sections })
 }
 
 /// What is left of a template that could not be rendered may well be no YAML.
