@@ -28,11 +28,12 @@ use hookwire::PluginConfig;
 use hookwire::hooks::{ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::model::Object;
 use hookwire_gateway::metrics;
+use hookwire_gateway::otel::opentelemetry::trace::TracerProvider;
+use hookwire_gateway::otel::opentelemetry_sdk::trace::SdkTracerProvider;
+use hookwire_gateway::otel::tracing_opentelemetry;
 use hookwire_gateway::{
     Chain, FieldPolicy, Gateway, GatewayConfig, GatewayConfigError, Halted, HookLayer, RequestHooks,
 };
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
