@@ -4,6 +4,7 @@ mod background;
 mod builder;
 mod cargo;
 mod current;
+mod deadline;
 mod judge;
 mod lifetime;
 mod member;
@@ -34,10 +35,8 @@ pub use report::Report;
 pub(crate) use current::CurrentChain;
 pub(crate) use lifetime::Lifetime;
 
-use cargo::{Changing, Deciding};
 use member::{Member, Times};
 use plan::Plan;
-use run::Run;
 
 use crate::context::RequestContext;
 use crate::policy::FieldPolicy;
@@ -147,10 +146,7 @@ impl Chain {
         H: ChainHook + Applies,
         H::Payload: DeserializeOwned,
     {
-        let _run = self.begin()?;
-        let policy = self.inner.policies.get(H::NAME).unwrap_or(&self.inner.default_policy);
-        let protected = &self.inner.protected_headers;
-        Run::new(&self.inner, request, Changing::<H>::new(payload, policy, protected)).run().await
+        self.run_by::<H>(payload, request, self.deadline()).await
     }
 
     /// Runs a hook whose answer is a decision, such as
@@ -181,8 +177,7 @@ impl Chain {
         payload: H::Payload,
         request: &mut RequestContext,
     ) -> Result<Passed<Option<H::Modified>>, Box<Halted>> {
-        let _run = self.begin()?;
-        Run::new(&self.inner, request, Deciding::<H>::new(payload)).run().await
+        self.decide_by::<H>(payload, request, self.deadline()).await
     }
 
     /// A shutdown waits for what comes back.

@@ -87,8 +87,12 @@ async fn ask<H: ChainHook>(
 }
 
 impl<'a, C: Cargo> Run<'a, C> {
-    pub(super) fn new(chain: &'a Inner, request: &'a mut RequestContext, cargo: C) -> Self {
-        let deadline = chain.timeout.map(|timeout| Instant::now() + timeout);
+    pub(super) fn new(
+        chain: &'a Inner,
+        request: &'a mut RequestContext,
+        cargo: C,
+        deadline: Option<Instant>,
+    ) -> Self {
         let report = Report::default();
         Self { chain, request, cargo, report, deadline, encoded: None, decided_by: None }
     }
