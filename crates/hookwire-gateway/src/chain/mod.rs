@@ -75,8 +75,9 @@ impl<H: Hook<Payload: Clone + 'static, Modified: 'static> + 'static> ChainHook f
 ///   An answer that refuses by itself, such as a permission that is not granted, is a denial,
 ///   in `transform` too.
 /// - `on_error: disable` leaves the plugin out after an error: until it is
-///   [reset](Self::reset), until there is a new chain, or until
-///   [`disable_for`](ChainBuilder::disable_for) has passed and a trial has succeeded.
+///   [reset](Self::reset), until [`disable_for`](ChainBuilder::disable_for) has passed and a
+///   trial has succeeded, or until its entry changes: chains of one [`Gateway`](crate::Gateway)
+///   share what they know of a plugin that is kept. A chain made anew asks all.
 /// - Left out are also plugins with `mode: disabled`, and those whose
 ///   [conditions](crate::Conditions) are not met.
 /// - Plugins in the background are started last, with the payload as it came in, also after a
