@@ -112,7 +112,9 @@ impl ChainBuilder {
     }
 
     /// How long a plugin with `on_error: disable` is left out after an error, before one
-    /// request tries it again. Default: for good.
+    /// request tries it again: the first that calls it. Its failure leaves the plugin out as
+    /// long again; a call that is dropped, or fails for a reason that tells nothing of the
+    /// plugin, leaves the trial to the next one. Default: for good.
     pub fn disable_for(mut self, rest: Duration) -> Self {
         self.disable_for = Some(rest);
         self

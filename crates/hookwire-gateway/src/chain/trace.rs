@@ -92,6 +92,10 @@ pub(super) fn call_ended<M>(
         Ok((result, _)) => {
             span.record("outcome", if result.is_allowed() { "allowed" } else { "denied" });
         }
+        // Beside an error, but a verdict: it is in the reason.
+        Err(error) if error.is_denial() => {
+            span.record("outcome", "denied");
+        }
         Err(error) => {
             span.record("outcome", error.reason());
             span.record("error.type", error.reason());
