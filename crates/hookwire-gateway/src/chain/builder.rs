@@ -30,6 +30,7 @@ const PROTECTED: [&str; 4] = ["authorization", "cookie", "x-api-key", "proxy-aut
 ///     Chain::builder()
 ///         .plugins(plugins)
 ///         .timeout(Duration::from_secs(5))
+///         .max_payload(1 << 20)
 ///         .disable_for(Duration::from_secs(60))
 ///         .policy("tool_pre_invoke", FieldPolicy::only(["args"]))
 ///         .build()
@@ -41,6 +42,7 @@ pub struct ChainBuilder {
     plugins: Vec<PluginHandle>,
     timeout: Option<Duration>,
     concurrency: usize,
+    max_payload: Option<usize>,
     background: u32,
     runtime: Option<Handle>,
     disable_for: Option<Duration>,
@@ -55,6 +57,7 @@ impl Default for ChainBuilder {
             plugins: Vec::new(),
             timeout: None,
             concurrency: 10,
+            max_payload: None,
             background: 256,
             runtime: None,
             disable_for: None,
@@ -95,6 +98,15 @@ impl ChainBuilder {
     /// 10; 0 is 1.
     pub fn concurrency(mut self, plugins: usize) -> Self {
         self.concurrency = plugins.max(1);
+        self
+    }
+
+    /// How large a payload may be as it comes in: the bytes of its JSON text. A run with a larger
+    /// one ends as [`HaltReason::TooLarge`](crate::HaltReason::TooLarge) before any plugin is
+    /// asked, also where none would be. What plugins make of it is not measured again. Default:
+    /// no limit but the `max_frame_len` of each plugin; the reference has 1 MiB.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = Some(bytes);
         self
     }
 
@@ -173,6 +185,7 @@ impl ChainBuilder {
                 members,
                 timeout: self.timeout,
                 concurrency: self.concurrency,
+                max_payload: self.max_payload,
                 lifetime,
                 times: Times::new(self.disable_for),
                 policies: self.policies,
@@ -189,6 +202,7 @@ impl fmt::Debug for ChainBuilder {
             .field("plugins", &self.plugins)
             .field("timeout", &self.timeout)
             .field("concurrency", &self.concurrency)
+            .field("max_payload", &self.max_payload)
             .field("background", &self.background)
             .field("disable_for", &self.disable_for)
             .field("policies", &self.policies)

@@ -6,6 +6,7 @@ mod cargo;
 mod current;
 mod judge;
 mod lifetime;
+mod limit;
 mod member;
 mod outcome;
 mod plan;
@@ -125,6 +126,7 @@ struct Inner {
     members: Vec<Arc<Member>>,
     timeout: Option<Duration>,
     concurrency: usize,
+    max_payload: Option<usize>,
     lifetime: Arc<Lifetime>,
     times: Times,
     policies: BTreeMap<String, FieldPolicy>,
@@ -142,7 +144,8 @@ impl Chain {
     /// with. `request` holds what plugins keep from hook to hook of the same request.
     ///
     /// # Errors
-    /// A plugin denied; one with `on_error: fail` could not be asked; the time of the chain
+    /// A plugin denied; one with `on_error: fail` could not be asked; the payload is larger than
+    /// [allowed](ChainBuilder::max_payload), or cannot be sent to a plugin; the time of the chain
     /// was over; a change could not be filtered; or the gateway is shut down. See
     /// [`HaltReason`].
     ///

@@ -13,6 +13,7 @@ use tracing::{Instrument, Span};
 
 use super::cargo::Cargo;
 use super::judge::{self, Consequence, Failure, Of};
+use super::limit::exceeds;
 use super::member::Member;
 use super::outcome::{HaltReason, Halted, Passed};
 use super::plan::{Plan, Step};
@@ -112,9 +113,14 @@ impl<'a, C: Cargo> Run<'a, C> {
         }
         // Those in the background see the payload as it came in.
         let calls = plan.serial.len() + plan.concurrent.len() + plan.background.len();
-        let original = (!plan.background.is_empty()).then(|| self.body(calls));
+        let too_large = self.too_large();
+        let needed = !plan.background.is_empty() && too_large.is_none();
+        let original = needed.then(|| self.body(calls));
 
-        let halted = self.wait_for(&plan).await.err();
+        let halted = match too_large {
+            Some(reason) => Some(reason),
+            None => self.wait_for(&plan).await.err(),
+        };
         for step in plan.serial.iter().chain(&plan.concurrent) {
             let name = &self.chain.members[step.index].name;
             if !self.report.records.iter().any(|record| record.plugin == *name) {
@@ -255,6 +261,11 @@ impl<'a, C: Cargo> Run<'a, C> {
             // It would not pay, or each plugin's settings decide.
             _ => Body::Plain(Arc::clone(payload)),
         }
+    }
+
+    fn too_large(&self) -> Option<HaltReason> {
+        let limit = self.chain.max_payload?;
+        exceeds(&**self.cargo.payload(), limit).then_some(HaltReason::TooLarge(limit))
     }
 
     pub(super) fn out_of_time(&self) -> HaltReason {
