@@ -76,6 +76,8 @@ pub(super) struct View {
     pub(super) server: Option<ServerEntry>,
     pub(super) differences: Vec<Difference>,
     pub(super) hooks: Hooks,
+    /// No hook is named, or one that is not registered: the list leaves out what it should have.
+    pub(super) hooks_in_doubt: bool,
     /// The server was asked, and has answered.
     pub(super) answered: bool,
     /// Why no call may be made.
@@ -109,6 +111,24 @@ impl EffectiveConfig {
     #[must_use]
     pub fn hooks(&self) -> Hooks {
         self.0.hooks.clone()
+    }
+
+    /// Whether a chain of plugins must ask this one for this hook type: if its
+    /// [`hooks`](Self::hooks) include it, or are not known. And also if its calls are
+    /// [refused](crate::PluginHandle::refusal) where its hooks are in doubt, for none is named,
+    /// or one that is not registered here, such as a misspelt one: a guard that cannot be used
+    /// as it is configured must not be left out because of that. The call fails then.
+    ///
+    /// ```
+    /// # fn chain(plugins: &[hookwire::PluginHandle]) {
+    /// let hook = "tool_pre_invoke";
+    /// let guards = plugins.iter().filter(|plugin| plugin.config().may_serve(hook));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn may_serve(&self, hook: &str) -> bool {
+        let refused = || self.0.refusal.as_ref().is_some_and(|why| !matches!(why, Cause::Disabled));
+        self.0.hooks.includes(hook) || (self.0.hooks_in_doubt && refused())
     }
 }
 

@@ -175,7 +175,7 @@ async fn health(State(gateway): State<Gateway>) -> Json<Value> {
 }
 
 async fn numbers(State(gateway): State<Gateway>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(gateway.stats()))
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::gateway_text(&gateway))
 }
 
 /// Logs to stderr, and spans to stdout if they are wanted; a real gateway exports them.

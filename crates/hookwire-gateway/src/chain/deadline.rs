@@ -4,10 +4,11 @@ use hookwire::hooks::Applies;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::cargo::{Changing, Deciding};
+use super::cargo::{Cargo, Changing, Deciding};
 use super::outcome::{Halted, Passed};
+use super::report::Report;
 use super::run::Run;
-use super::{Chain, ChainHook};
+use super::{Chain, ChainHook, Inner};
 use crate::context::RequestContext;
 
 impl Chain {
@@ -20,7 +21,7 @@ impl Chain {
     #[cfg(feature = "tower")]
     pub(crate) fn out_of_time(&self) -> Box<Halted> {
         let reason = super::HaltReason::OutOfTime(self.inner.timeout.unwrap_or_default());
-        Box::new(Halted { reason, report: super::Report::default() })
+        Box::new(Halted { reason, report: Report::default() })
     }
 
     /// [`run`](Self::run) with a [`deadline`](Self::deadline) that was set earlier.
@@ -51,5 +52,17 @@ impl Chain {
         let _run = self.begin()?;
         let cargo = Deciding::<H>::new(payload);
         Run::new(&self.inner, request, cargo, deadline).run().await
+    }
+}
+
+impl<'a, C: Cargo> Run<'a, C> {
+    fn new(
+        chain: &'a Inner,
+        request: &'a mut RequestContext,
+        cargo: C,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let report = Report::default();
+        Self { chain, request, cargo, report, deadline, encoded: None, decided_by: None }
     }
 }

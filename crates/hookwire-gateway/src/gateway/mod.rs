@@ -106,7 +106,8 @@ impl Gateway {
     }
 
     /// What each plugin has counted since the gateway was started, by name: also over handles
-    /// that were replaced, and for plugins that are no longer there. Counters only go up.
+    /// that were replaced, and for plugins that are no longer there. Counters only go up, so the name of a plugin that is
+    /// removed stays, its gauges at rest: names should come from a bounded set.
     #[must_use]
     pub fn stats(&self) -> BTreeMap<String, PluginStats> {
         let mut retired = self.inner.lock();

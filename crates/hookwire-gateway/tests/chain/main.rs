@@ -4,6 +4,8 @@
 mod contexts;
 mod decisions;
 mod failures;
+mod guards;
 mod limits;
 mod modes;
+mod told;
 mod world;
