@@ -126,9 +126,8 @@ fn load(file: &Path, socket: &Path) -> Result<Vec<PluginConfig>, GatewayConfigEr
         std::env::var(name).ok().or_else(|| (name == "PLUGINS").then(|| socket.clone()))
     };
     let config = GatewayConfig::from_path_with(file, environment)?;
-    for plugin in config.left_out() {
-        tracing::info!("`{}` ({}) is not run by this gateway", plugin.name(), plugin.kind());
-    }
+    config.left_out().iter().for_each(|plugin| eprintln!("not run by this gateway: {plugin}"));
+    config.warnings().iter().for_each(|warning| eprintln!("{warning}"));
     Ok(config.into_plugins())
 }
 
