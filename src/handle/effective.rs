@@ -163,6 +163,27 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_that_is_refused_and_whose_hooks_are_in_doubt_may_serve_every_hook() {
+        let serves = |refusal: Option<Cause>, hooks_in_doubt| {
+            let config = EffectiveConfig::new(View {
+                merged: Arc::new(PluginConfig::builder("Guard").socket("/s").build().unwrap()),
+                server: None,
+                differences: Vec::new(),
+                hooks: Hooks::Known(Arc::new(["tool_pre_invoke".to_owned()])),
+                hooks_in_doubt,
+                answered: true,
+                refusal,
+            });
+            assert!(config.may_serve("tool_pre_invoke"));
+            config.may_serve("tool_post_invoke")
+        };
+        assert!(serves(Some(Cause::NoHooks), true) && serves(Some(Cause::Unchecked), true));
+        assert!(!serves(Some(Cause::NoHooks), false), "its hooks are what they are");
+        assert!(!serves(None, true), "it can be called, and has told its hooks");
+        assert!(!serves(Some(Cause::Disabled), true), "it is not to be called");
+    }
+
+    #[test]
     fn hooks_that_are_not_known_equal_no_list() {
         assert!(Hooks::Unknown != [] as [&str; 0]);
         assert!(Hooks::Known(Arc::new([])) == [] as [&str; 0]);

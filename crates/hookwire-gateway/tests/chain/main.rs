@@ -8,4 +8,5 @@ mod guards;
 mod limits;
 mod modes;
 mod told;
+mod trials;
 mod world;
