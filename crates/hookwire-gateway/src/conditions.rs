@@ -27,6 +27,10 @@ use crate::context::RequestContext;
 /// - `tools`, `prompts`, `resources`, `agents`: what the hook is about is in the list of its
 ///   kind; lists of other kinds do not count. Where a hook is about nothing that has a name,
 ///   they are met.
+/// - A [`Chain`](crate::Chain) looks at them once for each run, before it asks any plugin: at
+///   the payload as it came in. A plugin that renames the tool brings in no plugin whose
+///   conditions name the new one, and keeps none out whose conditions name the old one. A guard
+///   that must see what others make of a request has no such condition.
 /// - An unknown key is refused: a misspelt one would leave a guard out, or never.
 ///
 /// ```

@@ -7,6 +7,8 @@
 //! `tracing-opentelemetry` listens, nothing is carried and nothing copied.
 //!
 //! - [`inject`] does the same for calls without a chain.
+//! - `follow_headers` (with the feature `tower`) lets the gateway's own span go on with the
+//!   trace of its client.
 //! - [`follow`] is for plugins in Rust.
 //! - A plugin in Python on the reference server, with the packages `opentelemetry-sdk` and
 //!   `opentelemetry-exporter-otlp`:
@@ -114,6 +116,31 @@ pub fn follow(span: &Span, global: &GlobalContext) {
     set_parent(span, parent);
 }
 
+/// Makes `span` a part of the trace that a client's request names in its headers `traceparent`
+/// and `tracestate` (feature `tower`). To be called before the span is entered. Where they name
+/// none, or no layer of `tracing-opentelemetry` sees the span, it changes nothing.
+///
+/// A client may name any trace, and whether it is recorded: for clients that are not trusted,
+/// leave it out.
+///
+/// ```
+/// use hookwire_gateway::otel;
+/// use http::Request;
+/// use tracing::Span;
+///
+/// /// The span of a request, for what is around the [`HookLayer`](hookwire_gateway::HookLayer).
+/// fn span<B>(request: &Request<B>) -> Span {
+///     let span = tracing::info_span!("request", method = %request.method());
+///     otel::follow_headers(&span, request.headers());
+///     span
+/// }
+/// ```
+#[cfg(feature = "tower")]
+pub fn follow_headers(span: &Span, headers: &http::HeaderMap) {
+    let parent = W3C.extract_with_context(&Context::new(), &Headers::of(headers));
+    set_parent(span, parent);
+}
+
 /// Makes `span` a child of `parent` without keeping that one open.
 pub(crate) fn adopt(span: &Span, parent: &Span) {
     set_parent(span, parent.context());
@@ -163,5 +190,40 @@ impl Injector for MetadataMut<'_> {
         if !value.is_empty() {
             self.0.insert(key.to_owned(), value.into());
         }
+    }
+}
+
+/// Those of a trace: of several parents none counts, and states go on.
+#[cfg(feature = "tower")]
+struct Headers<'a> {
+    parent: Option<&'a str>,
+    state: String,
+}
+
+#[cfg(feature = "tower")]
+impl<'a> Headers<'a> {
+    fn of(headers: &'a http::HeaderMap) -> Self {
+        let mut parents = headers.get_all(TRACEPARENT).iter();
+        let parent = parents.next().filter(|_| parents.next().is_none());
+        let states = headers.get_all(TRACESTATE).iter().filter_map(|state| state.to_str().ok());
+        Self {
+            parent: parent.and_then(|parent| parent.to_str().ok()),
+            state: states.collect::<Vec<_>>().join(","),
+        }
+    }
+}
+
+#[cfg(feature = "tower")]
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            TRACEPARENT => self.parent,
+            TRACESTATE => Some(&self.state),
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT, TRACESTATE]
     }
 }
