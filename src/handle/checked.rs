@@ -203,6 +203,7 @@ fn view(local: &Arc<PluginConfig>, registry: &HookRegistry, told: Told) -> (View
         server: None,
         differences: Vec::new(),
         hooks: Hooks::Unknown,
+        hooks_in_doubt: false,
         answered: !matches!(told, Told::Nothing),
         refusal: None,
     };
@@ -228,6 +229,8 @@ fn view(local: &Arc<PluginConfig>, registry: &HookRegistry, told: Told) -> (View
     if view.merged.names_hooks() {
         view.hooks = Hooks::Known(view.merged.hooks().into());
     }
+    let hooks = view.merged.hooks();
+    view.hooks_in_doubt = hooks.is_empty() || hooks.iter().any(|hook| !registry.contains(hook));
     if strict && view.answered && view.refusal.is_none() {
         let weaker = view.differences.iter().find(|difference| difference.is_weaker());
         view.refusal = weaker.map(|difference| Cause::WeakerServer(difference.to_string().into()));

@@ -76,6 +76,8 @@ pub(super) struct View {
     pub(super) server: Option<ServerEntry>,
     pub(super) differences: Vec<Difference>,
     pub(super) hooks: Hooks,
+    /// No hook is named, or one that is not registered: the list leaves out what it should have.
+    pub(super) hooks_in_doubt: bool,
     /// The server was asked, and has answered.
     pub(super) answered: bool,
     /// Why no call may be made.
@@ -110,6 +112,24 @@ impl EffectiveConfig {
     pub fn hooks(&self) -> Hooks {
         self.0.hooks.clone()
     }
+
+    /// Whether a chain of plugins must ask this one for this hook type: if its
+    /// [`hooks`](Self::hooks) include it, or are not known. And also if its calls are
+    /// [refused](crate::PluginHandle::refusal) where its hooks are in doubt, for none is named,
+    /// or one that is not registered here, such as a misspelt one: a guard that cannot be used
+    /// as it is configured must not be left out because of that. The call fails then.
+    ///
+    /// ```
+    /// # fn chain(plugins: &[hookwire::PluginHandle]) {
+    /// let hook = "tool_pre_invoke";
+    /// let guards = plugins.iter().filter(|plugin| plugin.config().may_serve(hook));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn may_serve(&self, hook: &str) -> bool {
+        let refused = || self.0.refusal.as_ref().is_some_and(|why| !matches!(why, Cause::Disabled));
+        self.0.hooks.includes(hook) || (self.0.hooks_in_doubt && refused())
+    }
 }
 
 impl Deref for EffectiveConfig {
@@ -140,6 +160,27 @@ mod tests {
         let known = Hooks::Known(Arc::new(["tool_pre_invoke".to_owned()]));
         assert!(known.includes("tool_pre_invoke") && !known.includes("tool_post_invoke"));
         assert!(!Hooks::Known(Arc::new([])).includes("tool_pre_invoke"));
+    }
+
+    #[test]
+    fn a_plugin_that_is_refused_and_whose_hooks_are_in_doubt_may_serve_every_hook() {
+        let serves = |refusal: Option<Cause>, hooks_in_doubt| {
+            let config = EffectiveConfig::new(View {
+                merged: Arc::new(PluginConfig::builder("Guard").socket("/s").build().unwrap()),
+                server: None,
+                differences: Vec::new(),
+                hooks: Hooks::Known(Arc::new(["tool_pre_invoke".to_owned()])),
+                hooks_in_doubt,
+                answered: true,
+                refusal,
+            });
+            assert!(config.may_serve("tool_pre_invoke"));
+            config.may_serve("tool_post_invoke")
+        };
+        assert!(serves(Some(Cause::NoHooks), true) && serves(Some(Cause::Unchecked), true));
+        assert!(!serves(Some(Cause::NoHooks), false), "its hooks are what they are");
+        assert!(!serves(None, true), "it can be called, and has told its hooks");
+        assert!(!serves(Some(Cause::Disabled), true), "it is not to be called");
     }
 
     #[test]

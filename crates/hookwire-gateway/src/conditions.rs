@@ -27,6 +27,10 @@ use crate::context::RequestContext;
 /// - `tools`, `prompts`, `resources`, `agents`: what the hook is about is in the list of its
 ///   kind; lists of other kinds do not count. Where a hook is about nothing that has a name,
 ///   they are met.
+/// - A [`Chain`](crate::Chain) looks at them once for each run, before it asks any plugin: at
+///   the payload as it came in. A plugin that renames the tool brings in no plugin whose
+///   conditions name the new one, and keeps none out whose conditions name the old one. A guard
+///   that must see what others make of a request has no such condition.
 /// - An unknown key is refused: a misspelt one would leave a guard out, or never.
 ///
 /// ```
@@ -60,7 +64,18 @@ struct Condition {
     content_types: Option<BTreeSet<String>>,
 }
 
-/// Why conditions cannot be read. See [`Conditions`] for an example.
+const LISTS: [&str; 8] = [
+    "server_ids",
+    "tenant_ids",
+    "tools",
+    "prompts",
+    "resources",
+    "agents",
+    "user_patterns",
+    "content_types",
+];
+
+/// Why conditions cannot be read, without any value, since it is logged. See [`Conditions`] for an example.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("condition {number}: {problem}")]
 pub struct ConditionError {
@@ -78,10 +93,11 @@ impl Conditions {
         conditions: impl IntoIterator<Item = &'a Object>,
     ) -> Result<Self, ConditionError> {
         let read = |(index, condition): (usize, &Object)| {
-            let condition = Condition::deserialize(Value::Object(condition.clone()));
-            condition
-                .map(Condition::normalized)
-                .map_err(|error| ConditionError { number: index + 1, problem: error.to_string() })
+            let read = Condition::deserialize(Value::Object(condition.clone()));
+            read.map(Condition::normalized).map_err(|error| ConditionError {
+                number: index + 1,
+                problem: no_list(condition).unwrap_or_else(|| error.to_string()),
+            })
         };
         conditions.into_iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
     }
@@ -129,6 +145,16 @@ impl Condition {
             _ => false,
         }
     }
+}
+
+/// The key of a condition whose value is no list of texts. What remains wrong is an unknown key.
+fn no_list(condition: &Object) -> Option<String> {
+    let is_list = |value: &Value| match value {
+        Value::Array(items) => items.iter().all(Value::is_string),
+        value => value.is_null(),
+    };
+    let key = LISTS.into_iter().find(|key| condition.get(*key).is_some_and(|one| !is_list(one)))?;
+    Some(format!("`{key}` must be a list of texts"))
 }
 
 /// True of a list that asks for nothing.

@@ -73,13 +73,13 @@
 //! | span | field | value |
 //! |---|---|---|
 //! | `chain` | `hook`, `request_id` | of the run |
-//! | | `outcome` | `allowed`, `denied`, `out_of_time`, `shut_down`, `unfilterable`, `invalid_header`, or the [reason](hookwire::PluginError::reason) of the failure that ended it |
+//! | | `outcome` | `allowed`, `denied`, `too_large`, `out_of_time`, `shut_down`, `unfilterable`, or the [reason](hookwire::PluginError::reason) of the failure that ended it |
 //! | | `plugin` | whose denial or failure ended it |
 //! | `plugin` | `rpc.system`, `rpc.service`, `rpc.method` | `hookwire`, the plugin, the hook |
 //! | | `network.transport` | `unix` |
 //! | | `mode` | the plugin's mode |
 //! | | `outcome` | `allowed`, `denied`, or the [reason](hookwire::PluginError::reason) of its failure |
-//! | | `error.type` | of a failure: the same reason |
+//! | | `error.type` | of a failure without a denial: the same reason |
 //! | both | `otel.name`, `otel.kind`, `otel.status_code` | what `tracing-opentelemetry` shows: `chain HOOK` and `PLUGIN/HOOK`; `client`; `ERROR` for failures |
 //!
 //! A span without an outcome is of a run or a call that was dropped. Calls in the background
@@ -117,9 +117,11 @@
 //! | An `audit` plugin may change the extensions. | Only `sequential` and `transform` ones. |
 //! | A record of a suppressed denial tells that the plugin allowed, and one of an ignored error in `sequential` that it was applied. Plugins that were not asked have none. | A record tells what the plugin requested, and what that changed. Each plugin that serves the hook has one. |
 //! | `fire_and_forget` calls are not bounded; each request has ten at a time. | Bounded for all requests; more are dropped and counted. |
-//! | Payloads whose text is above 1 MB are refused. | `max_frame_len` of each plugin is the limit. |
+//! | Payloads whose text is above 1 MB are refused. | [`max_payload`](ChainBuilder::max_payload), off by default; `max_frame_len` of each plugin is a limit always. |
 //! | The raw token of `identity_resolve` is compared with the `tools` of conditions. | It is not. |
 //! | Unknown keys in conditions are ignored. | They are refused. |
+//! | A request that cannot be sent to an external plugin is an error for `on_error` to judge. | It ends the chain, whatever `on_error` is, but in `audit` and `fire_and_forget`. |
+//! | Any error disables a plugin with `on_error: disable`. | Any but those that tell nothing of it: the client's queue is full, or its handle is closed. |
 
 mod chain;
 mod conditions;

@@ -5,12 +5,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hookwire::config::{OnError, PluginMode};
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::server::{HandlerError, Handlers, PluginServer};
+use hookwire::testing::{Answer, Double};
 use hookwire::{
     PluginConfig, PluginContext, PluginHandle, PluginResult, PluginStats, PluginViolation,
 };
 use hookwire_gateway::metrics::{self, PluginMetrics, Registry};
+use hookwire_gateway::{Chain, Gateway, RequestContext};
 use prometheus_parse::{Sample, Scrape, Value};
 
 fn scrape(text: &str) -> Scrape {
@@ -196,9 +199,9 @@ async fn in_a_registry_they_are_read_anew_for_each_scrape() {
 #[tokio::test]
 async fn the_documented_metrics_are_those_that_there_are() {
     let world = World::new().await;
-    let handle = world.handle();
-    call(&handle, &["a"]).await;
-    let text = metrics::text([("Guard".to_owned(), handle.stats())].into());
+    let (gateway, _) = Gateway::builder().start([world.config.clone()]).await.unwrap();
+    call(&gateway.handles()[0], &["a"]).await;
+    let text = metrics::gateway_text(&gateway);
     let found: Vec<(&str, &str)> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
     let rows = include_str!("../src/metrics/mod.rs")
@@ -210,4 +213,67 @@ async fn the_documented_metrics_are_those_that_there_are() {
     documented.sort_unstable();
     found.sort_unstable();
     assert_eq!(documented, found);
+}
+
+fn of_plugin(scrape: &Scrape, name: &str) -> f64 {
+    gauge(scrape, name, &[("plugin", "Guard")])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_an_error_disabled_and_what_the_background_dropped_are_seen() {
+    let entry = |name: &str| PluginConfig::builder(name).socket("/s").hook("tool_pre_invoke");
+    let broken = Answer::fail(HandlerError::new("broken"));
+    let guard = Double::of(entry("Guard").on_error(OnError::Disable)).then(broken).build();
+    let hangs = Answer::silence();
+    let watcher = Double::of(entry("W").mode(PluginMode::FireAndForget)).always(hangs).build();
+    let settings = Chain::builder().plugins([guard.handle(), watcher.handle()]).background(1);
+    let (gateway, _) = Gateway::builder().settings(settings).start([]).await.unwrap();
+    let before = scrape(&metrics::gateway_text(&gateway));
+    assert_eq!(of_plugin(&before, "hookwire_plugin_left_out"), 0.0);
+    assert_eq!(counter(&before, "hookwire_gateway_background_dropped_total", &[]), 0.0);
+
+    for _ in 0..2 {
+        let payload = ToolPreInvokePayload::new("a");
+        let mut request = RequestContext::new("request-1");
+        let ran = gateway.chain().run::<ToolPreInvoke>(payload, &mut request).await;
+        assert!(ran.is_ok());
+    }
+    let after = scrape(&metrics::gateway_text(&gateway));
+    assert_eq!(of_plugin(&after, "hookwire_plugin_left_out"), 1.0);
+    assert_eq!(of_plugin(&after, "hookwire_plugin_ready"), 1.0, "requests pass without it");
+    assert_eq!(counter(&after, "hookwire_gateway_background_dropped_total", &[]), 1.0);
+    assert_eq!(gauge(&after, "hookwire_gateway_background_running", &[]), 1.0);
+}
+
+#[tokio::test]
+async fn what_became_of_configurations_and_whether_requests_can_be_served_is_seen() {
+    let world = World::new().await;
+    let (gateway, _) = Gateway::builder().start([world.config.clone()]).await.unwrap();
+    let scraped = || scrape(&metrics::gateway_text(&gateway));
+    let reloads = |scrape: &Scrape| {
+        ["applied", "failed"].map(|outcome| {
+            counter(scrape, "hookwire_gateway_reloads_total", &[("outcome", outcome)])
+        })
+    };
+    let first = scraped();
+    assert_eq!(reloads(&first), [1.0, 0.0]);
+    for name in ["hookwire_gateway_up_to_date", "hookwire_gateway_ready"] {
+        assert_eq!(gauge(&first, name, &[]), 1.0, "{name}");
+    }
+    for (name, value) in [("ready", 1.0), ("checked", 1.0), ("refused", 0.0), ("left_out", 0.0)] {
+        assert_eq!(of_plugin(&first, &format!("hookwire_plugin_{name}")), value, "{name}");
+    }
+
+    let twice = [world.config.clone(), world.config.clone()];
+    assert!(gateway.apply(twice).await.is_err());
+    let second = scraped();
+    assert_eq!(reloads(&second), [1.0, 1.0]);
+    assert_eq!(gauge(&second, "hookwire_gateway_up_to_date", &[]), 0.0);
+
+    gateway.apply([]).await.unwrap();
+    let third = scraped();
+    assert_eq!(reloads(&third), [2.0, 1.0]);
+    assert_eq!(gauge(&third, "hookwire_gateway_up_to_date", &[]), 1.0);
+    let of_plugins = |sample: &&Sample| sample.metric.starts_with("hookwire_plugin_");
+    assert_eq!(third.samples.iter().filter(of_plugins).count(), 0, "it is gone");
 }

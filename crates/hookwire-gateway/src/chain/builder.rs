@@ -30,6 +30,7 @@ const PROTECTED: [&str; 4] = ["authorization", "cookie", "x-api-key", "proxy-aut
 ///     Chain::builder()
 ///         .plugins(plugins)
 ///         .timeout(Duration::from_secs(5))
+///         .max_payload(1 << 20)
 ///         .disable_for(Duration::from_secs(60))
 ///         .policy("tool_pre_invoke", FieldPolicy::only(["args"]))
 ///         .build()
@@ -41,6 +42,7 @@ pub struct ChainBuilder {
     plugins: Vec<PluginHandle>,
     timeout: Option<Duration>,
     concurrency: usize,
+    max_payload: Option<usize>,
     background: u32,
     runtime: Option<Handle>,
     disable_for: Option<Duration>,
@@ -55,6 +57,7 @@ impl Default for ChainBuilder {
             plugins: Vec::new(),
             timeout: None,
             concurrency: 10,
+            max_payload: None,
             background: 256,
             runtime: None,
             disable_for: None,
@@ -98,6 +101,15 @@ impl ChainBuilder {
         self
     }
 
+    /// How large a payload may be as it comes in: the bytes of its JSON text. A run with a larger
+    /// one ends as [`HaltReason::TooLarge`](crate::HaltReason::TooLarge) before any plugin is
+    /// asked, also where none would be. What plugins make of it is not measured again. Default:
+    /// no limit but the `max_frame_len` of each plugin; the reference has 1 MiB.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.max_payload = Some(bytes);
+        self
+    }
+
     /// How many calls in the background may run at a time, of all requests; more are dropped
     /// and counted. Default 256.
     pub fn background(mut self, calls: u32) -> Self {
@@ -112,7 +124,9 @@ impl ChainBuilder {
     }
 
     /// How long a plugin with `on_error: disable` is left out after an error, before one
-    /// request tries it again. Default: for good.
+    /// request tries it again: the first that calls it. Its failure leaves the plugin out as
+    /// long again; a call that is dropped, or fails for a reason that tells nothing of the
+    /// plugin, leaves the trial to the next one. Default: for good.
     pub fn disable_for(mut self, rest: Duration) -> Self {
         self.disable_for = Some(rest);
         self
@@ -148,31 +162,53 @@ impl ChainBuilder {
     /// Two plugins have the same name, or a plugin's conditions cannot be read.
     pub fn build(self) -> Result<Chain, ChainError> {
         let background = Background::new(self.background, self.runtime.clone());
-        self.build_with(Arc::new(Lifetime::new(background)))
+        let times = Times::new(self.disable_for);
+        self.build_with(Arc::new(Lifetime::new(background)), times, |_| None)
     }
 
-    /// Makes the chain that takes the place of `before`.
-    pub(crate) fn build_after(self, before: &Chain) -> Result<Chain, ChainError> {
-        self.build_with(Arc::clone(&before.inner.lifetime))
+    /// Makes the chain that takes the place of `before`, which was made of the same settings.
+    /// Plugins of both are the same, but those that are `gone`: what is known of them stays.
+    pub(crate) fn build_after(
+        self,
+        before: &Chain,
+        gone: &[PluginHandle],
+    ) -> Result<Chain, ChainError> {
+        let Inner { members, lifetime, times, .. } = &*before.inner;
+        self.build_with(Arc::clone(lifetime), *times, |name| {
+            let is_gone = gone.iter().any(|handle| handle.name() == name);
+            let member = members.iter().find(|member| *member.name == *name);
+            member.filter(|_| !is_gone).cloned()
+        })
     }
 
-    fn build_with(self, lifetime: Arc<Lifetime>) -> Result<Chain, ChainError> {
+    fn build_with(
+        self,
+        lifetime: Arc<Lifetime>,
+        times: Times,
+        known: impl Fn(&str) -> Option<Arc<Member>>,
+    ) -> Result<Chain, ChainError> {
         let mut members: Vec<Arc<Member>> = Vec::with_capacity(self.plugins.len());
         for plugin in self.plugins {
             let name = plugin.name().to_owned();
             if members.iter().any(|other| *other.name == name) {
                 return Err(ChainError::Duplicate(name));
             }
-            let member = Member::new(plugin).map_err(|error| ChainError::Conditions(name, error));
-            members.push(Arc::new(member?));
+            let member = match known(&name) {
+                Some(member) => member,
+                None => Arc::new(
+                    Member::new(plugin).map_err(|error| ChainError::Conditions(name, error))?,
+                ),
+            };
+            members.push(member);
         }
         Ok(Chain {
             inner: Arc::new(Inner {
                 members,
                 timeout: self.timeout,
                 concurrency: self.concurrency,
+                max_payload: self.max_payload,
                 lifetime,
-                times: Times::new(self.disable_for),
+                times,
                 policies: self.policies,
                 default_policy: self.default_policy,
                 protected_headers: self.protected_headers,
@@ -187,6 +223,7 @@ impl fmt::Debug for ChainBuilder {
             .field("plugins", &self.plugins)
             .field("timeout", &self.timeout)
             .field("concurrency", &self.concurrency)
+            .field("max_payload", &self.max_payload)
             .field("background", &self.background)
             .field("disable_for", &self.disable_for)
             .field("policies", &self.policies)

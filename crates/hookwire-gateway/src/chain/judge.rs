@@ -1,7 +1,7 @@
 //! What a plugin's answer means for the request: by its mode, its verdict, and `on_error`.
 
 use hookwire::config::{OnError, PluginMode};
-use hookwire::{Hook, PluginResult, PluginViolation, Verdict};
+use hookwire::{ErrorKind, Hook, PluginError, PluginResult, PluginViolation, Stage, Verdict};
 
 /// What a verdict means.
 #[derive(Debug, PartialEq)]
@@ -52,6 +52,28 @@ pub(crate) struct Failure {
     pub(crate) denied: bool,
     /// The time of the whole chain is over.
     pub(crate) out_of_time: bool,
+    pub(crate) of: Of,
+}
+
+/// What a failed call tells something of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    Plugin,
+    /// The request: no plugin could be asked about it.
+    Request,
+    /// The gateway: it calls more often than it may, or has closed the plugin.
+    Gateway,
+}
+
+impl Of {
+    pub(crate) fn error(error: &PluginError) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidRequest => Self::Request,
+            ErrorKind::Overloaded | ErrorKind::Closed => Self::Gateway,
+            ErrorKind::Timeout if error.stage() == Some(Stage::Admission) => Self::Gateway,
+            _ => Self::Plugin,
+        }
+    }
 }
 
 /// What a failed call means.
@@ -70,7 +92,9 @@ pub(crate) enum Consequence {
 }
 
 /// Decides about a failed call. No other way lets a request go on without a verdict than
-/// `on_error`, by one of two words.
+/// `on_error`, by one of two words; and not even those let one go past a plugin that acts on
+/// requests, where it is the request that keeps it from being asked: whoever sends it would
+/// choose whether it is checked.
 pub(crate) fn on_failure(mode: PluginMode, on_error: OnError, failure: Failure) -> Consequence {
     // Where a plugin may not deny, its error is one as any other: `fail` stops the request.
     let may_deny =
@@ -82,9 +106,13 @@ pub(crate) fn on_failure(mode: PluginMode, on_error: OnError, failure: Failure) 
     if failure.out_of_time {
         return Consequence::OutOfTime;
     }
+    if failure.of == Of::Request && !matches!(mode, PluginMode::Audit | PluginMode::FireAndForget) {
+        return Consequence::Fail;
+    }
     match on_error {
         OnError::Ignore => Consequence::GoOn,
-        OnError::Disable => Consequence::Disable,
+        OnError::Disable if failure.of == Of::Plugin => Consequence::Disable,
+        OnError::Disable => Consequence::GoOn,
         _ => Consequence::Fail,
     }
 }
@@ -158,7 +186,7 @@ mod tests {
 
     #[test]
     fn only_two_words_let_a_request_go_on_without_a_verdict() {
-        let failure = Failure { denied: false, out_of_time: false };
+        let failure = Failure { denied: false, out_of_time: false, of: Of::Plugin };
         for mode in MODES {
             assert_eq!(on_failure(mode, OnError::Fail, failure), Consequence::Fail);
             assert_eq!(on_failure(mode, OnError::Ignore, failure), Consequence::GoOn);
@@ -167,9 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn what_tells_nothing_of_a_plugin_disables_none() {
+        let failed = |of| Failure { denied: false, out_of_time: false, of };
+        for mode in MODES {
+            let acts = matches!(mode, Sequential | Transform | Concurrent);
+            for on_error in [OnError::Ignore, OnError::Disable] {
+                let expected = if acts { Consequence::Fail } else { Consequence::GoOn };
+                assert_eq!(on_failure(mode, on_error, failed(Of::Request)), expected, "{mode}");
+                let gone_on = on_failure(mode, on_error, failed(Of::Gateway));
+                assert_eq!(gone_on, Consequence::GoOn, "{mode}");
+            }
+            for of in [Of::Request, Of::Gateway] {
+                assert_eq!(on_failure(mode, OnError::Fail, failed(of)), Consequence::Fail);
+            }
+        }
+    }
+
+    #[test]
     fn a_denial_inside_an_error_is_a_denial_whatever_on_error_says() {
         for out_of_time in [false, true] {
-            let failure = Failure { denied: true, out_of_time };
+            let failure = Failure { denied: true, out_of_time, of: Of::Plugin };
             for on_error in [OnError::Fail, OnError::Ignore, OnError::Disable] {
                 assert_eq!(on_failure(Sequential, on_error, failure), Consequence::Deny);
                 assert_eq!(on_failure(Concurrent, on_error, failure), Consequence::Deny);
@@ -179,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_denial_inside_an_error_of_a_plugin_that_may_not_deny_is_an_error() {
-        let failure = Failure { denied: true, out_of_time: false };
+        let failure = Failure { denied: true, out_of_time: false, of: Of::Plugin };
         for mode in [Transform, Audit] {
             assert_eq!(on_failure(mode, OnError::Fail, failure), Consequence::Fail);
             assert_eq!(on_failure(mode, OnError::Ignore, failure), Consequence::GoOn);
@@ -188,7 +233,7 @@ mod tests {
 
     #[test]
     fn when_the_time_of_the_chain_is_over_no_word_lets_the_request_go_on() {
-        let failure = Failure { denied: false, out_of_time: true };
+        let failure = Failure { denied: false, out_of_time: true, of: Of::Plugin };
         for mode in MODES {
             for on_error in [OnError::Fail, OnError::Ignore, OnError::Disable] {
                 assert_eq!(on_failure(mode, on_error, failure), Consequence::OutOfTime);

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hookwire::PluginHandle;
-use hookwire::config::PluginConfig;
+use hookwire::config::{OnError, PluginConfig};
 use hookwire::model::Object;
 use tokio::time::Instant;
 
 use super::plan::{Candidate, Standing};
-use super::switch::Switch;
+use super::switch::{Pass, Switch};
 use crate::conditions::{ConditionError, Conditions, Subject};
 use crate::context::RequestContext;
 
 pub(crate) struct Member {
     pub(crate) handle: PluginHandle,
     pub(crate) name: Arc<str>,
-    pub(crate) switch: Switch,
+    pub(crate) switch: Arc<Switch>,
     /// Those of the entry as it was when the chain was made, read.
     conditions: Conditions,
     read_from: Vec<Object>,
@@ -32,7 +32,7 @@ impl Member {
         let read_from = handle.config().conditions().to_vec();
         Ok(Self {
             name: handle.name().into(),
-            switch: Switch::default(),
+            switch: Arc::default(),
             conditions: Conditions::parse(&read_from).unwrap_or_default(),
             read_from,
             handle,
@@ -50,20 +50,38 @@ impl Member {
     ) -> Option<Candidate> {
         // One look, for it may change at any time.
         let config = self.handle.config();
-        // True also if neither side has told its hooks yet.
-        if !config.hooks().includes(hook) {
+        // True also if neither side has told its hooks yet, and where what they tell is of no
+        // use: the call is refused then.
+        if !config.may_serve(hook) {
             return None;
         }
         let mode = config.mode();
         let met = || self.conditions(&config).are_met(request, Subject::of(hook, payload));
-        let switch = || self.switch.ask(times.now(), times.rest);
+        // Requests that stop for it now do so although it was left out before.
+        let may_pass = || {
+            config.on_error() != OnError::Disable
+                || self.switch.may_pass(|| times.now(), times.rest)
+        };
         Some(Candidate {
             index,
             mode,
             on_error: config.on_error(),
             priority: config.priority(),
-            standing: Standing::of(mode, met, switch),
+            standing: Standing::of(mode, met, may_pass),
         })
+    }
+
+    /// Whether it is left out because of an error.
+    pub(crate) fn is_left_out(&self) -> bool {
+        self.switch.is_off() && self.handle.config().on_error() == OnError::Disable
+    }
+
+    /// Leave to call it, taken when the call is made; `None` if it is left out.
+    pub(crate) fn pass(&self, on_error: OnError, times: Times) -> Option<Pass> {
+        match self.switch.ask(|| times.now(), times.rest) {
+            None if on_error != OnError::Disable => Some(Pass::default()),
+            pass => pass,
+        }
     }
 
     /// The plugin's server may have told others since. Those that cannot be read leave it out
@@ -93,8 +111,8 @@ impl Times {
         micros(self.begin.elapsed())
     }
 
-    pub(crate) fn turn_off(self, switch: &Switch) {
-        switch.turn_off(self.now(), self.rest);
+    pub(crate) fn turn_off(self, switch: &Switch, pass: Pass) {
+        switch.turn_off(pass, self.now(), self.rest);
     }
 }
 

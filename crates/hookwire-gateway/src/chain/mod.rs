@@ -4,8 +4,10 @@ mod background;
 mod builder;
 mod cargo;
 mod current;
+mod deadline;
 mod judge;
 mod lifetime;
+mod limit;
 mod member;
 mod outcome;
 mod plan;
@@ -34,10 +36,8 @@ pub use report::Report;
 pub(crate) use current::CurrentChain;
 pub(crate) use lifetime::Lifetime;
 
-use cargo::{Changing, Deciding};
 use member::{Member, Times};
 use plan::Plan;
-use run::Run;
 
 use crate::context::RequestContext;
 use crate::policy::FieldPolicy;
@@ -68,18 +68,30 @@ impl<H: Hook<Payload: Clone + 'static, Modified: 'static> + 'static> ChainHook f
 ///   | `concurrent` | side by side, up to [`concurrency`](ChainBuilder::concurrency) | yes | no |
 ///   | `fire_and_forget` | in the background | no | no |
 ///
-/// - **Nothing but a verdict allows.** A plugin whose hooks are not known yet is asked. A
-///   plugin that fails ends the chain (`on_error: fail`), unless its entry tells to go on
-///   without it (`ignore`, `disable`). When the time of the whole chain is over, it ends,
-///   whatever the entries tell.
+/// - **Nothing but a verdict allows.** A plugin whose hooks are not known yet is asked, and so
+///   is one that [cannot be used](PluginHandle::refusal) as it is configured
+///   ([`may_serve`](hookwire::EffectiveConfig::may_serve)): its call fails. A plugin that fails
+///   ends the chain (`on_error: fail`), unless its entry tells to go on without it (`ignore`,
+///   `disable`). When the time of the whole chain is over, it ends, whatever the entries tell.
+/// - A request that cannot be sent to a plugin
+///   ([`InvalidRequest`](hookwire::ErrorKind::InvalidRequest): too large, or with a value that
+///   cannot be encoded) ends the chain whatever `on_error` is, in `sequential`, `transform` and
+///   `concurrent`: who sends it must not choose whether it is checked. Plugins in `audit` and in
+///   the background guard nothing; there `on_error` judges.
 /// - The first denial ends the chain; of the concurrent phase, the other calls are dropped.
 ///   An answer that refuses by itself, such as a permission that is not granted, is a denial,
 ///   in `transform` too.
 /// - `on_error: disable` leaves the plugin out after an error: until it is
-///   [reset](Self::reset), until there is a new chain, or until
-///   [`disable_for`](ChainBuilder::disable_for) has passed and a trial has succeeded.
-/// - Left out are also plugins with `mode: disabled`, and those whose
-///   [conditions](crate::Conditions) are not met.
+///   [reset](Self::reset), until [`disable_for`](ChainBuilder::disable_for) has passed and a
+///   trial has succeeded, or until its entry changes: chains of one [`Gateway`](crate::Gateway)
+///   share what they know of a plugin that is kept, a chain made anew asks all. Errors
+///   that tell nothing of the plugin let the request go on as `ignore` does, and leave nothing
+///   out: the client's own queue is full (`Overloaded`), a call's time was over before it had
+///   its turn ([`Stage::Admission`](hookwire::Stage::Admission)), or the handle is closed
+///   (`Closed`); in `audit` and in the background `InvalidRequest` too.
+/// - Left out are also plugins with `mode: disabled`, by their entry, or by their server's
+///   where the entry names no mode; and those whose [conditions](crate::Conditions) are not met
+///   by the payload as it came in.
 /// - Plugins in the background are started last, with the payload as it came in, also after a
 ///   denial. There is room for [`background`](ChainBuilder::background) of them; what is beyond
 ///   is dropped and [counted](Self::background_dropped).
@@ -114,6 +126,7 @@ struct Inner {
     members: Vec<Arc<Member>>,
     timeout: Option<Duration>,
     concurrency: usize,
+    max_payload: Option<usize>,
     lifetime: Arc<Lifetime>,
     times: Times,
     policies: BTreeMap<String, FieldPolicy>,
@@ -131,7 +144,8 @@ impl Chain {
     /// with. `request` holds what plugins keep from hook to hook of the same request.
     ///
     /// # Errors
-    /// A plugin denied; one with `on_error: fail` could not be asked; the time of the chain
+    /// A plugin denied; one with `on_error: fail` could not be asked; the payload is larger than
+    /// [allowed](ChainBuilder::max_payload), or cannot be sent to a plugin; the time of the chain
     /// was over; a change could not be filtered; or the gateway is shut down. See
     /// [`HaltReason`].
     ///
@@ -147,10 +161,7 @@ impl Chain {
         H: ChainHook + Applies,
         H::Payload: DeserializeOwned,
     {
-        let _run = self.begin()?;
-        let policy = self.inner.policies.get(H::NAME).unwrap_or(&self.inner.default_policy);
-        let protected = &self.inner.protected_headers;
-        Run::new(&self.inner, request, Changing::<H>::new(payload, policy, protected)).run().await
+        self.run_by::<H>(payload, request, self.deadline()).await
     }
 
     /// Runs a hook whose answer is a decision, such as
@@ -181,8 +192,7 @@ impl Chain {
         payload: H::Payload,
         request: &mut RequestContext,
     ) -> Result<Passed<Option<H::Modified>>, Box<Halted>> {
-        let _run = self.begin()?;
-        Run::new(&self.inner, request, Deciding::<H>::new(payload)).run().await
+        self.decide_by::<H>(payload, request, self.deadline()).await
     }
 
     /// A shutdown waits for what comes back.
@@ -200,10 +210,11 @@ impl Chain {
         self.inner.members.iter().map(|member| &member.handle)
     }
 
-    /// Whether a plugin may be asked for this hook: true also if one has not told its hooks yet.
+    /// Whether a plugin may be asked for this hook: true also if one has not told its hooks yet,
+    /// or cannot be used as it is configured.
     #[must_use]
     pub fn serves(&self, hook: &str) -> bool {
-        self.handles().any(|handle| handle.hooks().includes(hook))
+        self.handles().any(|handle| handle.config().may_serve(hook))
     }
 
     /// The names of all plugins, in their order.
@@ -212,11 +223,12 @@ impl Chain {
         self.inner.members.iter().map(|member| &*member.name).collect()
     }
 
-    /// The names of the plugins that are left out because of an error.
+    /// The names of the plugins that are left out because of an error. One whose `on_error` is
+    /// no longer `disable`, for its server has told so since, is none of them.
     #[must_use]
     pub fn disabled(&self) -> Vec<&str> {
         let members = self.inner.members.iter();
-        members.filter(|member| member.switch.is_off()).map(|member| &*member.name).collect()
+        members.filter(|member| member.is_left_out()).map(|member| &*member.name).collect()
     }
 
     /// Takes a plugin in again that is left out because of an error; false if there is none of
@@ -234,7 +246,8 @@ impl Chain {
     }
 
     /// How many calls in the background were dropped, because there was no room for them or
-    /// no runtime.
+    /// no runtime. All chains of a [`Gateway`](crate::Gateway) count together: it goes on over
+    /// reloads.
     #[must_use]
     pub fn background_dropped(&self) -> u64 {
         self.inner.lifetime.background.dropped()

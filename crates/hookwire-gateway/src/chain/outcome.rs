@@ -43,8 +43,10 @@ impl<T> Passed<T> {
 /// A request that must stop: there is no payload here to go on with. It is an error, so `?`
 /// stops the request.
 ///
-/// `Display` and `Debug` hold nothing of the payload but what a
-/// [`PluginError`](hookwire::PluginError) shows.
+/// For access logs: [`outcome`](Self::outcome), and the [records](Report::records), which are
+/// names, codes and times. `Display` and `Debug` are for the operator who looks for a fault: they
+/// show what a [`PluginError`](hookwire::PluginError) does, with the path of the socket, and of a
+/// plugin that failed its own words, which may quote the request.
 ///
 /// ```
 /// use hookwire_gateway::{HaltReason, Halted};
@@ -71,6 +73,40 @@ impl Halted {
     #[must_use]
     pub fn reason(&self) -> &HaltReason {
         &self.reason
+    }
+
+    /// The stable snake_case word for it, as the span of the run has it: `denied`, `too_large`,
+    /// `out_of_time`, `unfilterable`, `shut_down`, or the
+    /// [reason](hookwire::PluginError::reason) of the failure that ended it; and
+    /// `invalid_header`, which is found after the run.
+    ///
+    /// ```
+    /// fn log(halted: &hookwire_gateway::Halted) {
+    ///     println!("{} {}", halted.outcome(), halted.plugin().unwrap_or("-"));
+    /// }
+    /// ```
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match &self.reason {
+            HaltReason::Denied(_) => "denied",
+            HaltReason::Failed(error) => error.reason(),
+            HaltReason::TooLarge(_) => "too_large",
+            HaltReason::OutOfTime(_) => "out_of_time",
+            HaltReason::InvalidHeader(_) => "invalid_header",
+            HaltReason::ShutDown => "shut_down",
+            HaltReason::Unfilterable { .. } => "unfilterable",
+        }
+    }
+
+    /// The plugin whose denial, failure or change it is; `None` if it is no single one's.
+    #[must_use]
+    pub fn plugin(&self) -> Option<&str> {
+        match &self.reason {
+            HaltReason::Denied(denial) => Some(denial.plugin()),
+            HaltReason::Failed(error) => Some(error.plugin()),
+            HaltReason::Unfilterable { plugin, .. } => Some(plugin),
+            _ => None,
+        }
     }
 
     /// The denial, if it is one.
@@ -113,6 +149,10 @@ pub enum HaltReason {
     /// A plugin with `on_error: fail` could not be asked, or gave no answer.
     #[error(transparent)]
     Failed(PluginError),
+    /// The payload is larger than [`max_payload`](crate::ChainBuilder::max_payload) allows, in
+    /// bytes: no plugin was asked.
+    #[error("the payload is larger than {0} bytes, which is all that this chain takes")]
+    TooLarge(usize),
     /// The time of the chain was over before all its plugins had answered, whatever their
     /// `on_error` is.
     #[error("the plugins of this hook did not all answer within {0:?}")]

@@ -3,7 +3,6 @@
 use hookwire::config::{OnError, PluginMode};
 
 use super::record::Status;
-use super::switch::{Position, Trial};
 
 /// A plugin of the chain that serves the hook, as it is configured now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,15 +20,14 @@ pub(crate) struct Candidate {
 pub(crate) enum Standing {
     Disabled,
     ConditionsUnmet,
-    Asked(Option<Trial>),
+    Asked,
 }
 
 impl Standing {
-    /// The switch is asked last, so that no trial is taken for a plugin that is left out.
     pub(crate) fn of(
         mode: PluginMode,
         conditions_met: impl FnOnce() -> bool,
-        switch: impl FnOnce() -> Position,
+        may_pass: impl FnOnce() -> bool,
     ) -> Self {
         if mode == PluginMode::Disabled {
             return Self::Disabled;
@@ -37,11 +35,7 @@ impl Standing {
         if !conditions_met() {
             return Self::ConditionsUnmet;
         }
-        match switch() {
-            Position::On => Self::Asked(None),
-            Position::Trial(trial) => Self::Asked(Some(trial)),
-            Position::Off => Self::Disabled,
-        }
+        if may_pass() { Self::Asked } else { Self::Disabled }
     }
 }
 
@@ -51,7 +45,6 @@ pub(crate) struct Step {
     pub(crate) index: usize,
     pub(crate) mode: PluginMode,
     pub(crate) on_error: OnError,
-    pub(crate) trial: Option<Trial>,
 }
 
 /// The parts of a run, in their order; each by priority, equal ones by their place.
@@ -76,9 +69,7 @@ impl Plan {
             match standing {
                 Standing::Disabled => plan.left_out.push((index, mode, Status::Disabled)),
                 Standing::ConditionsUnmet => plan.left_out.push((index, mode, Status::Skipped)),
-                Standing::Asked(trial) => {
-                    asked.push((priority, Step { index, mode, on_error, trial }))
-                }
+                Standing::Asked => asked.push((priority, Step { index, mode, on_error })),
             }
         }
         asked.sort_by_key(|(priority, step)| (phase(step.mode), *priority, step.index));
@@ -111,7 +102,7 @@ mod tests {
     use super::*;
 
     fn candidate(index: usize, mode: PluginMode, priority: i32) -> Candidate {
-        let standing = Standing::of(mode, || true, || Position::On);
+        let standing = Standing::of(mode, || true, || true);
         Candidate { index, mode, on_error: OnError::Fail, priority, standing }
     }
 
@@ -144,8 +135,8 @@ mod tests {
     #[test]
     fn what_is_left_out_is_told_with_the_reason() {
         let unmet = Standing::of(Audit, || false, || panic!("its switch is not asked"));
-        let off = Standing::of(Transform, || true, || Position::Off);
-        let disabled = Standing::of(Disabled, || panic!("nor are its conditions"), || Position::On);
+        let off = Standing::of(Transform, || true, || false);
+        let disabled = Standing::of(Disabled, || panic!("nor are its conditions"), || true);
         let candidates = [(0, Audit, unmet), (1, Transform, off), (2, Disabled, disabled)];
         let plan =
             Plan::of(candidates.into_iter().map(|(index, mode, standing)| Candidate {

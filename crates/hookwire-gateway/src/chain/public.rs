@@ -21,6 +21,7 @@ const SOON: Duration = Duration::from_secs(1);
 /// | `Failed`, kind `Overloaded`, `Unavailable` or `Closed` | 503 | the same |
 /// | `Failed`, kind `Timeout` | 504 | the same |
 /// | `Failed`, kind `Disconnected`, `BadReply` or `Plugin` | 502 | the same |
+/// | `TooLarge` | 413 | `request_too_large` |
 /// | `OutOfTime` | 504 | `timeout` |
 /// | `Unfilterable`, `InvalidHeader` | 502 | `bad_reply` |
 /// | `ShutDown` | 503 | `closed` |
@@ -48,9 +49,32 @@ impl Halted {
                 ErrorKind::Timeout => 504,
                 _ => 502,
             },
+            HaltReason::TooLarge(_) => 413,
             HaltReason::OutOfTime(_) => 504,
             HaltReason::Unfilterable { .. } | HaltReason::InvalidHeader(_) => 502,
             HaltReason::ShutDown => 503,
+        }
+    }
+
+    /// The code of an error of JSON-RPC: of a denial, or a plugin that failed, its own
+    /// `mcp_error_code`. Without one, -32602 (invalid params) for denials and for requests that
+    /// cannot be checked, and -32603 (internal error) for all others.
+    #[must_use]
+    pub fn json_rpc_code(&self) -> i64 {
+        const INVALID_PARAMS: i64 = -32602;
+        const INTERNAL_ERROR: i64 = -32603;
+        match &self.reason {
+            HaltReason::Denied(denial) => {
+                let code = denial.violation().and_then(|violation| violation.mcp_error_code);
+                code.unwrap_or(INVALID_PARAMS)
+            }
+            HaltReason::TooLarge(_) => INVALID_PARAMS,
+            HaltReason::Failed(error) => match (error.kind(), error.plugin_fault()) {
+                (ErrorKind::InvalidRequest, _) => INVALID_PARAMS,
+                (_, Some(fault)) => fault.mcp_error_code.into(),
+                _ => INTERNAL_ERROR,
+            },
+            _ => INTERNAL_ERROR,
         }
     }
 
@@ -63,6 +87,7 @@ impl Halted {
                 code.filter(|code| !code.is_empty()).unwrap_or("denied")
             }
             HaltReason::Failed(error) => error.kind().as_str(),
+            HaltReason::TooLarge(_) => "request_too_large",
             HaltReason::OutOfTime(_) => ErrorKind::Timeout.as_str(),
             HaltReason::Unfilterable { .. } | HaltReason::InvalidHeader(_) => {
                 ErrorKind::BadReply.as_str()
@@ -81,6 +106,7 @@ impl Halted {
                 told.filter(|told| !told.is_empty()).unwrap_or("the request was denied")
             }
             HaltReason::Failed(error) => error.public_message(),
+            HaltReason::TooLarge(_) => "the request is too large to be checked",
             HaltReason::OutOfTime(_) => "the plugins that check requests did not answer in time",
             HaltReason::Unfilterable { .. } | HaltReason::InvalidHeader(_) => {
                 "a plugin that checks requests gave no valid answer"
@@ -151,6 +177,23 @@ mod tests {
             assert_eq!(told, ("denied", "the request was denied"));
             assert_eq!(silent.retry_after(), None);
         }
+    }
+
+    #[test]
+    fn the_code_of_json_rpc_is_the_plugins_own_where_it_has_one() {
+        let violation = || PluginViolation::new("NO");
+        assert_eq!(denied(Some(violation().with_mcp_error_code(-32000))).json_rpc_code(), -32000);
+        assert_eq!(denied(Some(violation())).json_rpc_code(), -32602);
+        let halted = |reason| Halted { reason, report: Report::default() };
+        assert_eq!(halted(HaltReason::TooLarge(1)).json_rpc_code(), -32602);
+        assert_eq!(halted(HaltReason::ShutDown).json_rpc_code(), -32603);
+    }
+
+    #[test]
+    fn a_payload_that_is_too_large_is_told_as_such() {
+        let halted = Halted { reason: HaltReason::TooLarge(1), report: Report::default() };
+        assert_eq!((halted.http_status(), halted.public_code()), (413, "request_too_large"));
+        assert_eq!((halted.outcome(), halted.plugin()), ("too_large", None));
     }
 
     #[test]

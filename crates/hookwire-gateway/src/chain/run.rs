@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use hookwire::config::OnError;
 use hookwire::{
     EncodedPayload, Hook, PluginContext, PluginError, PluginHandle, PluginResult, ReplyContext,
 };
@@ -13,11 +12,15 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
 use super::cargo::Cargo;
+use super::judge::{self, Consequence, Failure, Of};
+use super::limit::exceeds;
 use super::member::Member;
 use super::outcome::{HaltReason, Halted, Passed};
 use super::plan::{Plan, Step};
 use super::record::{Record, Status};
 use super::report::Report;
+use super::settle::log;
+use super::switch::Pass;
 use super::{ChainHook, Inner, PERMISSION_HOOK, trace};
 use crate::context::RequestContext;
 
@@ -40,6 +43,7 @@ type Called<M> = Result<(PluginResult<M>, Option<ReplyContext>), PluginError>;
 pub(super) struct Answer<M> {
     pub(super) called: Called<M>,
     pub(super) duration: Duration,
+    pub(super) pass: Pass,
     ended: Instant,
 }
 
@@ -62,7 +66,7 @@ impl<H: ChainHook> Clone for Body<H> {
 /// Calls one plugin.
 async fn ask<H: ChainHook>(
     span: Span,
-    handle: &PluginHandle,
+    (handle, pass): (&PluginHandle, Pass),
     (started, deadline): (Instant, Option<Instant>),
     body: &Body<H>,
     context: &PluginContext,
@@ -83,16 +87,10 @@ async fn ask<H: ChainHook>(
     };
     trace::call_ended(&span, &called);
     let ended = Instant::now();
-    Answer { called, duration: ended.saturating_duration_since(started), ended }
+    Answer { called, duration: ended.saturating_duration_since(started), pass, ended }
 }
 
 impl<'a, C: Cargo> Run<'a, C> {
-    pub(super) fn new(chain: &'a Inner, request: &'a mut RequestContext, cargo: C) -> Self {
-        let deadline = chain.timeout.map(|timeout| Instant::now() + timeout);
-        let report = Report::default();
-        Self { chain, request, cargo, report, deadline, encoded: None, decided_by: None }
-    }
-
     pub(super) async fn run(self) -> Result<Passed<C::Product>, Box<Halted>> {
         let span = trace::run(C::Hook::NAME, &self.request.global().request_id);
         let outcome = pin!(self.go()).instrument(span.clone()).await;
@@ -109,9 +107,14 @@ impl<'a, C: Cargo> Run<'a, C> {
         }
         // Those in the background see the payload as it came in.
         let calls = plan.serial.len() + plan.concurrent.len() + plan.background.len();
-        let original = (!plan.background.is_empty()).then(|| self.body(calls));
+        let too_large = self.too_large();
+        let needed = !plan.background.is_empty() && too_large.is_none();
+        let original = needed.then(|| self.body(calls));
 
-        let halted = self.wait_for(&plan).await.err();
+        let halted = match too_large {
+            Some(reason) => Some(reason),
+            None => self.wait_for(&plan).await.err(),
+        };
         for step in plan.serial.iter().chain(&plan.concurrent) {
             let name = &self.chain.members[step.index].name;
             if !self.report.records.iter().any(|record| record.plugin == *name) {
@@ -121,11 +124,11 @@ impl<'a, C: Cargo> Run<'a, C> {
         let observed = matches!(halted, None | Some(HaltReason::Denied(_)));
         for step in &plan.background {
             let member = &self.chain.members[step.index];
-            let started = observed
-                && original
-                    .as_ref()
-                    .is_some_and(|original| self.start(member, *step, original.clone()));
-            let status = if started { Status::Started } else { Status::Skipped };
+            let original = original.as_ref().filter(|_| observed);
+            let status = match original.map(|original| self.start(member, *step, original)) {
+                Some(status) => status,
+                None => Status::Skipped,
+            };
             self.report.records.push(Record::without_answer(&member.name, step.mode, status));
         }
         drop(original);
@@ -145,11 +148,15 @@ impl<'a, C: Cargo> Run<'a, C> {
         for (position, step) in plan.serial.iter().enumerate() {
             self.in_time(now)?;
             let member = &self.chain.members[step.index];
+            let Some(pass) = member.pass(step.on_error, self.chain.times) else {
+                self.left_out(*step);
+                continue;
+            };
             let body = self.body(plan.serial.len() - position + plan.concurrent.len());
             let context = self.request.load(&member.name);
             let span = trace::call(&member.name, C::Hook::NAME, step.mode.as_str());
             let times = (now, self.deadline);
-            let answer = ask(span, &member.handle, times, &body, context).await;
+            let answer = ask(span, (&member.handle, pass), times, &body, context).await;
             now = answer.ended;
             // Nobody else holds the payload when it is changed.
             drop(body);
@@ -175,12 +182,17 @@ impl<'a, C: Cargo> Run<'a, C> {
                     let member = &self.chain.members[step.index];
                     let context = self.request.copy_for(&member.name);
                     let (deadline, body) = (self.deadline, body.clone());
-                    let mode = step.mode.as_str();
+                    let (step, times) = (*step, self.chain.times);
                     async move {
+                        let Some(pass) = member.pass(step.on_error, times) else {
+                            return (position, None);
+                        };
+                        let mode = step.mode.as_str();
                         let span = trace::call(&member.name, C::Hook::NAME, mode);
                         let times = (Instant::now(), deadline);
-                        let answer = ask(span, &member.handle, times, &body, &context).await;
-                        (position, answer)
+                        let asked = (&member.handle, pass);
+                        let answer = ask(span, asked, times, &body, &context).await;
+                        (position, Some(answer))
                     }
                 })
                 .collect();
@@ -189,19 +201,24 @@ impl<'a, C: Cargo> Run<'a, C> {
             let mut calls = stream::iter(calls).buffer_unordered(self.chain.concurrency);
             while let Some((position, answer)) = calls.next().await {
                 finished += 1;
-                let ends = self.ends_the_chain(&steps[position], &answer);
+                let ends = answer
+                    .as_ref()
+                    .is_some_and(|answer| self.ends_the_chain(&steps[position], answer));
                 answers[position] = Some(answer);
                 if ends {
                     break;
                 }
             }
             // They are begun in their order, the next one when one has finished.
-            (answers, finished + self.chain.concurrency - 1)
+            (answers, self.chain.concurrency.saturating_add(finished - 1))
         };
         let mut outcome = Ok(());
         for (position, (step, answer)) in steps.iter().zip(answers).enumerate() {
             match answer {
-                Some(answer) => outcome = outcome.and(self.settle(*step, answer, Some(&seen))),
+                Some(Some(answer)) => {
+                    outcome = outcome.and(self.settle(*step, answer, Some(&seen)));
+                }
+                Some(None) => self.left_out(*step),
                 None => {
                     let name = &self.chain.members[step.index].name;
                     let begun = position < asked;
@@ -211,6 +228,13 @@ impl<'a, C: Cargo> Run<'a, C> {
             }
         }
         outcome
+    }
+
+    /// Notes that an error of another request has disabled the plugin meanwhile, or that one
+    /// tries it.
+    fn left_out(&mut self, step: Step) {
+        let name = &self.chain.members[step.index].name;
+        self.report.records.push(Record::without_answer(name, step.mode, Status::Disabled));
     }
 
     fn in_time(&self, now: Instant) -> Result<(), HaltReason> {
@@ -233,30 +257,38 @@ impl<'a, C: Cargo> Run<'a, C> {
         }
     }
 
+    fn too_large(&self) -> Option<HaltReason> {
+        let limit = self.chain.max_payload?;
+        exceeds(&**self.cargo.payload(), limit).then_some(HaltReason::TooLarge(limit))
+    }
+
     pub(super) fn out_of_time(&self) -> HaltReason {
         HaltReason::OutOfTime(self.chain.timeout.unwrap_or_default())
     }
 
     /// Starts a call that nobody waits for.
-    fn start(&self, member: &Arc<Member>, step: Step, body: Body<C::Hook>) -> bool {
+    fn start(&self, member: &Arc<Member>, step: Step, body: &Body<C::Hook>) -> Status {
         let (member, times) = (Arc::clone(member), self.chain.times);
-        let context = self.request.copy_without_own();
+        let Some(pass) = member.pass(step.on_error, times) else { return Status::Disabled };
+        let (body, context) = (body.clone(), self.request.copy_without_own());
         let span = trace::background_call(&member.name, C::Hook::NAME, step.mode.as_str());
-        self.chain.lifetime.start(async move {
+        let started = self.chain.lifetime.start(async move {
             let began = (Instant::now(), None);
-            match ask(span, &member.handle, began, &body, &context).await.called {
-                Ok(_) => {
-                    if let Some(trial) = step.trial {
-                        member.switch.turn_on(trial);
-                    }
-                }
+            let asked = (&member.handle, pass);
+            let Answer { called, pass, .. } = ask(span, asked, began, &body, &context).await;
+            match called {
+                Ok(_) => pass.answered(),
                 Err(error) => {
-                    if step.on_error == OnError::Disable {
-                        times.turn_off(&member.switch);
+                    let failure =
+                        Failure { denied: false, out_of_time: false, of: Of::error(&error) };
+                    let consequence = judge::on_failure(step.mode, step.on_error, failure);
+                    if consequence == Consequence::Disable {
+                        times.turn_off(&member.switch, pass);
                     }
-                    tracing::warn!(hook = C::Hook::NAME, "{error}; nobody waited for it");
+                    log::<C::Hook>(&error, "nobody waited for it");
                 }
             }
-        })
+        });
+        if started { Status::Started } else { Status::Skipped }
     }
 }

@@ -9,12 +9,13 @@ use hookwire::{Hook, PluginError, PluginFault, PluginResult, PluginViolation};
 use tokio::time::Instant;
 
 use super::cargo::Cargo;
-use super::judge::{self, Consequence, Failure, Weighed};
+use super::judge::{self, Consequence, Failure, Of, Weighed};
 use super::member::Member;
 use super::outcome::{Denial, HaltReason};
 use super::plan::Step;
 use super::record::{Decision, Record, Status};
 use super::run::{Answer, Modified, Run};
+use super::switch::Pass;
 
 impl<C: Cargo> Run<'_, C> {
     /// Whether an answer of the concurrent phase ends the chain: as [`settle`](Self::settle)
@@ -31,7 +32,8 @@ impl<C: Cargo> Run<'_, C> {
     fn consequence(&self, step: &Step, error: &PluginError) -> Consequence {
         let out_of_time =
             error.is_timeout() && self.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        let failure = Failure { denied: error.is_denial(), out_of_time };
+        let of = Of::error(error);
+        let failure = Failure { denied: error.is_denial(), out_of_time, of };
         judge::on_failure(step.mode, step.on_error, failure)
     }
 
@@ -39,7 +41,7 @@ impl<C: Cargo> Run<'_, C> {
     pub(super) fn settle(
         &mut self,
         step: Step,
-        Answer { called, duration, .. }: Answer<Modified<C>>,
+        Answer { called, duration, pass, .. }: Answer<Modified<C>>,
         seen: Option<&Object>,
     ) -> Result<(), HaltReason> {
         let member = &*self.chain.members[step.index];
@@ -47,16 +49,14 @@ impl<C: Cargo> Run<'_, C> {
         let mut record = Record { duration, ..blank };
         let outcome = match called {
             Ok((result, reply)) => {
-                if let Some(trial) = step.trial {
-                    member.switch.turn_on(trial);
-                }
+                pass.answered();
                 if let Some(reply) = reply {
                     let may_change_shared = step.mode != PluginMode::Audit;
                     self.request.absorb(&member.name, reply, seen, may_change_shared);
                 }
                 self.heed(step, member, result, &mut record)
             }
-            Err(error) => self.fail(&step, member, error, &mut record),
+            Err(error) => self.fail(&step, member, error, pass, &mut record),
         };
         if outcome.is_err() {
             (record.effective, record.applied) = (Decision::Deny, true);
@@ -112,6 +112,7 @@ impl<C: Cargo> Run<'_, C> {
         step: &Step,
         member: &Member,
         error: PluginError,
+        pass: Pass,
         record: &mut Record,
     ) -> Result<(), HaltReason> {
         record.status = if error.is_timeout() { Status::Timeout } else { Status::Error };
@@ -125,16 +126,22 @@ impl<C: Cargo> Run<'_, C> {
             Consequence::OutOfTime => Err(self.out_of_time()),
             Consequence::Fail => Err(HaltReason::Failed(error)),
             Consequence::GoOn => {
-                tracing::warn!(hook = C::Hook::NAME, "{error}; ignored, as configured");
+                log::<C::Hook>(&error, "ignored, as configured");
                 Ok(())
             }
             Consequence::Disable => {
-                self.chain.times.turn_off(&member.switch);
-                tracing::warn!(hook = C::Hook::NAME, "{error}; the plugin is disabled from now on");
+                self.chain.times.turn_off(&member.switch, pass);
+                log::<C::Hook>(&error, "the plugin is disabled from now on");
                 Ok(())
             }
         }
     }
+}
+
+/// Without the error's own text, which may be the plugin's words.
+pub(super) fn log<H: Hook>(error: &PluginError, then: &str) {
+    let (plugin, hook, reason) = (error.plugin(), H::NAME, error.reason());
+    tracing::warn!(plugin, hook, reason, "a call failed; {then}");
 }
 
 fn denied(

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use hookwire::{PluginContext, PluginError, PluginResult, ReplyContext};
 use tracing::{Span, field};
 
-use super::outcome::{HaltReason, Halted};
+use super::outcome::Halted;
 
 const TARGET: &str = "hookwire_gateway::chain";
 
@@ -28,15 +28,7 @@ pub(super) fn run(hook: &str, request_id: &str) -> Span {
 pub(super) fn run_ended<T>(span: &Span, outcome: &Result<T, Box<Halted>>) {
     let (word, plugin) = match outcome {
         Ok(_) => ("allowed", None),
-        Err(halted) => match halted.reason() {
-            HaltReason::Denied(denial) => ("denied", Some(denial.plugin())),
-            HaltReason::Failed(error) => (error.reason(), Some(error.plugin())),
-            HaltReason::OutOfTime(_) => ("out_of_time", None),
-            // Found out by the layer, after a run.
-            HaltReason::InvalidHeader(_) => ("invalid_header", None),
-            HaltReason::ShutDown => ("shut_down", None),
-            HaltReason::Unfilterable { plugin, .. } => ("unfilterable", Some(&**plugin)),
-        },
+        Err(halted) => (halted.outcome(), halted.plugin()),
     };
     span.record("outcome", word);
     if let Some(plugin) = plugin {
@@ -91,6 +83,10 @@ pub(super) fn call_ended<M>(
     match called {
         Ok((result, _)) => {
             span.record("outcome", if result.is_allowed() { "allowed" } else { "denied" });
+        }
+        // Beside an error, but a verdict: it is in the reason.
+        Err(error) if error.is_denial() => {
+            span.record("outcome", "denied");
         }
         Err(error) => {
             span.record("outcome", error.reason());

@@ -38,7 +38,8 @@ pub struct PluginHealth {
     pub breaker: BreakerState,
     /// Whether the server that is called now has told its own entry.
     pub checked: bool,
-    /// Whether it is left out since an error (`on_error: disable`).
+    /// Whether it is left out since an error (`on_error: disable`): requests pass without it. No
+    /// plugin is both left out and [needed](Self::is_needed).
     pub left_out: bool,
     /// Why each call is refused without being made, as a
     /// [reason](hookwire::PluginError::reason), such as `disabled` or `name_mismatch`.
@@ -111,8 +112,9 @@ impl Gateway {
     /// [needed](PluginHealth::is_needed) is [reachable](PluginHealth::is_reachable), and the
     /// gateway is not shut down.
     ///
-    /// A plugin whose errors are ignored takes nothing out of service, although requests pass
-    /// it unchecked then: that is what its entry asks for. [`health`](Self::health) shows it.
+    /// A plugin whose errors are ignored, or which one has left out, takes nothing out of service,
+    /// although requests pass it unchecked then: that is what its entry asks for.
+    /// [`health`](Self::health) shows it, and so does the metric `hookwire_plugin_left_out`.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.is_live() && self.health().iter().all(PluginHealth::is_ready)

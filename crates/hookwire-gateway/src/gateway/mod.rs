@@ -98,14 +98,16 @@ impl Gateway {
         self.inner.current.get()
     }
 
-    /// The plugins that run now, in their order.
+    /// The plugins that run now, in their order. The entry to [`apply`](Self::apply) again is
+    /// each one's [`local_config`](PluginHandle::local_config).
     #[must_use]
     pub fn handles(&self) -> Vec<PluginHandle> {
         self.chain().handles().cloned().collect()
     }
 
     /// What each plugin has counted since the gateway was started, by name: also over handles
-    /// that were replaced, and for plugins that are no longer there. Counters only go up.
+    /// that were replaced, and for plugins that are no longer there. Counters only go up, so the name of a plugin that is
+    /// removed stays, its gauges at rest: names should come from a bounded set.
     #[must_use]
     pub fn stats(&self) -> BTreeMap<String, PluginStats> {
         let mut retired = self.inner.lock();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hookwire::{PluginHandle, PluginStats, WeakPluginHandle};
+use hookwire::{BreakerState, PluginHandle, PluginStats, WeakPluginHandle};
 
 /// The part of the totals that belongs to handles which were taken out.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ impl Retired {
     }
 
     /// The totals of all plugins that there ever were. Gauges, such as the breaker's state,
-    /// are those of the last handle.
+    /// are those of the last handle; where that is closed, they are at rest.
     pub(super) fn with(&mut self, present: &[PluginHandle]) -> BTreeMap<String, PluginStats> {
         self.settle();
         let mut totals = self.closed.clone();
@@ -42,6 +42,8 @@ impl Retired {
         for handle in self.closing.extract_if(.., |handle| handle.is_final()) {
             let mut stats = handle.stats();
             stats.connections.clear();
+            // An outage that nobody sees the end of is over.
+            stats.breaker = BreakerState::Closed;
             add(&mut self.closed, handle.name(), stats);
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hookwire_gateway::HaltReason;
 use serde_json::json;
 
-use crate::world::{Act, LIMIT, gate, in_time, record, run, statuses, world};
+use crate::world::{Act, LIMIT, gate, in_time, record, run, statuses, tool_payload, world};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -127,4 +127,27 @@ async fn many_requests_share_a_chain_and_each_gets_its_own_answers() {
     for ran in runs {
         in_time("a run", ran).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payload_above_the_limit_is_refused_before_any_plugin_is_asked() {
+    let payload = serde_json::to_vec(&tool_payload()).unwrap();
+    let world = world([
+        ("Guard", Act::Allow, json!({"on_error": "ignore"})),
+        ("Watcher", Act::Allow, json!("fire_and_forget")),
+    ])
+    .await;
+    let chain = world.builder().max_payload(payload.len()).build().unwrap();
+    assert!(run(&chain).await.is_ok());
+    assert!(chain.background_idle(LIMIT).await);
+    assert_eq!(world.log.all().len(), 2);
+
+    let limit = payload.len() - 1;
+    let chain = world.builder().max_payload(limit).build().unwrap();
+    let halted = run(&chain).await.unwrap_err();
+    assert!(matches!(halted.reason(), HaltReason::TooLarge(bytes) if *bytes == limit));
+    let seen = statuses(halted.report());
+    assert_eq!((seen["Guard"], seen["Watcher"]), ("skipped", "skipped"));
+    assert!(chain.background_idle(LIMIT).await);
+    assert_eq!(world.log.all().len(), 2);
 }

@@ -4,6 +4,9 @@
 mod contexts;
 mod decisions;
 mod failures;
+mod guards;
 mod limits;
 mod modes;
+mod told;
+mod trials;
 mod world;

@@ -243,7 +243,8 @@ async fn a_chain_refuses_names_that_come_twice_and_conditions_that_cannot_be_rea
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_wire_cannot_carry_exactly_is_up_to_each_plugins_settings() {
     let rounds = json!({"unix_socket": {"big_integers": "round"}});
-    let refuses = json!({"on_error": "ignore"});
+    // It guards nothing, so the request may go on without it.
+    let refuses = json!({"mode": "audit", "on_error": "ignore"});
     let world = world([("Rounds", Act::Allow, rounds), ("Refuses", Act::Allow, refuses)]).await;
     let chain = world.chain();
     let mut request = RequestContext::new("1");

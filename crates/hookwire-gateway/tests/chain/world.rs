@@ -214,8 +214,11 @@ pub(crate) async fn run(chain: &Chain) -> Ran {
 }
 
 pub(crate) async fn run_in(chain: &Chain, request: &mut RequestContext) -> Ran {
-    let payload = ToolPreInvokePayload::new("tool").with_arg("path", "");
-    in_time("a run", chain.run::<ToolPreInvoke>(payload, request)).await
+    in_time("a run", chain.run::<ToolPreInvoke>(tool_payload(), request)).await
+}
+
+pub(crate) fn tool_payload() -> ToolPreInvokePayload {
+    ToolPreInvokePayload::new("tool").with_arg("path", "")
 }
 
 /// The argument that plugins append to.

@@ -1,0 +1,70 @@
+//! What log lines and spans tell of failures.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use hookwire::PluginViolation;
+use hookwire::server::HandlerError;
+use hookwire::testing::{Answer, Double};
+use hookwire_gateway::Chain;
+use serde_json::json;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::world::{config, run};
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines of one run, and of the ends of its spans.
+async fn lines(mode: &str, on_error: &str, answer: Answer) -> String {
+    let entry = json!({"mode": mode, "on_error": on_error, "hooks": ["tool_pre_invoke"]});
+    let entry = config("Guard", &json!({"path": "/run/plugins.sock"}), entry);
+    let guard = Double::of(entry).then(answer).build();
+    let chain = Chain::builder().plugin(guard.handle()).build().unwrap();
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_span_events(FmtSpan::CLOSE)
+        .with_ansi(false)
+        .finish();
+    let _default = tracing::subscriber::set_default(subscriber);
+    let _ = run(&chain).await;
+    assert!(chain.background_idle(crate::world::LIMIT).await);
+    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_not_heeded_is_logged_without_the_plugins_words() {
+    for (mode, on_error) in
+        [("sequential", "ignore"), ("sequential", "disable"), ("fire_and_forget", "fail")]
+    {
+        let told = lines(mode, on_error, Answer::fail(HandlerError::new("hunter2"))).await;
+        assert!(!told.contains("hunter2"), "{told}");
+        let warning = told.lines().find(|line| line.contains(" WARN ")).unwrap();
+        for part in ["plugin=\"Guard\"", "hook=\"tool_pre_invoke\"", "reason=\"plugin_error\""] {
+            assert!(warning.contains(part), "{warning}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_inside_an_error_is_no_error_in_the_spans() {
+    let answer =
+        || Answer::deny_beside_error(PluginViolation::new("NO"), HandlerError::new("broken"));
+    let told = lines("sequential", "fail", answer()).await;
+    assert!(told.contains("outcome=\"denied\""), "{told}");
+    assert!(!told.contains("ERROR") && !told.contains("error.type"), "{told}");
+}
