@@ -40,6 +40,32 @@
 //!     async { Ok(PluginResult::allow()) }.instrument(span).await
 //! });
 //! ```
+//!
+//! # Versions
+//!
+//! The layer, the tracer and this feature must be of the same versions: `opentelemetry` 0.33,
+//! `opentelemetry_sdk` 0.33 and `tracing-opentelemetry` 0.34. With others the gateway builds, and
+//! nothing is carried, without a message. So take them from here, with an exporter that belongs
+//! to them (`opentelemetry-otlp` 0.33). The layer stands beside those for logs, each with a filter
+//! of its own: the spans are at level info, and a filter above that, of the layer or of the
+//! subscriber as a whole, stops them.
+//!
+//! ```
+//! use hookwire_gateway::otel::opentelemetry::trace::TracerProvider;
+//! use hookwire_gateway::otel::opentelemetry_sdk::trace::SdkTracerProvider;
+//! use hookwire_gateway::otel::tracing_opentelemetry;
+//! use tracing_subscriber::filter::LevelFilter;
+//! use tracing_subscriber::layer::{Layer, SubscriberExt};
+//!
+//! // With an exporter: `.with_batch_exporter(..)`.
+//! let provider = SdkTracerProvider::builder().build();
+//! let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("gateway"));
+//! let logs = tracing_subscriber::fmt::layer().with_filter(LevelFilter::WARN);
+//! let subscriber =
+//!     tracing_subscriber::registry().with(logs).with(spans.with_filter(LevelFilter::INFO));
+//! # let _ = subscriber;
+//! // Then `subscriber.init()`, and at the end `provider.shutdown()`.
+//! ```
 
 use std::sync::LazyLock;
 
@@ -51,6 +77,9 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// In the versions that this feature works with: see [Versions](self#versions).
+pub use {opentelemetry, opentelemetry_sdk, tracing_opentelemetry};
 
 /// The key of the global context's metadata that has the trace and the span.
 pub const TRACEPARENT: &str = "traceparent";

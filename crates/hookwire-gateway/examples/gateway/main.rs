@@ -28,15 +28,15 @@ use axum::{Json, Router};
 use hookwire::PluginConfig;
 use hookwire::hooks::{ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::model::Object;
+use hookwire_gateway::otel::opentelemetry::trace::TracerProvider;
+use hookwire_gateway::otel::opentelemetry_sdk::trace::SdkTracerProvider;
+use hookwire_gateway::otel::tracing_opentelemetry;
 use hookwire_gateway::{
     Chain, FieldPolicy, Gateway, GatewayConfig, GatewayConfigError, Halted, HookLayer,
     RequestHooks, metrics, otel,
 };
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
 use tracing::Instrument;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -108,7 +108,7 @@ async fn run() -> Result<(), Error> {
     // All by one deadline, or until a second signal: what is left then is cut off.
     let too_late = async {
         told.await;
-        drop(timeout(END, told_to_end()?).await);
+        drop(tokio::time::timeout(END, told_to_end()?).await);
         std::io::Result::Ok(())
     };
     tokio::select! { ended = orderly => ended?, ended = too_late => ended? }

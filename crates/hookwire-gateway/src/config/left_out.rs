@@ -26,9 +26,9 @@ use super::problem::{GatewayConfigError, escaped};
 /// assert_eq!((filter.name(), filter.kind()), ("Filter", "my_gateway.plugins.Filter"));
 /// assert_eq!((filter.reached_by(), remote.reached_by()), (ReachedBy::InProcess, ReachedBy::Mcp));
 /// assert_eq!((filter.mode(), remote.mode()), (PluginMode::Audit, PluginMode::Sequential));
-/// assert_eq!(filter.entry()?["config"]["words"][0], "foo");
+/// assert_eq!(filter.entry().unwrap()["config"]["words"][0], "foo");
 /// assert_eq!(remote.to_string(), "plugin `Remote` (kind `external`, line 4) is reached over MCP");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), hookwire_gateway::GatewayConfigError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct LeftOut {

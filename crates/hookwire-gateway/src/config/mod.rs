@@ -1,13 +1,18 @@
 //! The gateway's own configuration file, as it is: see [`GatewayConfig`].
 //!
-//! `template` renders the text, `yaml` makes a `tree` of it, `entries` reads the plugins in it,
-//! and `origin` and `places` tell where in the file all that was.
+//! `read` goes through it: `template` renders the text, `yaml` makes a `tree` of it, `structure`
+//! sees whether templates had a part in what it is made of, `entries` reads the plugins in it
+//! (`ours`, and `others`, which are left out), and `origin` and `places` tell where in the file
+//! all that was.
 
 mod entries;
 mod left_out;
 mod origin;
+mod others;
+mod ours;
 mod places;
 mod problem;
+mod read;
 mod section;
 mod structure;
 mod template;
@@ -25,14 +30,10 @@ use hookwire::PluginConfig;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use entries::Reading;
 pub use left_out::{LeftOut, ReachedBy};
-use origin::Origin;
-use problem::escaped;
 pub use problem::{ConfigProblem, GatewayConfigError};
+use read::{broken, read};
 use section::Section;
-use template::{Holes, Lookup};
-use tree::Fault;
 
 /// The plugins of a gateway's configuration file, in the reference's format.
 ///
@@ -261,75 +262,4 @@ impl FromStr for GatewayConfig {
 
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-fn read(
-    file: Option<&Path>,
-    text: &str,
-    environment: Box<Lookup>,
-) -> Result<GatewayConfig, GatewayConfigError> {
-    let rendered =
-        template::render(text, environment).map_err(|(line, reason)| broken(file, line, reason))?;
-    let (origin, holes) = (&rendered.origin, rendered.holes);
-    let document = match yaml::parse(&rendered.text, &holes) {
-        Ok(document) => document,
-        Err(fault) => return Err(no_yaml(file, origin, &fault, holes)),
-    };
-    let intruders = structure::intruders(&rendered.text, &rendered.insertions);
-    if !intruders.is_empty() {
-        let told = intruders.into_iter().map(|put_in| {
-            let expression = escaped(&put_in.expression);
-            let reason = format!(
-                "what `{{{{ {expression} }}}}` puts in is not a part of one value, and would change what the file says; write `{{{{ {expression} | tojson }}}}` without quotes around it, or `| safe` if it is meant to be YAML"
-            );
-            whole(file, Some(put_in.line), reason)
-        });
-        return Err(GatewayConfigError::new(told.collect()));
-    }
-    let mut reading = Reading::new(file, origin);
-    reading.read(document.as_deref());
-    if !reading.problems.is_empty() {
-        reading.problems.sort_by_key(|problem| problem.line);
-        return Err(GatewayConfigError::new(reading.problems));
-    }
-    let (plugins, lines) = std::mem::take(&mut reading.plugins).into_iter().unzip();
-    let Reading { left_out, warnings, sections, .. } = reading;
-    Ok(GatewayConfig { plugins, lines, left_out, warnings, sections })
-}
-
-/// What is left of a template that could not be rendered may well be no YAML.
-fn no_yaml(
-    file: Option<&Path>,
-    origin: &Origin<'_>,
-    fault: &Fault,
-    holes: Holes,
-) -> GatewayConfigError {
-    let holes = holes.into_vec();
-    if !holes.is_empty() {
-        let told = holes.into_iter().map(|(line, reason)| whole(file, line, reason));
-        return GatewayConfigError::new(told.collect());
-    }
-    let reason = match fault.reason.split_once('`') {
-        // The parser quotes the character that it did not expect.
-        Some(_) if !origin.is_same() => "an unexpected character, once its templates are rendered",
-        _ => &fault.reason,
-    };
-    let hint = match origin.is_untemplated(fault.line, fault.line) {
-        true => "",
-        false => {
-            "; if it is what a template puts in: `{{ … | tojson }}`, without quotes, is one value"
-        }
-    };
-    let reason = format!("no valid YAML: {reason}{hint}");
-    broken(file, origin.line(fault.line), reason)
-}
-
-fn broken(file: Option<&Path>, line: Option<usize>, reason: String) -> GatewayConfigError {
-    GatewayConfigError::new(vec![whole(file, line, reason)])
-}
-
-/// A problem of the file as a whole.
-fn whole(file: Option<&Path>, line: Option<usize>, reason: String) -> ConfigProblem {
-    let (entry, plugin, key, value) = (None, None, None, None);
-    ConfigProblem { file: file.map(Path::to_owned), line, entry, plugin, key, value, reason }
 }
