@@ -56,13 +56,14 @@ use section::Section;
 ///   a map has a key twice, `<<` included, the file is refused; the reference takes the last one.
 ///   A `<<` in quotes is refused; to the reference it is a key like any other. `yes`, `no`,
 ///   `on` and `off` are texts, which the reference reads as booleans.
-/// - **`plugins`** must be there. An entry with a `unix_socket` is a [`PluginConfig`], held to its
-///   rules and with conditions that [`Chain`](crate::Chain) can read. One of the kind `external`
-///   without any transport is refused, and so is what looks like an entry of ours and is
-///   misspelt: a `kind` that is almost `external`, or a key that is almost `unix_socket`. All
-///   others are [`left_out`](Self::left_out), with name, kind and mode: the gateway runs them in
-///   another way, or nobody does. Everything beside `plugins` is the gateway's own: see
-///   [`section`](Self::section).
+/// - **`plugins`** must be there, with a list behind it, and be it an empty one: a file that was
+///   cut off would run no plugin, as in the reference. An entry with a `unix_socket` is a
+///   [`PluginConfig`], held to its rules and with conditions that [`Chain`](crate::Chain) can
+///   read. One of the kind `external` without any transport is refused, and so is what looks like
+///   an entry of ours and is misspelt: a `kind` that is almost `external`, or a key that is almost
+///   `unix_socket`. All others are [`left_out`](Self::left_out), with name, kind and mode: the
+///   gateway runs them in another way, or nobody does. Everything beside `plugins` is the
+///   gateway's own: see [`section`](Self::section).
 /// - **A name** stands for one plugin, also among those that are left out.
 /// - **All problems** of all entries are reported together, with file, line, plugin and key. What
 ///   a template has brought in appears in no message, and neither does the file's other content
