@@ -37,7 +37,6 @@ use hookwire_gateway::{
 };
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
 use tracing::Instrument;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -109,7 +108,7 @@ async fn run() -> Result<(), Error> {
     // All by one deadline, or until a second signal: what is left then is cut off.
     let too_late = async {
         told.await;
-        drop(timeout(END, told_to_end()?).await);
+        drop(tokio::time::timeout(END, told_to_end()?).await);
         std::io::Result::Ok(())
     };
     tokio::select! { ended = orderly => ended?, ended = too_late => ended? }

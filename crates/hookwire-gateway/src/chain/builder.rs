@@ -146,7 +146,8 @@ impl ChainBuilder {
     }
 
     /// The headers of a client's request that plugins of `http_pre_request` may not overwrite,
-    /// in any case; one that the client did not send, they may add. Default `authorization`,
+    /// in any case, nor with blanks and other characters around or in the name that HTTP does
+    /// not allow there; one that the client did not send, they may add. Default `authorization`,
     /// `cookie`, `x-api-key` and `proxy-authorization`.
     pub fn protected_headers<S: Into<String>>(
         mut self,

@@ -21,6 +21,7 @@ mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,7 +162,8 @@ impl Chain {
         H: ChainHook + Applies,
         H::Payload: DeserializeOwned,
     {
-        self.run_by::<H>(payload, request, self.deadline()).await
+        // Pinned, for it is large, and would be moved.
+        pin!(self.run_by::<H>(payload, request, self.deadline())).await
     }
 
     /// Runs a hook whose answer is a decision, such as
@@ -192,7 +194,7 @@ impl Chain {
         payload: H::Payload,
         request: &mut RequestContext,
     ) -> Result<Passed<Option<H::Modified>>, Box<Halted>> {
-        self.decide_by::<H>(payload, request, self.deadline()).await
+        pin!(self.decide_by::<H>(payload, request, self.deadline())).await
     }
 
     /// A shutdown waits for what comes back.
