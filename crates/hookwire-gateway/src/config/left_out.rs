@@ -124,7 +124,7 @@ impl fmt::Display for LeftOut {
             write!(f, ", line {line}")?;
         }
         f.write_str(match self.reached_by {
-            ReachedBy::InProcess => ") runs in the gateway's process",
+            ReachedBy::InProcess => ") is for the gateway's own process",
             ReachedBy::Mcp => ") is reached over MCP",
             ReachedBy::Grpc => ") is reached over gRPC",
         })

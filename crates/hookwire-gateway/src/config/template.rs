@@ -242,6 +242,6 @@ fn not_set(name: Option<&str>, source: &str) -> String {
         (None, name) if !name.is_empty() && source.contains(name) => {
             format!("a template asks for `{name}`, which there is not; what it knows is `env`")
         }
-        _ => "a template asks for a variable of the environment that is not set".into(),
+        _ => "a template asks for a variable of the environment that is not set; write what holds without it: `env.get('…', '')`".into(),
     }
 }

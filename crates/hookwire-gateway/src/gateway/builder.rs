@@ -42,7 +42,7 @@ impl GatewayBuilder {
     ///
     /// Plugins that it has already come first in each chain, whatever is applied, and are part
     /// of all that the gateway does. They are for handles that were made elsewhere, as the doubles
-    /// of [`hookwire::testing`] in a gateway's own tests:
+    /// of `hookwire::testing` in a gateway's own tests:
     ///
     /// ```
     /// use hookwire::PluginConfig;
@@ -76,7 +76,7 @@ impl GatewayBuilder {
     /// ```
     ///
     /// They are no part of what [`apply`](Gateway::apply) compares and replaces, so reloads are
-    /// tested with a [`PluginServer`](hookwire::server::PluginServer).
+    /// tested with a `hookwire::server::PluginServer`.
     pub fn settings(mut self, settings: ChainBuilder) -> Self {
         self.settings = settings;
         self

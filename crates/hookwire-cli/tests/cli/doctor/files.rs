@@ -101,7 +101,7 @@ plugins:
     let starts: Vec<_> =
         findings.iter().filter_map(|line| line.split_whitespace().nth(1)).collect();
     assert_eq!(starts[..5], ["PLUGIN", "Gone", "there", "Guard", "not"]);
-    let other = "plugin `Filter` (kind `my.Filter`, line 4) runs in the gateway's process";
+    let other = "plugin `Filter` (kind `my.Filter`, line 4) is for the gateway's own process";
     assert!(findings.join(" ").contains(other), "{findings:#?}");
     let report = diagnosis.json.json();
     assert_eq!(

@@ -52,11 +52,11 @@ fn a_mixed_list_is_read_as_it_is_and_what_is_not_ours_is_told_by_name_and_kind()
     assert_eq!(
         told,
         [
-            "plugin `Normalizer` (kind `gateway_plugins.normalizer.NormalizerPlugin`, line 8) runs in the gateway's process",
+            "plugin `Normalizer` (kind `gateway_plugins.normalizer.NormalizerPlugin`, line 8) is for the gateway's own process",
             "plugin `Policy` (kind `external`, line 27) is reached over MCP",
             "plugin `Script` (kind `external`, line 28) is reached over MCP",
             "plugin `Remote` (kind `external`, line 29) is reached over gRPC",
-            "plugin `Venv` (kind `isolated_venv`, line 30) runs in the gateway's process",
+            "plugin `Venv` (kind `isolated_venv`, line 30) is for the gateway's own process",
         ]
     );
     assert_eq!(config.left_out()[3].reached_by(), ReachedBy::Grpc);

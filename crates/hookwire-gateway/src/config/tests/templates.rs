@@ -150,7 +150,17 @@ fn a_variable_that_is_not_set_is_no_empty_text_inside_an_expression() {
         assert!(problems[0].starts_with(start), "{template}: {problems:?}");
     }
     let problems = problems("plugins: [{name: P, unix_socket: {path: \"{{ env.get('NO') }}\"}}]");
-    assert!(problems[0].ends_with("asks for a variable of the environment that is not set"));
+    let told =
+        "asks for a variable of the environment that is not set; write what holds without it";
+    assert!(problems[0].contains(told), "{problems:?}");
+    // What is compared must be something.
+    for (condition, told) in [
+        ("env.NO == 'a'", "variable `NO` is not set"),
+        ("env.get('NO') == 'a'", "write what holds without it: `env.get('…', '')`"),
+    ] {
+        let problems = super::problems(&format!("plugins: [{{% if {condition} %}}5{{% endif %}}]"));
+        assert!(problems.len() == 1 && problems[0].contains(told), "{problems:?}");
+    }
 }
 
 /// Other plugins have templates of their own in their settings.
