@@ -111,3 +111,13 @@ proptest! {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_observed_tells_when_calls_were_made() {
+    let budget = RetryBudget::new(20);
+    tokio::time::advance(Duration::from_secs(5)).await;
+    budget.observe(Instant::now(), 0);
+    tokio::time::advance(Duration::from_secs(9)).await;
+    let taken = (0..).take_while(|_| budget.take(Instant::now(), 1_000)).count();
+    assert_eq!(taken, 100 + 1_000 / 5);
+}

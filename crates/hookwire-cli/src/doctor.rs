@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::failure::{self, Failure};
-use crate::input;
+use crate::{input, text};
 use finding::{Finding, Level};
 use path::Owner;
 
@@ -32,10 +32,15 @@ use path::Owner;
 /// `on_error` contradict each other. A server acts on its own entry first: with `mode: audit`
 /// there, for one, a denial arrives as an allow.
 ///
+/// Entries that are not behind Unix sockets are named: the gateway must run them in another way,
+/// and one that may deny and is not run is a guard that does not guard. Where the gateway runs
+/// them, say so with --runs-others.
+///
 /// Exit code 1 if a plugin that may deny would not, by any of it (FAIL); 2 if the file cannot be
 /// used. With --json, prints {"file", "guards", "plugins": [{"plugin", "line", "socket",
 /// "state", "mode", "on_error", "hooks", "owner", "findings": [{"level", "check", "message",
-/// "advice"}]}], "left_out": [{"name", "kind", "line"}]}.
+/// "advice"}]}], "left_out": [{"name", "kind", "line", "mode",
+/// "state"}]}.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// The gateway's configuration file, in YAML.
@@ -44,6 +49,9 @@ pub(crate) struct Doctor {
     /// The time that each server has to answer, in seconds.
     #[arg(long, value_name = "SECS", default_value = "5", value_parser = input::seconds, allow_negative_numbers = true)]
     timeout: Duration,
+    /// This gateway runs the plugins itself that are not behind Unix sockets.
+    #[arg(long)]
+    runs_others: bool,
 }
 
 #[derive(Serialize)]
@@ -54,11 +62,33 @@ struct Report<'a> {
     left_out: Vec<Other<'a>>,
 }
 
+/// An entry that is not behind a Unix socket.
 #[derive(Serialize)]
 struct Other<'a> {
     name: &'a str,
     kind: &'a str,
     line: Option<usize>,
+    mode: &'static str,
+    state: Level,
+    #[serde(skip)]
+    told: String,
+}
+
+impl<'a> Other<'a> {
+    fn new(entry: &'a LeftOut, is_run: bool) -> Self {
+        let state = match entry.mode() {
+            mode if judge::may_deny(mode) && !is_run => Level::Fail,
+            _ => Level::Note,
+        };
+        let mode = entry.mode().as_str();
+        let told = match state {
+            Level::Fail => format!(
+                "{entry}, and may deny (`mode: {mode}`): no handle of hookwire runs it -> this gateway must run it in another way; if it does, say `--runs-others`"
+            ),
+            _ => format!("not looked at: {entry} (`mode: {mode}`)"),
+        };
+        Self { name: entry.name(), kind: entry.kind(), line: entry.line(), mode, state, told }
+    }
 }
 
 /// A plugin that was looked at.
@@ -73,6 +103,8 @@ pub(crate) struct Patient {
     hooks: Option<Vec<String>>,
     owner: Option<Owner>,
     findings: Vec<Finding>,
+    #[serde(skip)]
+    guards: bool,
 }
 
 impl Doctor {
@@ -80,29 +112,24 @@ impl Doctor {
         let config =
             GatewayConfig::from_path(&self.config).map_err(|error| refused(error, json))?;
         let patients = self.examine(&config).await?;
-        let guards = patients.iter().all(|patient| patient.state < Level::Fail);
+        let others = config.left_out().iter();
+        let others: Vec<_> = others.map(|entry| Other::new(entry, self.runs_others)).collect();
+        let states = patients.iter().map(|patient| patient.state);
+        let states: Vec<_> = states.chain(others.iter().map(|other| other.state)).collect();
+        let guards = states.iter().all(|state| *state < Level::Fail);
         if json {
-            let other =
-                |left: &'_ LeftOut| (left.name().to_owned(), left.kind().to_owned(), left.line());
-            let others: Vec<_> = config.left_out().iter().map(other).collect();
-            let left_out =
-                others.iter().map(|(name, kind, line)| Other { name, kind, line: *line });
-            let report = Report {
-                file: self.config.display().to_string(),
-                guards,
-                plugins: &patients,
-                left_out: left_out.collect(),
-            };
+            let file = self.config.display().to_string();
+            let report = Report { file, guards, plugins: &patients, left_out: others };
             failure::print_json(&report, false)?;
         } else {
-            let left_out = config.left_out().iter();
-            let left_out =
-                left_out.map(|other| table::wrapped("note  ", &format!("not looked at: {other}")));
+            let others = others.iter().map(|other| {
+                table::wrapped(&format!("{:6}", other.state.as_str()), &text::one_line(&other.told))
+            });
             let table = if patients.is_empty() { String::new() } else { table::table(&patients) };
             failure::print(format_args!(
                 "{table}{}{}",
-                left_out.collect::<String>(),
-                table::sum(&patients)
+                others.collect::<String>(),
+                table::sum(patients.len(), &states)
             ))?;
         }
         Ok(if guards { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -123,10 +150,7 @@ impl Doctor {
             let patient =
                 patients.iter_mut().find(|patient| Some(&*patient.plugin) == warning.plugin());
             if let Some(patient) = patient {
-                let (key, line) = (warning.key().unwrap_or_default(), warning.line());
-                let line = line.map_or(String::new(), |line| format!("line {line}: "));
-                let message = format!("{line}`{key}`: {}", warning.reason());
-                patient.add([Finding::warn("key", message, "correct the key, or take it out")]);
+                patient.add(judge::warning(warning, &patient.findings, patient.guards));
             }
         }
         Ok(patients)
@@ -165,6 +189,7 @@ async fn examine(config: PluginConfig, line: Option<usize>, timeout: Duration) -
         hooks: effective.hooks().known().map(<[String]>::to_vec),
         owner: look.owner,
         findings: Vec::new(),
+        guards: judge::may_deny(effective.mode()),
     };
     if disabled {
         patient.add([judge::disabled_here(effective.server())]);

@@ -1,11 +1,33 @@
 //! Numbers and foreign words, made readable.
 
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
 /// One line without control characters: a plugin's words may span several and may
 /// try to talk to the terminal.
 pub(crate) fn one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines.collect::<Vec<_>>().join(" ");
     line.replace(char::is_control, "\u{fffd}")
+}
+
+/// How many columns of a terminal a text takes: letters of some scripts take two.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The longest beginning of a text that is not wider than so many columns.
+pub(crate) fn fitting(text: &str, columns: usize) -> &str {
+    let mut used = 0;
+    let too_wide = text.char_indices().find(|(_, character)| {
+        used += character.width().unwrap_or(0);
+        used > columns
+    });
+    &text[..too_wide.map_or(text.len(), |(at, _)| at)]
+}
+
+/// A text with blanks behind it, up to so many columns.
+pub(crate) fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{:1$}", "", columns.saturating_sub(width(text)))
 }
 
 /// A count with a comma between the thousands.
@@ -54,6 +76,13 @@ mod tests {
             one_line("1 error\n  name\r\n\n  missing\u{1b}[31m"),
             "1 error name missing\u{fffd}[31m"
         );
+    }
+
+    #[test]
+    fn letters_that_take_two_columns_are_counted_so() {
+        assert_eq!((width("guard"), width("守卫"), width("e\u{301}")), (5, 4, 1));
+        assert_eq!(["守卫", "守卫a", "ab守"].map(|text| fitting(text, 3)), ["守", "守", "ab"]);
+        assert_eq!((padded("守卫", 6), padded("守卫", 2)), ("守卫  ".into(), "守卫".into()));
     }
 
     #[test]

@@ -64,7 +64,18 @@ struct Condition {
     content_types: Option<BTreeSet<String>>,
 }
 
-/// Why conditions cannot be read. See [`Conditions`] for an example.
+const LISTS: [&str; 8] = [
+    "server_ids",
+    "tenant_ids",
+    "tools",
+    "prompts",
+    "resources",
+    "agents",
+    "user_patterns",
+    "content_types",
+];
+
+/// Why conditions cannot be read, without any value, since it is logged. See [`Conditions`] for an example.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("condition {number}: {problem}")]
 pub struct ConditionError {
@@ -82,10 +93,11 @@ impl Conditions {
         conditions: impl IntoIterator<Item = &'a Object>,
     ) -> Result<Self, ConditionError> {
         let read = |(index, condition): (usize, &Object)| {
-            let condition = Condition::deserialize(Value::Object(condition.clone()));
-            condition
-                .map(Condition::normalized)
-                .map_err(|error| ConditionError { number: index + 1, problem: error.to_string() })
+            let read = Condition::deserialize(Value::Object(condition.clone()));
+            read.map(Condition::normalized).map_err(|error| ConditionError {
+                number: index + 1,
+                problem: no_list(condition).unwrap_or_else(|| error.to_string()),
+            })
         };
         conditions.into_iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
     }
@@ -133,6 +145,16 @@ impl Condition {
             _ => false,
         }
     }
+}
+
+/// The key of a condition whose value is no list of texts. What remains wrong is an unknown key.
+fn no_list(condition: &Object) -> Option<String> {
+    let is_list = |value: &Value| match value {
+        Value::Array(items) => items.iter().all(Value::is_string),
+        value => value.is_null(),
+    };
+    let key = LISTS.into_iter().find(|key| condition.get(*key).is_some_and(|one| !is_list(one)))?;
+    Some(format!("`{key}` must be a list of texts"))
 }
 
 /// True of a list that asks for nothing.

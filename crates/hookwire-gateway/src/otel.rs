@@ -7,6 +7,8 @@
 //! `tracing-opentelemetry` listens, nothing is carried and nothing copied.
 //!
 //! - [`inject`] does the same for calls without a chain.
+//! - `follow_headers` (with the feature `tower`) lets the gateway's own span go on with the
+//!   trace of its client.
 //! - [`follow`] is for plugins in Rust.
 //! - A plugin in Python on the reference server, with the packages `opentelemetry-sdk` and
 //!   `opentelemetry-exporter-otlp`:
@@ -38,6 +40,32 @@
 //!     async { Ok(PluginResult::allow()) }.instrument(span).await
 //! });
 //! ```
+//!
+//! # Versions
+//!
+//! The layer, the tracer and this feature must be of the same versions: `opentelemetry` 0.33,
+//! `opentelemetry_sdk` 0.33 and `tracing-opentelemetry` 0.34. With others the gateway builds, and
+//! nothing is carried, without a message. So take them from here, with an exporter that belongs
+//! to them (`opentelemetry-otlp` 0.33). The layer stands beside those for logs, each with a filter
+//! of its own: the spans are at level info, and a filter above that, of the layer or of the
+//! subscriber as a whole, stops them.
+//!
+//! ```
+//! use hookwire_gateway::otel::opentelemetry::trace::TracerProvider;
+//! use hookwire_gateway::otel::opentelemetry_sdk::trace::SdkTracerProvider;
+//! use hookwire_gateway::otel::tracing_opentelemetry;
+//! use tracing_subscriber::filter::LevelFilter;
+//! use tracing_subscriber::layer::{Layer, SubscriberExt};
+//!
+//! // With an exporter: `.with_batch_exporter(..)`.
+//! let provider = SdkTracerProvider::builder().build();
+//! let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("gateway"));
+//! let logs = tracing_subscriber::fmt::layer().with_filter(LevelFilter::WARN);
+//! let subscriber =
+//!     tracing_subscriber::registry().with(logs).with(spans.with_filter(LevelFilter::INFO));
+//! # let _ = subscriber;
+//! // Then `subscriber.init()`, and at the end `provider.shutdown()`.
+//! ```
 
 use std::sync::LazyLock;
 
@@ -49,6 +77,9 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// In the versions that this feature works with: see [Versions](self#versions).
+pub use {opentelemetry, opentelemetry_sdk, tracing_opentelemetry};
 
 /// The key of the global context's metadata that has the trace and the span.
 pub const TRACEPARENT: &str = "traceparent";
@@ -82,6 +113,31 @@ pub fn inject(span: &Span, global: &mut GlobalContext) {
 /// span, it changes nothing. See the [module](self) for an example.
 pub fn follow(span: &Span, global: &GlobalContext) {
     let parent = W3C.extract_with_context(&Context::new(), &Metadata(&global.metadata));
+    set_parent(span, parent);
+}
+
+/// Makes `span` a part of the trace that a client's request names in its headers `traceparent`
+/// and `tracestate` (feature `tower`). To be called before the span is entered. Where they name
+/// none, or no layer of `tracing-opentelemetry` sees the span, it changes nothing.
+///
+/// A client may name any trace, and whether it is recorded: for clients that are not trusted,
+/// leave it out.
+///
+/// ```
+/// use hookwire_gateway::otel;
+/// use http::Request;
+/// use tracing::Span;
+///
+/// /// The span of a request, for what is around the [`HookLayer`](hookwire_gateway::HookLayer).
+/// fn span<B>(request: &Request<B>) -> Span {
+///     let span = tracing::info_span!("request", method = %request.method());
+///     otel::follow_headers(&span, request.headers());
+///     span
+/// }
+/// ```
+#[cfg(feature = "tower")]
+pub fn follow_headers(span: &Span, headers: &http::HeaderMap) {
+    let parent = W3C.extract_with_context(&Context::new(), &Headers::of(headers));
     set_parent(span, parent);
 }
 
@@ -134,5 +190,40 @@ impl Injector for MetadataMut<'_> {
         if !value.is_empty() {
             self.0.insert(key.to_owned(), value.into());
         }
+    }
+}
+
+/// Those of a trace: of several parents none counts, and states go on.
+#[cfg(feature = "tower")]
+struct Headers<'a> {
+    parent: Option<&'a str>,
+    state: String,
+}
+
+#[cfg(feature = "tower")]
+impl<'a> Headers<'a> {
+    fn of(headers: &'a http::HeaderMap) -> Self {
+        let mut parents = headers.get_all(TRACEPARENT).iter();
+        let parent = parents.next().filter(|_| parents.next().is_none());
+        let states = headers.get_all(TRACESTATE).iter().filter_map(|state| state.to_str().ok());
+        Self {
+            parent: parent.and_then(|parent| parent.to_str().ok()),
+            state: states.collect::<Vec<_>>().join(","),
+        }
+    }
+}
+
+#[cfg(feature = "tower")]
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            TRACEPARENT => self.parent,
+            TRACESTATE => Some(&self.state),
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT, TRACESTATE]
     }
 }

@@ -315,3 +315,19 @@ async fn a_request_as_large_as_the_limit_is_sent_and_one_byte_more_is_not() {
     let error = failure(call_sized(&client, "large", 2000)).await;
     assert!(matches!(error.cause(), Cause::RequestTooLarge { .. }), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn in_a_shutdown_the_only_connection_takes_what_waits_for_it() {
+    let (client, mut server) = pair(&config(|c| c.max_in_flight(1)), 4096);
+    let held = call(&client, "held");
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "held");
+    let waits = call(&client, "waits");
+    settle().await;
+    client.stop(Instant::now() + Duration::from_secs(5));
+    peer.reply("held").await;
+    assert_eq!(answer(held).await, "held");
+    assert_eq!(peer.request().await.unwrap(), "waits");
+    peer.reply("waits").await;
+    assert_eq!(answer(waits).await, "waits");
+}

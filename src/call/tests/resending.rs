@@ -101,3 +101,44 @@ async fn a_call_is_sent_again_as_often_as_configured_and_no_more() {
     lasting.reply("held").await;
     assert_eq!(answer(held).await, "held");
 }
+
+/// Two calls on one connection, which ends without a reply as `end` does it: how the first
+/// failed, and the second call.
+async fn two_lost(
+    client: &Arc<Caller>,
+    server: &mut Server,
+    end: &[u8],
+) -> (crate::error::PluginError, super::pipe::Call) {
+    let unstarted = CallOptions::new().retry(RetryPolicy::Unstarted);
+    let calls = ["head", "behind"].map(|marker| call_with(client, marker, 0, unstarted));
+    let mut peer = server.accept().await;
+    for marker in ["head", "behind"] {
+        assert_eq!(peer.request().await.unwrap(), marker);
+    }
+    peer.send_raw(end).await;
+    drop(peer);
+    let [head, behind] = calls;
+    (failure(head).await, behind)
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_the_calls_that_a_connection_took_along_only_those_that_cannot_have_begun_go_again() {
+    let (client, mut server) = pair(&config(|c| c), 4096);
+    let (head, behind) = two_lost(&client, &mut server, &[]).await;
+    assert_eq!((head.kind(), head.sent()), (ErrorKind::Disconnected, Sent::Maybe));
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "behind");
+    peer.reply("behind").await;
+    assert_eq!(answer(behind).await, "behind");
+    assert_eq!(client.stats().retries, 1);
+}
+
+/// A server that breaks the framing may have been at any request.
+#[tokio::test(start_paused = true)]
+async fn none_goes_again_where_nobody_knows_which_the_server_was_at() {
+    let (client, mut server) = pair(&config(|c| c), 4096);
+    let (head, behind) = two_lost(&client, &mut server, &[0xff; 8]).await;
+    assert_eq!(head.sent(), Sent::Maybe);
+    assert_eq!(failure(behind).await.sent(), Sent::Maybe);
+    assert_eq!(client.stats().retries, 0);
+}

@@ -7,6 +7,8 @@ use hookwire::config::{Difference, OnError, PluginMode, Verify};
 use hookwire::model::Object;
 use hookwire::{EffectiveConfig, PluginConfig, PluginError, ServerEntry};
 
+use hookwire_gateway::ConfigProblem;
+
 use super::finding::Finding;
 use crate::advice;
 
@@ -40,6 +42,21 @@ pub(crate) fn entry(config: &PluginConfig) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// What the file alone tells, unless the server's answer told it already.
+pub(crate) fn warning(warning: &ConfigProblem, told: &[Finding], guards: bool) -> Option<Finding> {
+    let (key, line) = (warning.key().unwrap_or_default(), warning.line());
+    let line = line.map_or(String::new(), |line| format!("line {line}: "));
+    let value = warning.value().map_or(String::new(), |value| format!(" = {value}"));
+    let message = format!("{line}`{key}`{value}: {}", warning.reason());
+    if key != "hooks" {
+        return Some(Finding::warn("key", message, "correct the key, or take it out"));
+    }
+    let is_told = told.iter().any(|finding| finding.check == "hooks");
+    let advice = "correct the name: the plugin is not asked by a name that no gateway calls";
+    let broken = guards && warning.reason().contains("did you mean");
+    (!is_told).then(|| Finding::broken(broken, "hooks", message, advice))
 }
 
 /// What the server's answer tells. `others` are the plugins of a server that

@@ -3,7 +3,7 @@
 
 use super::Patient;
 use super::finding::Level;
-use crate::text::one_line;
+use crate::text::{one_line, padded, width};
 
 const WIDTH: usize = 80;
 
@@ -19,8 +19,8 @@ pub(crate) fn table(patients: &[Patient]) -> String {
     let heading = heading.map(str::to_owned);
     let mut widths = [0; COLUMNS];
     for row in cells.iter().chain([&heading]) {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = (*widest).max(width(cell));
         }
     }
     widths[0] = STATE - GAP;
@@ -55,10 +55,10 @@ fn cells(patient: &Patient) -> [String; COLUMNS] {
 fn row(cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
     let [first @ .., socket] = cells;
     let mut row = String::new();
-    for (cell, width) in first.iter().zip(widths) {
-        row += &format!("{cell:0$}", width + GAP);
+    for (cell, widest) in first.iter().zip(widths) {
+        row += &padded(cell, widest + GAP);
     }
-    if row.chars().count() + socket.chars().count() > WIDTH {
+    if width(&row) + width(socket) > WIDTH {
         return format!("{}\n{:STATE$}{socket}\n", row.trim_end(), "");
     }
     row + socket + "\n"
@@ -66,12 +66,12 @@ fn row(cells: &[String; COLUMNS], widths: &[usize; COLUMNS]) -> String {
 
 /// Text in lines that begin with as many spaces as the first one has of `lead`.
 pub(crate) fn wrapped(lead: &str, text: &str) -> String {
-    let indent = lead.chars().count();
+    let indent = width(lead);
     let mut lines = String::new();
     let mut line = lead.to_owned();
     for word in text.split(' ') {
-        let used = line.chars().count();
-        if used > indent && used + 1 + word.chars().count() > WIDTH {
+        let used = width(&line);
+        if used > indent && used + 1 + width(word) > WIDTH {
             lines += line.trim_end();
             lines.push('\n');
             line = format!("{:indent$}", "");
@@ -83,11 +83,11 @@ pub(crate) fn wrapped(lead: &str, text: &str) -> String {
     lines + line.trim_end() + "\n"
 }
 
-/// How it ends, in a sentence.
-pub(crate) fn sum(patients: &[Patient]) -> String {
-    let failed = patients.iter().filter(|patient| patient.state == Level::Fail).count();
-    match (failed, patients.len()) {
-        (_, 0) => "no plugin of this file is behind a Unix socket".to_owned(),
+/// How it ends, in a sentence: of so many plugins behind sockets, and the states of all entries.
+pub(crate) fn sum(plugins: usize, states: &[Level]) -> String {
+    let failed = states.iter().filter(|state| **state == Level::Fail).count();
+    match (failed, plugins) {
+        (0, 0) => "no plugin of this file is behind a Unix socket".to_owned(),
         (0, _) => "every guard would guard".to_owned(),
         (1, _) => "1 guard would not guard".to_owned(),
         (failed, _) => format!("{failed} guards would not guard"),
@@ -110,6 +110,7 @@ mod tests {
             hooks: Some(vec!["tool_pre_invoke".into()]),
             owner: None,
             findings,
+            guards: true,
         }
     }
 
@@ -134,7 +135,23 @@ FAIL  Guard   3     sequential  fail      1      /run/guard.sock
 ok    Words   3     sequential  fail      1      /run/words.sock
 ";
         assert_eq!(table(&patients), expected);
-        assert_eq!(sum(&patients), "1 guard would not guard");
+        assert_eq!(sum(2, &[Level::Fail, Level::Ok]), "1 guard would not guard");
+    }
+
+    #[test]
+    fn names_whose_letters_take_two_columns_leave_the_columns_where_they_are() {
+        let table =
+            table(&[patient("守卫守卫", "/run/p.sock", vec![]), patient("Guard", "/p", vec![])]);
+        let starts: Vec<_> = table
+            .lines()
+            .map(|line| width(&line[..line.find("sequential").or(line.find("MODE")).unwrap()]))
+            .collect();
+        assert_eq!(starts, [22; 3], "{table}");
+        let long = wrapped("FAIL  ", &"守卫 ".repeat(40));
+        assert!(
+            long.lines().count() > 2 && long.lines().all(|line| width(line) <= WIDTH),
+            "{long}"
+        );
     }
 
     #[test]

@@ -65,11 +65,9 @@ fn draw_row(row: &Row, columns: usize) -> Vec<String> {
     if let Some(Trouble { message, ago }) = &row.error {
         let told = format!("  {} ago: {message}", span(*ago));
         // Two lines hold most errors. The second one tells the cause, mostly.
-        match told.char_indices().nth(columns) {
-            Some((end, _)) => {
-                lines.extend([told[..end].to_owned(), format!("    {}", &told[end..])])
-            }
-            None => lines.push(told),
+        match told.split_at(text::fitting(&told, columns).len()) {
+            (_, "") => lines.push(told),
+            (first, rest) => lines.extend([first.to_owned(), format!("    {rest}")]),
         }
     }
     lines
@@ -77,10 +75,8 @@ fn draw_row(row: &Row, columns: usize) -> Vec<String> {
 
 /// 80 columns with a name of any length.
 fn line(name: &str, [state, breaker, rate, p50, p99, in_flight, lost]: [String; 7]) -> String {
-    let name = cut(name, NAME);
-    format!(
-        "{name:<NAME$} {state:<10} {breaker:<9} {rate:>6} {p50:>8} {p99:>8} {in_flight:>6} {lost:>6}"
-    )
+    let name = text::padded(&cut(name, NAME), NAME);
+    format!("{name} {state:<10} {breaker:<9} {rate:>6} {p50:>8} {p99:>8} {in_flight:>6} {lost:>6}")
 }
 
 fn span(time: Duration) -> String {
@@ -93,12 +89,10 @@ fn span(time: Duration) -> String {
 
 /// As much as fits, and a sign that there is more.
 fn cut(line: &str, columns: usize) -> String {
-    if line.chars().count() <= columns {
+    if text::width(line) <= columns {
         return line.to_owned();
     }
-    let mut cut: String = line.chars().take(columns.saturating_sub(1)).collect();
-    cut.push('…');
-    cut
+    format!("{}…", text::fitting(line, columns.saturating_sub(1)))
 }
 
 #[cfg(test)]
@@ -153,14 +147,22 @@ Guard                failing    open         0.0        -        -      0 12,345
     #[test]
     fn nothing_is_wider_or_higher_than_the_terminal() {
         let rows: Vec<_> =
-            (0..50).map(|at| down(&format!("A plugin of a long name {at}"))).collect();
+            (0..50).map(|at| down(&format!("A plugin, 守卫守卫守卫守卫守卫守卫 {at}"))).collect();
         for columns in [1, 20, 79, 80, 200] {
             for lines in [1, 4, 5, 24, 200] {
                 let picture = draw("gateway.yaml", &rows, (columns, lines));
                 assert!(picture.len() <= lines, "{lines}: {picture:#?}");
-                assert!(picture.iter().all(|line| line.chars().count() <= columns), "{picture:#?}");
+                assert!(picture.iter().all(|line| text::width(line) <= columns), "{picture:#?}");
             }
         }
+    }
+
+    #[test]
+    fn a_name_whose_letters_take_two_columns_leaves_the_columns_where_they_are() {
+        let picture = draw("", &[row(&"守".repeat(19)), row("Guard")], (80, 24));
+        let starts =
+            picture[4..].iter().map(|line| text::width(&line[..line.find("ready").unwrap()]));
+        assert_eq!(starts.collect::<Vec<_>>(), [21, 21], "{picture:#?}");
     }
 
     #[test]

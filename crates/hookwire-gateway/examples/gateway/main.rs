@@ -19,27 +19,34 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use axum::extract::{Path as UrlPath, State};
+use axum::extract::{Path as UrlPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use hookwire::PluginConfig;
 use hookwire::hooks::{ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::model::Object;
-use hookwire_gateway::metrics;
+use hookwire_gateway::otel::opentelemetry::trace::TracerProvider;
+use hookwire_gateway::otel::opentelemetry_sdk::trace::SdkTracerProvider;
+use hookwire_gateway::otel::tracing_opentelemetry;
 use hookwire_gateway::{
-    Chain, FieldPolicy, Gateway, GatewayConfig, GatewayConfigError, Halted, HookLayer, RequestHooks,
+    Chain, FieldPolicy, Gateway, GatewayConfig, GatewayConfigError, Halted, HookLayer,
+    RequestHooks, metrics, otel,
 };
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tracing::Instrument;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long requests, calls in the background and plugins have at the end, together.
+const END: Duration = Duration::from_secs(10);
 
 const OWN_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/gateway/gateway.yaml");
 
@@ -60,15 +67,12 @@ async fn run() -> Result<(), Error> {
     let traces = trace(std::env::args().any(|arg| arg == "--trace"));
 
     // Plugins of its own, unless a file names others.
-    let directory = std::env::temp_dir().join(format!("gateway-{}", std::process::id()));
-    let socket = directory.join("plugins.sock");
+    let directory = tempfile::Builder::new().prefix("gateway-").tempdir()?;
+    let socket = directory.path().join("plugins.sock");
     let file = option("--config").map(PathBuf::from);
     let server = match file {
         Some(_) => None,
-        None => {
-            std::fs::create_dir(&directory)?;
-            Some(plugins::serve(&socket).await?)
-        }
+        None => Some(plugins::serve(&socket).await?),
     };
     let file = file.unwrap_or_else(|| OWN_FILE.into());
 
@@ -79,30 +83,39 @@ async fn run() -> Result<(), Error> {
         .policy("tool_pre_invoke", FieldPolicy::only(["args"]));
     let first = load(&file, &socket)?;
     let (gateway, applied) = Gateway::builder().settings(settings).start(first).await?;
-    for change in applied.changes() {
-        eprintln!("{change}");
-    }
-    let again = {
-        let (file, socket) = (file.clone(), socket.clone());
-        move || std::future::ready(load(&file, &socket))
-    };
-    let _on_change = gateway.reload_on_change(&file, again.clone())?;
+    applied.changes().iter().for_each(|change| eprintln!("{change}"));
+    let path = file.clone();
+    let again = move || std::future::ready(load(&path, &socket));
+    let _on_change = gateway.reload_on_change(file, again.clone())?;
     let _on_signal = gateway.reload_on_sighup(again)?;
 
     // Requests pass the HTTP hooks and their handler's own; operators pass none.
     let tools = Router::new().route("/tools/{name}", post(call_tool));
-    let router = tools.layer(HookLayer::new(&gateway)).merge(operations(gateway.clone()));
+    let tools = tools.layer(HookLayer::new(&gateway)).layer(from_fn(traced));
+    let router = tools.merge(operations(gateway.clone()));
     let address = option("--listen").unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("listening on http://{}/tools/NAME", listener.local_addr()?);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(told_to_end()?).await?;
+    let requests = axum::serve(listener, service).with_graceful_shutdown(told_to_end()?);
+    let told = told_to_end()?;
 
-    // No more requests come: the calls in the background, then the connections.
-    gateway.shutdown(Duration::from_secs(10)).await;
+    // First the requests, then the calls in the background and the connections.
+    let orderly = async {
+        let served = requests.await;
+        gateway.shutdown(END).await;
+        served
+    };
+    // All by one deadline, or until a second signal: what is left then is cut off.
+    let too_late = async {
+        told.await;
+        drop(timeout(END, told_to_end()?).await);
+        std::io::Result::Ok(())
+    };
+    tokio::select! { ended = orderly => ended?, ended = too_late => ended? }
+    gateway.shutdown(Duration::ZERO).await;
     if let Some(server) = server {
-        server.shutdown(Duration::from_secs(5)).await;
-        std::fs::remove_dir(directory)?;
+        server.shutdown(Duration::ZERO).await;
     }
     traces.shutdown()?;
     Ok(())
@@ -114,10 +127,16 @@ fn load(file: &Path, socket: &Path) -> Result<Vec<PluginConfig>, GatewayConfigEr
         std::env::var(name).ok().or_else(|| (name == "PLUGINS").then(|| socket.clone()))
     };
     let config = GatewayConfig::from_path_with(file, environment)?;
-    for plugin in config.left_out() {
-        tracing::info!("`{}` ({}) is not run by this gateway", plugin.name(), plugin.kind());
-    }
+    config.left_out().iter().for_each(|plugin| eprintln!("not run by this gateway: {plugin}"));
+    config.warnings().iter().for_each(|warning| eprintln!("{warning}"));
     Ok(config.into_plugins())
+}
+
+/// The hooks' spans are below this one, which is below the client's.
+async fn traced(request: Request, next: Next) -> Response {
+    let span = tracing::info_span!("request", path = request.uri().path());
+    otel::follow_headers(&span, request.headers());
+    next.run(request).instrument(span).await
 }
 
 /// A request: checked by plugins, answered by the tool, and its answer checked. What stops it
@@ -176,9 +195,6 @@ fn trace(wanted: bool) -> SdkTracerProvider {
 fn told_to_end() -> std::io::Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
+        tokio::select! { _ = terminate.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
     })
 }

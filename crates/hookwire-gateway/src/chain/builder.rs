@@ -162,23 +162,44 @@ impl ChainBuilder {
     /// Two plugins have the same name, or a plugin's conditions cannot be read.
     pub fn build(self) -> Result<Chain, ChainError> {
         let background = Background::new(self.background, self.runtime.clone());
-        self.build_with(Arc::new(Lifetime::new(background)))
+        let times = Times::new(self.disable_for);
+        self.build_with(Arc::new(Lifetime::new(background)), times, |_| None)
     }
 
-    /// Makes the chain that takes the place of `before`.
-    pub(crate) fn build_after(self, before: &Chain) -> Result<Chain, ChainError> {
-        self.build_with(Arc::clone(&before.inner.lifetime))
+    /// Makes the chain that takes the place of `before`, which was made of the same settings.
+    /// Plugins of both are the same, but those that are `gone`: what is known of them stays.
+    pub(crate) fn build_after(
+        self,
+        before: &Chain,
+        gone: &[PluginHandle],
+    ) -> Result<Chain, ChainError> {
+        let Inner { members, lifetime, times, .. } = &*before.inner;
+        self.build_with(Arc::clone(lifetime), *times, |name| {
+            let is_gone = gone.iter().any(|handle| handle.name() == name);
+            let member = members.iter().find(|member| *member.name == *name);
+            member.filter(|_| !is_gone).cloned()
+        })
     }
 
-    fn build_with(self, lifetime: Arc<Lifetime>) -> Result<Chain, ChainError> {
+    fn build_with(
+        self,
+        lifetime: Arc<Lifetime>,
+        times: Times,
+        known: impl Fn(&str) -> Option<Arc<Member>>,
+    ) -> Result<Chain, ChainError> {
         let mut members: Vec<Arc<Member>> = Vec::with_capacity(self.plugins.len());
         for plugin in self.plugins {
             let name = plugin.name().to_owned();
             if members.iter().any(|other| *other.name == name) {
                 return Err(ChainError::Duplicate(name));
             }
-            let member = Member::new(plugin).map_err(|error| ChainError::Conditions(name, error));
-            members.push(Arc::new(member?));
+            let member = match known(&name) {
+                Some(member) => member,
+                None => Arc::new(
+                    Member::new(plugin).map_err(|error| ChainError::Conditions(name, error))?,
+                ),
+            };
+            members.push(member);
         }
         Ok(Chain {
             inner: Arc::new(Inner {
@@ -187,7 +208,7 @@ impl ChainBuilder {
                 concurrency: self.concurrency,
                 max_payload: self.max_payload,
                 lifetime,
-                times: Times::new(self.disable_for),
+                times,
                 policies: self.policies,
                 default_policy: self.default_policy,
                 protected_headers: self.protected_headers,

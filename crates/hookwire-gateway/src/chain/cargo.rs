@@ -59,7 +59,7 @@ impl<'a, H: ChainHook> Changing<'a, H> {
         let headers = (answer as &mut dyn Any).downcast_mut::<Headers>();
         let Some(headers) = headers.filter(|_| !self.protected.is_empty()) else { return };
         headers.retain(|name, _| {
-            let protected = self.protected.iter().any(|other| other.eq_ignore_ascii_case(name));
+            let protected = self.protected.iter().any(|other| same(other, name));
             if protected {
                 warn(plugin, H::NAME, "a header of the client may not be overwritten", name);
             }
@@ -116,7 +116,17 @@ where
 }
 
 fn has(headers: &Headers, name: &str) -> bool {
-    headers.keys().any(|known| known.eq_ignore_ascii_case(name))
+    headers.keys().any(|known| same(known, name))
+}
+
+/// Whether two names may come to mean one header. HTTP does not know a name with a blank or a
+/// control character in it, but whoever cleans it up must not find another one then.
+fn same(one: &str, other: &str) -> bool {
+    fn clean(name: &str) -> impl Iterator<Item = u8> {
+        let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        name.bytes().filter(token).map(|byte| byte.to_ascii_lowercase())
+    }
+    clean(one).eq(clean(other))
 }
 
 fn warn(plugin: &str, hook: &str, why: &str, names: &str) {
@@ -191,6 +201,20 @@ mod tests {
             merged(&[], std::slice::from_ref(&answer)),
             headers([("AUTHORIZATION", "plugin"), ("Accept", "text/html"), ("cookie", "a")])
         );
+    }
+
+    #[test]
+    fn a_name_that_is_none_of_http_does_not_get_by_the_protection() {
+        for name in ["authorization ", "\tAuthorization", "author\0ization", "authorization:"] {
+            let merged = merged(&["authorization"], &[headers([(name, "plugin")])]);
+            assert_eq!(
+                merged,
+                headers([("Authorization", "client"), ("accept", "*/*")]),
+                "{name:?}"
+            );
+        }
+        let other = merged(&["authorization"], &[headers([("x-authorization", "plugin")])]);
+        assert_eq!(other["x-authorization"], "plugin");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod background;
 mod builder;
 mod cargo;
 mod current;
+mod deadline;
 mod judge;
 mod lifetime;
 mod limit;
@@ -35,10 +36,8 @@ pub use report::Report;
 pub(crate) use current::CurrentChain;
 pub(crate) use lifetime::Lifetime;
 
-use cargo::{Changing, Deciding};
 use member::{Member, Times};
 use plan::Plan;
-use run::Run;
 
 use crate::context::RequestContext;
 use crate::policy::FieldPolicy;
@@ -83,8 +82,9 @@ impl<H: Hook<Payload: Clone + 'static, Modified: 'static> + 'static> ChainHook f
 ///   An answer that refuses by itself, such as a permission that is not granted, is a denial,
 ///   in `transform` too.
 /// - `on_error: disable` leaves the plugin out after an error: until it is
-///   [reset](Self::reset), until there is a new chain, or until
-///   [`disable_for`](ChainBuilder::disable_for) has passed and a trial has succeeded. Errors
+///   [reset](Self::reset), until [`disable_for`](ChainBuilder::disable_for) has passed and a
+///   trial has succeeded, or until its entry changes: chains of one [`Gateway`](crate::Gateway)
+///   share what they know of a plugin that is kept, a chain made anew asks all. Errors
 ///   that tell nothing of the plugin let the request go on as `ignore` does, and leave nothing
 ///   out: the client's own queue is full (`Overloaded`), a call's time was over before it had
 ///   its turn ([`Stage::Admission`](hookwire::Stage::Admission)), the handle is closed
@@ -162,10 +162,7 @@ impl Chain {
         H: ChainHook + Applies,
         H::Payload: DeserializeOwned,
     {
-        let _run = self.begin()?;
-        let policy = self.inner.policies.get(H::NAME).unwrap_or(&self.inner.default_policy);
-        let protected = &self.inner.protected_headers;
-        Run::new(&self.inner, request, Changing::<H>::new(payload, policy, protected)).run().await
+        self.run_by::<H>(payload, request, self.deadline()).await
     }
 
     /// Runs a hook whose answer is a decision, such as
@@ -196,8 +193,7 @@ impl Chain {
         payload: H::Payload,
         request: &mut RequestContext,
     ) -> Result<Passed<Option<H::Modified>>, Box<Halted>> {
-        let _run = self.begin()?;
-        Run::new(&self.inner, request, Deciding::<H>::new(payload)).run().await
+        self.decide_by::<H>(payload, request, self.deadline()).await
     }
 
     /// A shutdown waits for what comes back.

@@ -91,12 +91,6 @@ async fn ask<H: ChainHook>(
 }
 
 impl<'a, C: Cargo> Run<'a, C> {
-    pub(super) fn new(chain: &'a Inner, request: &'a mut RequestContext, cargo: C) -> Self {
-        let deadline = chain.timeout.map(|timeout| Instant::now() + timeout);
-        let report = Report::default();
-        Self { chain, request, cargo, report, deadline, encoded: None, decided_by: None }
-    }
-
     pub(super) async fn run(self) -> Result<Passed<C::Product>, Box<Halted>> {
         let span = trace::run(C::Hook::NAME, &self.request.global().request_id);
         let outcome = pin!(self.go()).instrument(span.clone()).await;

@@ -121,3 +121,20 @@ fn what_cannot_be_read_is_refused_with_its_number() {
         assert!(parse(json!([{"tools": wrong}])).is_err());
     }
 }
+
+/// It is part of what a gateway logs when a configuration is refused.
+#[test]
+fn an_error_names_the_key_and_tells_no_value() {
+    for key in LISTS {
+        for wrong in
+            [json!("hunter2"), json!({"hunter2": 1}), json!(["a", 5]), json!([["hunter2"]])]
+        {
+            let error = parse(json!([{}, {key: wrong}])).unwrap_err();
+            assert_eq!(error.to_string(), format!("condition 2: `{key}` must be a list of texts"));
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+    }
+    let error = parse(json!([{"tool": ["hunter2"]}])).unwrap_err().to_string();
+    assert!(error.starts_with("condition 1: unknown field `tool`, expected one of"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}

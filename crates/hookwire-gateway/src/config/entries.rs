@@ -6,30 +6,41 @@ use std::rc::Rc;
 
 use hookwire::PluginConfig;
 
-use super::left_out::{LeftOut, ReachedBy};
+use super::left_out::LeftOut;
 use super::origin::Origin;
-use super::places::{Place, Places, SECTION};
+use super::others::reached_by;
+use super::places::{Place, Places};
 use super::problem::{ConfigProblem, escaped};
+use super::section::Section;
 use super::tree::{Fault, Field, Node};
-use crate::conditions::Conditions;
 
-/// The kind of every plugin that is reached over a transport, and of an entry without one.
-const EXTERNAL: &str = "external";
+pub(super) const HOOKS: &str = "hooks";
+
+const NO_LIST: &str =
+    "missing; without this list no plugin is ever asked. Write `plugins: []` if there are none";
 
 /// What a file holds, and what is wrong with it.
 pub(super) struct Reading<'a> {
     file: Option<&'a Path>,
-    origin: &'a Origin<'a>,
+    pub(super) origin: &'a Origin<'a>,
     pub(super) plugins: Vec<(PluginConfig, Option<usize>)>,
     pub(super) left_out: Vec<LeftOut>,
+    pub(super) sections: BTreeMap<String, Section>,
     pub(super) problems: Vec<ConfigProblem>,
     pub(super) warnings: Vec<ConfigProblem>,
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn new(file: Option<&'a Path>, origin: &'a Origin<'a>) -> Self {
-        let (plugins, left_out) = (Vec::new(), Vec::new());
-        Self { file, origin, plugins, left_out, problems: Vec::new(), warnings: Vec::new() }
+        Self {
+            file,
+            origin,
+            plugins: Vec::new(),
+            left_out: Vec::new(),
+            sections: BTreeMap::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 
     /// Everything beside `plugins` is the gateway's own.
@@ -39,22 +50,36 @@ impl<'a> Reading<'a> {
         let nobody = Whose::default();
         faults.extend(document.and_then(Node::fault));
         self.add_faults(&nobody, faults);
+        for field in fields.iter().flatten().filter(|field| field.key.text() != Some("plugins")) {
+            self.read_section(field);
+        }
         let plugins = fields.as_deref().and_then(|fields| value(fields, "plugins"));
         let line = document.map_or(1, Node::line);
         match plugins {
-            Some(plugins) if plugins.is_null() => {}
+            // As of a file whose writing was not complete.
+            Some(plugins) if plugins.is_null() => {
+                self.refuse(&nobody, plugins.line(), "plugins", NO_LIST);
+            }
             Some(plugins) => match (plugins.items(), plugins.fault()) {
                 (Some(entries), _) => self.read_entries(entries),
                 (None, Some(fault)) => self.add_faults(&nobody, vec![fault]),
                 (None, None) => self.refuse(&nobody, plugins.line(), "plugins", "must be a list"),
             },
-            None => self.refuse(
-                &nobody,
-                line,
-                "plugins",
-                "missing; without this list no plugin is ever asked. Write `plugins: []` if there are none",
-            ),
+            None => self.refuse(&nobody, line, "plugins", NO_LIST),
         }
+    }
+
+    /// The gateway's own, which may be anything as long as nobody asks for it.
+    fn read_section(&mut self, field: &Field<'_>) {
+        let Some(key) = field.key.text() else { return };
+        let mut faults = Vec::new();
+        let value = field.value.to_json(&mut faults);
+        let nobody = Whose::default();
+        let faults = faults.into_iter().map(|fault| self.problem_of(&nobody, fault));
+        let faults: Vec<_> = faults.collect();
+        let place = self.problem(&nobody, field.key.line(), Some(key.to_owned()), None, "");
+        let value = if faults.is_empty() { Ok(value) } else { Err(faults) };
+        self.sections.insert(key.to_owned(), Section { place, value });
     }
 
     fn read_entries(&mut self, entries: &[Rc<Node>]) {
@@ -85,6 +110,7 @@ impl<'a> Reading<'a> {
                     None => drop(lines.insert(name, node.line())),
                 }
             }
+            self.refuse_misspelt(&fields, &whose);
             match reached_by(&fields) {
                 None => self.read_ours(node, &fields, &whose),
                 Some(reached_by) => self.leave_out(node, &fields, &whose, reached_by),
@@ -92,121 +118,66 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn read_ours(&mut self, node: &Node, fields: &[Field<'_>], whose: &Whose) {
-        let mut faults = Vec::new();
-        let entry = node.to_json(&mut faults);
-        let faulty = !faults.is_empty();
-        self.add_faults(whose, faults);
-        let places = Places::of(node, fields);
-        let unknown = entry.as_object().map(PluginConfig::unknown_keys).unwrap_or_default();
-        let like_section = unknown.iter().find(|(_, nearest)| *nearest == Some(SECTION));
-        let like_section = like_section.map(|(key, _)| self.shown_key(places.of_key(key), key));
-        self.warn_of_unknown(&unknown, &places, whose);
-        match PluginConfig::from_value(entry) {
-            Ok(config) => {
-                self.check_conditions(&config, &places, whose);
-                self.plugins.push((config, self.origin.line(node.line())));
-            }
-            Err(error) => {
-                let problems = error.problems().iter().filter(|problem| {
-                    // What is there was told as something that cannot be read.
-                    let is_there = places.of_key(problem.field()).key.is_some();
-                    !(faulty && is_there && problem.reason().starts_with("missing"))
-                });
-                let section =
-                    value(fields, SECTION).is_none_or(|value| value.is_literal(self.origin));
-                for problem in problems {
-                    let reason = problem.reason();
-                    let mut reason =
-                        String::from(if section { reason } else { without_value(reason) });
-                    if let Some(key) = &like_section
-                        && problem.field() == SECTION
-                    {
-                        reason += &format!("; did you mean it by `{}`?", escaped(key));
-                    }
-                    let place = places.of_key(problem.field());
-                    let literal = place.value.is_none_or(|value| value.is_literal(self.origin));
-                    let value = problem.value().filter(|_| literal).map(str::to_owned);
-                    let key = Some(self.shown_key(place, problem.field()));
-                    self.add(whose, place.line, key, value, reason);
-                }
-            }
-        }
-    }
-
-    fn warn_of_unknown(
+    /// The value is told if the file has it.
+    pub(super) fn refuse_value(
         &mut self,
-        unknown: &[(&str, Option<&'static str>)],
+        whose: &Whose,
         places: &Places<'_>,
-        whose: &Whose,
+        key: &str,
+        value: Option<&str>,
+        reason: impl Into<String>,
     ) {
-        for (key, nearest) in unknown {
-            let meant = nearest.map_or(String::new(), |known| format!(", did you mean `{known}`?"));
-            let place = places.of_key(key);
-            let key = Some(self.shown_key(place, key));
-            let reason = format!("unknown key, which is ignored{meant}");
-            self.warnings.push(self.problem(whose, place.line, key, None, reason));
-        }
-    }
-
-    /// The client carries them as they are; what runs the plugins would refuse them later.
-    fn check_conditions(&mut self, config: &PluginConfig, places: &Places<'_>, whose: &Whose) {
-        if let Err(error) = Conditions::parse(config.conditions()) {
-            let place = places.of_key("conditions");
-            let literal = place.value.is_some_and(|value| value.is_literal(self.origin));
-            let reason = match literal {
-                true => error.to_string(),
-                false => {
-                    "a condition has an unknown key, or a value that is no list of texts".into()
-                }
-            };
-            self.refuse(whose, place.line, "conditions", reason);
-        }
-    }
-
-    fn leave_out(
-        &mut self,
-        node: &Node,
-        fields: &[Field<'_>],
-        whose: &Whose,
-        reached_by: ReachedBy,
-    ) {
-        let text = |key| value(fields, key).and_then(Node::text).map(str::to_owned);
-        match (text("name"), text("kind").or_else(|| Some(EXTERNAL.into()))) {
-            (Some(name), Some(kind)) if !name.is_empty() => {
-                let line = self.origin.line(node.line());
-                self.left_out.push(LeftOut { name, kind, reached_by, line });
-            }
-            _ => match value(fields, "name").and_then(Node::fault) {
-                Some(fault) => self.add_faults(whose, vec![fault]),
-                None => self.refuse(whose, node.line(), "name", "missing, empty, or no text"),
-            },
-        }
+        let place = places.of_key(key);
+        let literal = place.value.is_none_or(|value| value.is_literal(self.origin));
+        let value = value.filter(|_| literal).map(str::to_owned);
+        let key = Some(self.shown_key(place, key));
+        self.add(whose, place.line, key, value, reason);
     }
 
     /// A text that may be told: the file has it, so it is no secret of the environment's.
-    fn shown<'n>(&self, node: &'n Node) -> Option<&'n str> {
+    pub(super) fn shown<'n>(&self, node: &'n Node) -> Option<&'n str> {
         node.text().filter(|text| node.is_literal(self.origin) || self.origin.holds(text))
     }
 
-    fn shown_key(&self, place: Place<'_>, key: &str) -> String {
+    pub(super) fn shown_key(&self, place: Place<'_>, key: &str) -> String {
         match place.key {
             Some(node) if self.shown(node).is_none() => "a key that a template makes".to_owned(),
             _ => key.to_owned(),
         }
     }
 
-    fn add_faults(&mut self, whose: &Whose, faults: Vec<Fault>) {
+    pub(super) fn add_faults(&mut self, whose: &Whose, faults: Vec<Fault>) {
         for fault in faults {
-            self.add(whose, fault.line, None, None, fault.reason);
+            let problem = self.problem_of(whose, fault);
+            self.add_problem(problem);
         }
     }
 
-    fn refuse(&mut self, whose: &Whose, line: usize, key: &str, reason: impl Into<String>) {
+    pub(super) fn problem_of(&self, whose: &Whose, fault: Fault) -> ConfigProblem {
+        let reason = match &fault.again {
+            None => fault.reason,
+            Some((key, first)) => {
+                let key = self.shown(key);
+                let key = key.map_or("a key".to_owned(), |key| format!("`{}`", escaped(key)));
+                let first = self.origin.line(*first);
+                let first = first.map_or(String::new(), |line| format!(", in line {line}"));
+                format!("{key} is in this map already{first}{}", fault.reason)
+            }
+        };
+        self.problem(whose, fault.line, None, None, reason)
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        whose: &Whose,
+        line: usize,
+        key: &str,
+        reason: impl Into<String>,
+    ) {
         self.add(whose, line, Some(key.into()), None, reason);
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         whose: &Whose,
         line: usize,
@@ -214,14 +185,17 @@ impl<'a> Reading<'a> {
         value: Option<String>,
         reason: impl Into<String>,
     ) {
-        let problem = self.problem(whose, line, key, value, reason);
+        self.add_problem(self.problem(whose, line, key, value, reason));
+    }
+
+    fn add_problem(&mut self, problem: ConfigProblem) {
         // A base that several entries have is read for each.
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
-    fn problem(
+    pub(super) fn problem(
         &self,
         whose: &Whose,
         line: usize,
@@ -243,34 +217,11 @@ impl<'a> Reading<'a> {
 
 /// Which entry a problem is of.
 #[derive(Default)]
-struct Whose {
-    entry: Option<usize>,
-    plugin: Option<String>,
+pub(super) struct Whose {
+    pub(super) entry: Option<usize>,
+    pub(super) plugin: Option<String>,
 }
 
-fn value<'a>(fields: &[Field<'a>], key: &str) -> Option<&'a Node> {
+pub(super) fn value<'a>(fields: &[Field<'a>], key: &str) -> Option<&'a Node> {
     fields.iter().find(|field| field.key.text() == Some(key)).map(|field| field.value)
-}
-
-/// A reason without the value of another key, which some end with.
-fn without_value(reason: &str) -> &str {
-    let value = reason.strip_suffix(')').and_then(|reason| reason.rsplit_once(" ("));
-    match value {
-        Some((reason, value)) if value.parse::<f64>().is_ok() => reason,
-        _ => reason,
-    }
-}
-
-/// `None` of an entry that is ours: it has the section, or claims to be reached over something
-/// and does not tell what, which may be a misspelt section.
-fn reached_by(fields: &[Field<'_>]) -> Option<ReachedBy> {
-    let has = |key| value(fields, key).is_some_and(|value| !value.is_null());
-    let kind = value(fields, "kind").filter(|kind| !kind.is_null());
-    match kind.map_or(Some(EXTERNAL), Node::text) {
-        _ if has(SECTION) => None,
-        _ if has("mcp") => Some(ReachedBy::Mcp),
-        _ if has("grpc") => Some(ReachedBy::Grpc),
-        Some(EXTERNAL) | None => None,
-        Some(_) => Some(ReachedBy::InProcess),
-    }
 }

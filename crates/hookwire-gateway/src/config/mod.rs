@@ -1,30 +1,39 @@
 //! The gateway's own configuration file, as it is: see [`GatewayConfig`].
 //!
-//! `template` renders the text, `yaml` makes a `tree` of it, `entries` reads the plugins in it,
-//! and `origin` and `places` tell where in the file all that was.
+//! `read` goes through it: `template` renders the text, `yaml` makes a `tree` of it, `structure`
+//! sees whether templates had a part in what it is made of, `entries` reads the plugins in it
+//! (`ours`, and `others`, which are left out), and `origin` and `places` tell where in the file
+//! all that was.
 
 mod entries;
 mod left_out;
 mod origin;
+mod others;
+mod ours;
 mod places;
 mod problem;
+mod read;
+mod section;
+mod structure;
 mod template;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod yaml;
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 use hookwire::PluginConfig;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use entries::Reading;
 pub use left_out::{LeftOut, ReachedBy};
-use origin::Origin;
 pub use problem::{ConfigProblem, GatewayConfigError};
-use template::{Holes, Lookup};
-use tree::Fault;
+use read::{broken, read};
+use section::Section;
 
 /// The plugins of a gateway's configuration file, in the reference's format.
 ///
@@ -34,16 +43,27 @@ use tree::Fault;
 ///   `{{ env.X | default('d') }}`, `{% if env.X %}`). A variable that is not set is an error
 ///   wherever it is part of an entry that is read; the reference reads it as empty. Elsewhere, as
 ///   in the settings of other plugins, it does not matter. Nothing is escaped; the reference
-///   turns `&`, `<`, `>` and quotes into HTML. A value is put in as text: write quotes around
-///   the template where it may be read as something else.
+///   turns `&`, `<`, `>` and quotes into HTML.
+/// - **A value is put in as text**, and quotes around the template do not protect: the value may
+///   have one. `{{ env.X | tojson }}`, without quotes around it, is one value whatever it holds
+///   (`{{ (env.DIR ~ '/p') | tojson }}`). A value that would change what the file says (a quote
+///   that ends its text, a line break, a `: `, a ` #`) is refused; `| safe` allows it, where a
+///   variable holds YAML. Whether it becomes a number or a null is not looked at.
+/// - **Less than Jinja**: comparing a variable that is not set (`{% if env.X == 'a' %}`) is an
+///   error of the file; write `env.get('X', '') == 'a'`. Of the methods of texts there are
+///   `lower`, `upper`, `strip`, `startswith`, `endswith` and `split` with a separator.
 /// - **YAML 1.2**, one document. Merge keys (`<<`) are resolved, the entry's own values win. Where
-///   a map has a key twice, the file is refused; the reference takes the last one. `yes`, `no`,
+///   a map has a key twice, `<<` included, the file is refused; the reference takes the last one.
+///   A `<<` in quotes is refused; to the reference it is a key like any other. `yes`, `no`,
 ///   `on` and `off` are texts, which the reference reads as booleans.
-/// - **`plugins`** must be there. An entry with a `unix_socket` is a [`PluginConfig`], held to its
-///   rules and with conditions that [`Chain`](crate::Chain) can read. One of the kind `external`
-///   without any transport is refused. All others are [`left_out`](Self::left_out), with name and
-///   kind: the gateway runs them in another way, or not at all. Everything beside `plugins` is the
-///   gateway's own and not looked at.
+/// - **`plugins`** must be there, with a list behind it, and be it an empty one: a file that was
+///   cut off would run no plugin, as in the reference. An entry with a `unix_socket` is a
+///   [`PluginConfig`], held to its rules and with conditions that [`Chain`](crate::Chain) can
+///   read. One of the kind `external` without any transport is refused, and so is what looks like
+///   an entry of ours and is misspelt: a `kind` that is almost `external`, or a key that is almost
+///   `unix_socket`. All others are [`left_out`](Self::left_out), with name, kind and mode: the
+///   gateway runs them in another way, or nobody does. Everything beside `plugins` is the
+///   gateway's own: see [`section`](Self::section).
 /// - **A name** stands for one plugin, also among those that are left out.
 /// - **All problems** of all entries are reported together, with file, line, plugin and key. What
 ///   a template has brought in appears in no message, and neither does the file's other content
@@ -70,12 +90,13 @@ use tree::Fault;
 /// assert_eq!(config.line_of("Guard"), Some(4));
 /// # Ok::<(), hookwire_gateway::GatewayConfigError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GatewayConfig {
     plugins: Vec<PluginConfig>,
     lines: Vec<Option<usize>>,
     left_out: Vec<LeftOut>,
     warnings: Vec<ConfigProblem>,
+    sections: BTreeMap<String, Section>,
 }
 
 impl GatewayConfig {
@@ -154,11 +175,62 @@ impl GatewayConfig {
         &self.left_out
     }
 
-    /// Keys of entries that nobody knows: they are ignored, since newer gateways may add keys, and
-    /// may be misspelt ones all the same. The client logs a warning of them, without the line.
+    /// What is read, and may be misspelt all the same, in the order of the entries.
+    ///
+    /// - Keys that nobody knows: they are ignored, since newer gateways may add keys. The client
+    ///   logs a warning of them, without the line.
+    /// - `hooks` that are not built in: a gateway may have its own, but a plugin with a misspelt
+    ///   one is not asked, and while its server is down nothing else tells.
+    ///
+    /// ```
+    /// use hookwire_gateway::GatewayConfig;
+    ///
+    /// let text = "plugins: [{name: P, hooks: [tool_pre_invok], unix_socket: {path: /p}}]";
+    /// let config = GatewayConfig::from_str(text)?;
+    /// assert_eq!(
+    ///     config.warnings()[0].to_string(),
+    ///     "line 1: plugin `P`: hooks = \"tool_pre_invok\": no built-in hook has this name, did you mean `tool_pre_invoke`?"
+    /// );
+    /// # Ok::<(), hookwire_gateway::GatewayConfigError>(())
+    /// ```
     #[must_use]
     pub fn warnings(&self) -> &[ConfigProblem] {
         &self.warnings
+    }
+
+    /// Something of the gateway's own that the file has beside `plugins`, by its key, its templates
+    /// rendered and its merge keys resolved. `None` if the file does not have the key, or has
+    /// nothing behind it.
+    ///
+    /// ```
+    /// use hookwire_gateway::GatewayConfig;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Settings {
+    ///     plugin_timeout: u64,
+    /// }
+    ///
+    /// let text = "
+    /// plugins: []
+    /// plugin_settings: {plugin_timeout: 30}
+    /// ";
+    /// let config = GatewayConfig::from_str(text)?;
+    /// let settings: Option<Settings> = config.section("plugin_settings")?;
+    /// assert_eq!(settings.map(|settings| settings.plugin_timeout), Some(30));
+    /// assert!(config.section::<Settings>("server")?.is_none());
+    ///
+    /// let error = config.section::<Vec<String>>("plugin_settings").unwrap_err().to_string();
+    /// assert!(error.ends_with("line 3: plugin_settings: a value cannot be read, expected a sequence"));
+    /// # Ok::<(), hookwire_gateway::GatewayConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A template in it cannot be rendered, it has what JSON cannot say, or it is no `T`: with the
+    /// line of the key, and without any value.
+    pub fn section<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, GatewayConfigError> {
+        let section = self.sections.get(key).filter(|section| section.value != Ok(Value::Null));
+        section.map(Section::read).transpose()
     }
 
     /// The line in which a plugin's entry begins, from 1. `None` if there is no such plugin here,
@@ -167,6 +239,17 @@ impl GatewayConfig {
     pub fn line_of(&self, plugin: &str) -> Option<usize> {
         let index = self.plugins.iter().position(|config| config.name() == plugin)?;
         self.lines[index]
+    }
+}
+
+// What stands beside the plugins may hold secrets.
+impl fmt::Debug for GatewayConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayConfig")
+            .field("plugins", &self.plugins)
+            .field("left_out", &self.left_out)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,62 +263,4 @@ impl FromStr for GatewayConfig {
 
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-fn read(
-    file: Option<&Path>,
-    text: &str,
-    environment: Box<Lookup>,
-) -> Result<GatewayConfig, GatewayConfigError> {
-    let rendered =
-        template::render(text, environment).map_err(|(line, reason)| broken(file, line, reason))?;
-    let (origin, holes) = (&rendered.origin, rendered.holes);
-    let document = match yaml::parse(&rendered.text, &holes) {
-        Ok(document) => document,
-        Err(fault) => return Err(no_yaml(file, origin, &fault, holes)),
-    };
-    let mut reading = Reading::new(file, origin);
-    reading.read(document.as_deref());
-    if !reading.problems.is_empty() {
-        reading.problems.sort_by_key(|problem| problem.line);
-        return Err(GatewayConfigError::new(reading.problems));
-    }
-    let (plugins, lines) = reading.plugins.into_iter().unzip();
-    let (left_out, warnings) = (reading.left_out, reading.warnings);
-    Ok(GatewayConfig { plugins, lines, left_out, warnings })
-}
-
-/// What is left of a template that could not be rendered may well be no YAML.
-fn no_yaml(
-    file: Option<&Path>,
-    origin: &Origin<'_>,
-    fault: &Fault,
-    holes: Holes,
-) -> GatewayConfigError {
-    let holes = holes.into_vec();
-    if !holes.is_empty() {
-        let told = holes.into_iter().map(|(line, reason)| whole(file, line, reason));
-        return GatewayConfigError::new(told.collect());
-    }
-    let reason = match fault.reason.split_once('`') {
-        // The parser quotes the character that it did not expect.
-        Some(_) if !origin.is_same() => "an unexpected character, once its templates are rendered",
-        _ => &fault.reason,
-    };
-    let hint = match origin.is_untemplated(fault.line, fault.line) {
-        true => "",
-        false => "; is the value of a template without quotes?",
-    };
-    let reason = format!("no valid YAML: {reason}{hint}");
-    broken(file, origin.line(fault.line), reason)
-}
-
-fn broken(file: Option<&Path>, line: Option<usize>, reason: String) -> GatewayConfigError {
-    GatewayConfigError::new(vec![whole(file, line, reason)])
-}
-
-/// A problem of the file as a whole.
-fn whole(file: Option<&Path>, line: Option<usize>, reason: String) -> ConfigProblem {
-    let (entry, plugin, key, value) = (None, None, None, None);
-    ConfigProblem { file: file.map(Path::to_owned), line, entry, plugin, key, value, reason }
 }

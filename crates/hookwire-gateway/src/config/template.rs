@@ -7,10 +7,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{Enumerator, Object, Value, from_args};
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, context};
+use minijinja::value::{Enumerator, Kwargs, Object, Rest, Value, ValueOrKwargs, from_args};
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, OutputSpan, OutputSpanKind, State,
+    UndefinedBehavior, context,
+};
 
 use super::origin::{Origin, pieces};
+use super::structure::{Insertion, word};
 
 /// The value of an environment variable by its name.
 pub(super) type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -23,6 +27,8 @@ pub(super) struct Rendered<'a> {
     pub(super) text: String,
     pub(super) origin: Origin<'a>,
     pub(super) holes: Holes,
+    /// What expressions have put in that is more than a word.
+    pub(super) insertions: Vec<Insertion>,
 }
 
 /// Why templates could not be rendered.
@@ -51,7 +57,8 @@ impl Holes {
 pub(super) fn render(source: &str, lookup: Box<Lookup>) -> Result<Rendered<'_>, Hole> {
     let mut holes = Holes::default();
     if !["{{", "{%", "{#"].iter().any(|tag| source.contains(tag)) {
-        return Ok(Rendered { text: source.into(), origin: Origin::same(source), holes });
+        let (text, origin) = (source.into(), Origin::same(source));
+        return Ok(Rendered { text, origin, holes, insertions: Vec::new() });
     }
     let env = Value::from_object(Env(lookup));
     let engine = engine();
@@ -71,7 +78,42 @@ pub(super) fn render(source: &str, lookup: Box<Lookup>) -> Result<Rendered<'_>, 
         }
     };
     let origin = Origin::rendered(source, &with_holes, &text, |marked| render(marked).ok());
-    Ok(Rendered { text, origin, holes })
+    let insertions = insertions(&with_holes, &engine, context! { env => env });
+    Ok(Rendered { text, origin, holes, insertions })
+}
+
+/// What expressions have put in, by the text with words in place of it. What `tojson` has made
+/// is one value, and `safe` says that it is meant to be more.
+fn insertions(source: &str, engine: &Environment<'_>, context: Value) -> Vec<Insertion> {
+    let mut words = engine.clone();
+    // Makes what a block was captured in safe, whose expressions were seen before.
+    words.set_auto_escape_callback(|_| AutoEscape::Html);
+    words.set_formatter(|out: &mut Output<'_>, _, value: &Value| {
+        let text = value.to_string();
+        let is_text = value.as_str().is_some() && !value.is_safe();
+        out.write_str(&if is_text { word(&text) } else { text }).map_err(Error::from)
+    });
+    let render = |engine: &Environment<'_>| {
+        let template = engine.template_from_str(source).ok()?;
+        let (text, spans) = template.render_with_spans(context.clone()).ok()?;
+        let spans = spans.into_iter().filter(|span| span.kind() == OutputSpanKind::Expression);
+        Some((text, spans.collect::<Vec<OutputSpan>>()))
+    };
+    let (Some((text, spans)), Some((words, of_words))) = (render(engine), render(&words)) else {
+        return Vec::new();
+    };
+    let pairs = spans.iter().zip(&of_words).filter_map(|(span, of_word)| {
+        let (put_in, word) = (&text[span.output_range()], &words[of_word.output_range()]);
+        let expression = source.get(span.source_range())?;
+        // A literal is the file's own.
+        (put_in != word && !expression.contains(put_in)).then(|| Insertion {
+            range: span.output_range(),
+            word: word.to_owned(),
+            line: span.line(),
+            expression: expression.to_owned(),
+        })
+    });
+    pairs.collect()
 }
 
 fn engine() -> Environment<'static> {
@@ -81,7 +123,46 @@ fn engine() -> Environment<'static> {
     // As strict as it may be where `{% if env.X %}` asks whether there is one.
     engine.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     engine.set_auto_escape_callback(|_| AutoEscape::None);
+    engine.add_filter("default", default);
+    engine.add_filter("d", default);
+    engine.set_unknown_method_callback(|_, value, method, arguments| {
+        let text = value.as_str().ok_or(ErrorKind::UnknownMethod)?;
+        method_of(text, method, arguments)
+    });
     engine
+}
+
+/// As in Jinja, where arguments may be named.
+fn default(value: &Value, arguments: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    let arguments = arguments.into_values();
+    let (arguments, named): (&[Value], Kwargs) = from_args(&arguments)?;
+    if arguments.len() > 2 {
+        return Err(ErrorKind::TooManyArguments.into());
+    }
+    let given = |at: usize, name| match arguments.get(at) {
+        Some(argument) => Ok(Some(argument.clone())),
+        None => named.get(name),
+    };
+    let other = given(0, "default_value")?.unwrap_or_else(|| Value::from(""));
+    let falsy = given(1, "boolean")?.is_some_and(|falsy| falsy.is_true());
+    named.assert_all_used()?;
+    let is_there = !value.is_undefined() && (!falsy || value.is_true());
+    Ok(if is_there { value.clone() } else { other })
+}
+
+/// The methods of Python's texts that files use.
+fn method_of(text: &str, method: &str, arguments: &[Value]) -> Result<Value, Error> {
+    let argument = || from_args::<(&str,)>(arguments).map(|(argument,)| argument);
+    let alone = || from_args::<()>(arguments);
+    Ok(match method {
+        "lower" => alone().map(|()| text.to_lowercase())?.into(),
+        "upper" => alone().map(|()| text.to_uppercase())?.into(),
+        "strip" => alone().map(|()| text.trim())?.into(),
+        "startswith" => text.starts_with(argument()?).into(),
+        "endswith" => text.ends_with(argument()?).into(),
+        "split" => text.split(argument()?).map(Value::from).collect::<Vec<_>>().into(),
+        _ => return Err(ErrorKind::UnknownMethod.into()),
+    })
 }
 
 /// The source with a hole in place of the expression that the error is in, on as many lines.
@@ -119,7 +200,10 @@ impl Object for Env {
         if method != "get" {
             return Err(Error::from(ErrorKind::UnknownMethod));
         }
+        let (arguments, named): (&[Value], Kwargs) = from_args(arguments)?;
         let (name, default): (&str, Option<Value>) = from_args(arguments)?;
+        let default = default.or(named.get("default")?);
+        named.assert_all_used()?;
         Ok((self.0)(name).map(Value::from).or(default).unwrap_or_default())
     }
 }

@@ -1,6 +1,7 @@
 //! A document as a tree whose nodes know their lines. Merge keys are resolved as it is read.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::rc::Rc;
 
 use saphyr_parser::Span;
@@ -37,15 +38,32 @@ pub(super) struct Field<'a> {
 }
 
 /// Something wrong, at a line of the text.
-#[derive(Debug)]
 pub(super) struct Fault {
     pub(super) line: usize,
     pub(super) reason: String,
+    /// A key that is there twice, and the line of the first one.
+    pub(super) again: Option<(Rc<Node>, usize)>,
 }
 
 impl Fault {
     pub(super) fn new(line: usize, reason: impl Into<String>) -> Self {
-        Self { line, reason: reason.into() }
+        Self { line, reason: reason.into(), again: None }
+    }
+
+    fn again(key: &Rc<Node>, first: usize) -> Self {
+        // Of two values of a key, either may be the one that was meant.
+        let reason = match key.text() {
+            Some(MERGE) => "; of several bases, make a list: `<<: [*a, *b]`",
+            _ => "",
+        };
+        Self { again: Some((key.clone(), first)), ..Self::new(key.first, reason) }
+    }
+}
+
+// Of the node, its line alone.
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fault({}, {:?})", self.line, self.reason)
     }
 }
 
@@ -107,15 +125,16 @@ impl Node {
         let Data::Map(pairs) = &self.data else { return None };
         let (bases, own): (Vec<_>, Vec<_>) =
             pairs.iter().partition(|(key, _)| key.text() == Some(MERGE));
-        let mut fields = Vec::new();
-        let mut known = HashSet::new();
-        for (key, value) in own {
-            // Of two values of a key, either may be the one that was meant.
-            if key.text().is_some_and(|key| !known.insert(key)) {
-                faults.push(Fault::new(key.first, "a key that this map has already"));
+        let mut firsts = HashMap::new();
+        for (key, _) in pairs {
+            let Some(text) = key.text() else { continue };
+            match firsts.get(text) {
+                Some(first) => faults.push(Fault::again(key, *first)),
+                None => drop(firsts.insert(text, key.first)),
             }
-            fields.push(Field { key, value });
         }
+        let mut known: HashSet<_> = firsts.into_keys().collect();
+        let mut fields: Vec<_> = own.iter().map(|(key, value)| Field { key, value }).collect();
         for (key, value) in bases {
             let bases = match &value.data {
                 Data::List(bases) => bases.iter().collect(),

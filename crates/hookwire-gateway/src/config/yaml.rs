@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use saphyr::Scalar;
-use saphyr_parser::{Event, Parser, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde_json::{Number, Value};
 
 use super::template::Holes;
@@ -49,6 +49,9 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let hole = self.holes.within(&text);
+                // A name like any other to who reads the file as YAML tells, and a trap.
+                let quoted = self.is_key() && text == "<<" && style != ScalarStyle::Plain;
+                let hole = hole.or_else(|| quoted.then(|| QUOTED_MERGE.to_owned()));
                 let value = Scalar::parse_from_cow_and_metadata(text, style, tag.as_ref());
                 let core = tag.is_none_or(|tag| tag.is_yaml_core_schema());
                 let data = hole.map_or_else(|| scalar(value, core), Data::Odd);
@@ -75,6 +78,10 @@ impl Builder<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_key(&self) -> bool {
+        self.open.last().is_some_and(|open| open.is_map && open.children.len().is_multiple_of(2))
     }
 
     fn begin(&mut self, anchor: usize, tag: Option<&Tag>, is_map: bool, start: Span) {
@@ -128,6 +135,8 @@ impl Builder<'_> {
         Ok(())
     }
 }
+
+const QUOTED_MERGE: &str = "the merge key `<<` is one without quotes only";
 
 const TAGGED: &str = "a value with a tag of its own (`!…`) cannot be read";
 

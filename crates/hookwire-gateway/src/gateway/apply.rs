@@ -9,6 +9,7 @@ use hookwire::{
     Plugins,
 };
 
+use super::reload::Attempt;
 use super::{Gateway, Inner};
 use crate::chain::ChainError;
 use crate::conditions::Conditions;
@@ -26,9 +27,14 @@ impl Gateway {
     /// - One that is no longer there is **removed**: it takes the calls of runs that have
     ///   begun, and closes when the last one is over.
     ///
-    /// So no call is lost, and none is made twice. Plugins that were left out after an error
-    /// (`on_error: disable`) are asked again, for the chain is new. Of several calls of this at
-    /// once, one after the other is served.
+    /// So no call is lost, and none is made twice. A plugin that is kept stays left out after an
+    /// error (`on_error: disable`), so that a reload without a change changes nothing; one that
+    /// is replaced is asked again, and so is one after a [`Chain::reset`](crate::Chain::reset).
+    /// Of several calls of this at once, one after the other is served.
+    ///
+    /// What runs is in [`handles`](Self::handles): of each, the entry to apply again is
+    /// [`local_config`](hookwire::PluginHandle::local_config), not `config`, which has what the
+    /// server has told too.
     ///
     /// # Errors
     /// Two plugins have one name; the conditions of one cannot be read; there is no runtime; or
@@ -39,18 +45,19 @@ impl Gateway {
     /// If the runtime has I/O or time disabled, as Tokio itself does.
     ///
     /// # Cancel safety
-    /// A dropped call leaves the running configuration as it was.
+    /// A dropped call leaves the running configuration as it was, and is counted as
+    /// [failed](crate::ReloadStats::failed).
     pub async fn apply(
         &self,
         plugins: impl IntoIterator<Item = PluginConfig>,
     ) -> Result<Applied, ApplyError> {
-        let applied = self.inner.apply(plugins.into_iter().collect()).await;
-        applied.inspect_err(|_| self.inner.reloads.note(false))
+        self.inner.apply(plugins.into_iter().collect()).await
     }
 }
 
 impl Inner {
     async fn apply(&self, configs: Vec<PluginConfig>) -> Result<Applied, ApplyError> {
+        let attempt = self.reloads.attempt();
         self.check(&configs)?;
         let _one_at_a_time = self.applying.lock().await;
         if self.lifetime.is_closed() {
@@ -83,7 +90,7 @@ impl Inner {
         changes.extend(before.iter().map(|old| Change::new(old.name(), ChangeKind::Removed, None)));
         gone.append(&mut before);
 
-        self.swap(handles, &gone)?;
+        self.swap(handles, &gone, attempt)?;
         Ok(Applied { changes })
     }
 
@@ -100,6 +107,14 @@ impl Inner {
                 .map_err(|error| ChainError::Conditions(config.name().to_owned(), error))?;
         }
         Ok(())
+    }
+
+    /// Whether these are the plugins of the last configuration, in their order.
+    #[cfg(feature = "watch")]
+    pub(super) fn runs(&self, configs: &[PluginConfig]) -> bool {
+        let handles = self.applied_handles();
+        let pairs = || handles.iter().zip(configs);
+        handles.len() == configs.len() && pairs().all(|(handle, config)| is_kept(handle, config))
     }
 
     /// Those of the last configuration.
@@ -131,16 +146,22 @@ impl Inner {
     }
 
     /// Together with the totals, so that whoever reads them sees each handle once.
-    fn swap(&self, handles: Vec<PluginHandle>, gone: &[PluginHandle]) -> Result<(), ApplyError> {
+    fn swap(
+        &self,
+        handles: Vec<PluginHandle>,
+        gone: &[PluginHandle],
+        attempt: Attempt<'_>,
+    ) -> Result<(), ApplyError> {
         let mut retired = self.lock();
         // Nothing starts once a shutdown has looked at what is there.
         if self.lifetime.is_closed() {
             return Err(ApplyError::ShutDown);
         }
-        let chain = self.settings.clone().plugins(handles).build_after(&self.current.get())?;
+        let chain =
+            self.settings.clone().plugins(handles).build_after(&self.current.get(), gone)?;
         gone.iter().for_each(|handle| retired.add(handle));
         // Before: whoever sees the new chain sees that it was taken over.
-        self.reloads.note(true);
+        attempt.taken_over();
         self.current.set(chain);
         retired.settle();
         Ok(())

@@ -41,7 +41,42 @@ impl GatewayBuilder {
     /// How each [`Chain`] is made. Default: as [`Chain::builder`].
     ///
     /// Plugins that it has already come first in each chain, whatever is applied, and are part
-    /// of all that the gateway does. They are for handles that were made elsewhere.
+    /// of all that the gateway does. They are for handles that were made elsewhere, as the doubles
+    /// of [`hookwire::testing`] in a gateway's own tests:
+    ///
+    /// ```
+    /// use hookwire::PluginConfig;
+    /// use hookwire::config::OnError;
+    /// use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+    /// use hookwire::testing::{Answer, Double};
+    /// use hookwire_gateway::{Chain, Gateway, RequestContext};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hookwire_gateway::ApplyError> {
+    /// // In a test, `#[tokio::test(start_paused = true)]`.
+    /// tokio::time::pause();
+    /// // With its hooks: a plugin whose hooks are not known is asked at each hook.
+    /// let entry = PluginConfig::builder("Guard").socket("/run/guard.sock").hook("tool_pre_invoke");
+    /// let guard = Double::of(entry.on_error(OnError::Fail)).build();
+    /// let settings = Chain::builder().plugin(guard.handle());
+    /// let (gateway, _) = Gateway::builder().settings(settings).start([]).await?;
+    /// let ask = async || {
+    ///     let mut request = RequestContext::new("request-1");
+    ///     let payload = ToolPreInvokePayload::new("search");
+    ///     gateway.chain().run::<ToolPreInvoke>(payload, &mut request).await.is_ok()
+    /// };
+    ///
+    /// // A double is connected to at its first call.
+    /// assert!(!gateway.is_ready());
+    /// assert!(ask().await && gateway.is_ready());
+    /// guard.then(Answer::silence());
+    /// assert!(!ask().await);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// They are no part of what [`apply`](Gateway::apply) compares and replaces, so reloads are
+    /// tested with a [`PluginServer`](hookwire::server::PluginServer).
     pub fn settings(mut self, settings: ChainBuilder) -> Self {
         self.settings = settings;
         self

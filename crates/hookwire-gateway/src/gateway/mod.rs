@@ -98,7 +98,8 @@ impl Gateway {
         self.inner.current.get()
     }
 
-    /// The plugins that run now, in their order.
+    /// The plugins that run now, in their order. The entry to [`apply`](Self::apply) again is
+    /// each one's [`local_config`](PluginHandle::local_config).
     #[must_use]
     pub fn handles(&self) -> Vec<PluginHandle> {
         self.chain().handles().cloned().collect()

@@ -50,7 +50,8 @@ impl Drop for Reloader {
 pub struct ReloadStats {
     /// Configurations that were taken over, the first included.
     pub applied: u64,
-    /// Configurations that were refused or could not be loaded.
+    /// Configurations that were refused or could not be loaded, and calls of
+    /// [`Gateway::apply`] that were dropped.
     pub failed: u64,
     /// Whether the last one was taken over: false means that the gateway runs an old one.
     pub up_to_date: bool,
@@ -61,10 +62,32 @@ pub struct ReloadStats {
 pub(super) struct Reloads(Mutex<ReloadStats>);
 
 impl Reloads {
-    pub(super) fn note(&self, applied: bool) {
+    pub(super) fn attempt(&self) -> Attempt<'_> {
+        Attempt { reloads: self, taken_over: false }
+    }
+
+    fn note(&self, applied: bool) {
         let mut stats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *(if applied { &mut stats.applied } else { &mut stats.failed }) += 1;
         stats.up_to_date = applied;
+    }
+}
+
+/// One that comes to no end has failed, for the running configuration is not this one.
+pub(super) struct Attempt<'a> {
+    reloads: &'a Reloads,
+    taken_over: bool,
+}
+
+impl Attempt<'_> {
+    pub(super) fn taken_over(mut self) {
+        self.taken_over = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.reloads.note(self.taken_over);
     }
 }
 
@@ -74,6 +97,9 @@ impl Gateway {
     ///
     /// A configuration without any plugin is refused where there are some: a file that was cut
     /// off must not open the gateway. [`apply`](Self::apply) takes it.
+    ///
+    /// It and `reload_on_change` may both be there: what runs already is
+    /// [kept](Self::apply), so a second reload changes nothing.
     ///
     /// From the first call on, the process does not end at SIGHUP any more. Signals that come
     /// while a configuration is taken over are one more reload after it.
@@ -137,13 +163,26 @@ impl Gateway {
         Reloader { task: self.runtime().spawn(task) }
     }
 
-    pub(super) async fn reload(&self, load: &mut Load, why: &'static str) {
-        if let Err(error) = self.try_reload(load, why).await {
-            tracing::error!(why, "the plugins were not reloaded, the running ones stay: {error}");
-        }
+    async fn reload(&self, load: &mut Load, why: &'static str) {
+        let reloaded = match self.load(load).await {
+            Ok(plugins) => self.take_over(plugins, why).await,
+            Err(error) => Err(error),
+        };
+        tell(reloaded, why);
     }
 
-    async fn try_reload(&self, load: &mut Load, why: &'static str) -> Result<(), String> {
+    /// The same, unless what is loaded runs already; true if it runs in the end.
+    #[cfg(feature = "watch")]
+    pub(super) async fn reload_changes(&self, load: &mut Load, why: &'static str) -> bool {
+        let reloaded = match self.load(load).await {
+            Ok(plugins) if self.reload_stats().up_to_date && self.inner.runs(&plugins) => Ok(()),
+            Ok(plugins) => self.take_over(plugins, why).await,
+            Err(error) => Err(error),
+        };
+        tell(reloaded, why)
+    }
+
+    async fn load(&self, load: &mut Load) -> Result<Vec<PluginConfig>, String> {
         let loaded = AssertUnwindSafe(async { load().await }).catch_unwind().await;
         let loaded = loaded.unwrap_or_else(|_| Err("loading them panicked".to_owned()));
         let plugins = loaded.and_then(|plugins| match plugins.is_empty() {
@@ -152,7 +191,10 @@ impl Gateway {
             }
             _ => Ok(plugins),
         });
-        let plugins = plugins.inspect_err(|_| self.inner.reloads.note(false))?;
+        plugins.inspect_err(|_| self.inner.reloads.note(false))
+    }
+
+    async fn take_over(&self, plugins: Vec<PluginConfig>, why: &'static str) -> Result<(), String> {
         let applied = self.apply(plugins).await.map_err(|error| error.to_string())?;
         let [kept, started, replaced, removed] =
             [ChangeKind::Kept, ChangeKind::Started, ChangeKind::Replaced, ChangeKind::Removed]
@@ -166,6 +208,14 @@ impl Gateway {
         }
         Ok(())
     }
+}
+
+fn tell(reloaded: Result<(), String>, why: &'static str) -> bool {
+    reloaded
+        .inspect_err(|error| {
+            tracing::error!(why, "the plugins were not reloaded, the running ones stay: {error}");
+        })
+        .is_ok()
 }
 
 pub(super) fn erased<F, Fut, P, E>(mut load: F) -> Load

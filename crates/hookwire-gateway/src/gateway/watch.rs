@@ -24,6 +24,11 @@ const QUIET: Duration = Duration::from_millis(200);
 /// The longest that a change waits for quiet.
 const LATEST: Duration = Duration::from_secs(2);
 
+/// How long after a load that failed it is tried again, though the file holds the same: twice
+/// as long each time, up to the other.
+const RETRY: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_secs(300);
+
 /// Links that follow each other; the system allows as many.
 const MAX_LINKS: usize = 40;
 
@@ -35,6 +40,12 @@ impl Gateway {
     /// do it, and a link, to the file or to a folder above it, that leads elsewhere, as in a
     /// Kubernetes volume. It is read when nothing has happened for 0.2 s, 2 s after a change at
     /// the latest. A change back to what was loaded last is none, nor is one of the time alone.
+    /// A folder on the way may be away for a while.
+    ///
+    /// `load` is called for the first time at once, so that a change since the gateway's own
+    /// first load is not missed; what runs already is not taken over again. A configuration that
+    /// could not be loaded or was refused is tried again after 2 s, then at ever longer
+    /// intervals, 5 minutes at most, for the file may not be what was wrong.
     ///
     /// On file systems that tell of no changes (some network mounts) it sees none: use the
     /// signal there. A file that is written in place may be read half written: put a new one in
@@ -51,7 +62,7 @@ impl Gateway {
     /// ```
     ///
     /// # Errors
-    /// The file's folder cannot be watched.
+    /// The file's folder, or the nearest one above it that exists, cannot be watched.
     ///
     /// # Panics
     /// Outside a runtime with time enabled, unless the [builder](crate::GatewayBuilder) names
@@ -70,9 +81,10 @@ impl Gateway {
         let mut watched = Watched::new(std::path::absolute(path.into())?)?;
         let (gateway, mut load) = (self.clone(), erased(load));
         Ok(self.reloader(async move {
-            loop {
-                watched.changed().await;
-                gateway.reload(&mut load, "a changed file").await;
+            // Nothing can be taken over any more after a shutdown.
+            while !gateway.inner.lifetime.is_closed() {
+                let runs = gateway.reload_changes(&mut load, "a changed file").await;
+                watched.wait(runs).await;
             }
         }))
     }
@@ -84,8 +96,10 @@ struct Watched {
     watcher: RecommendedWatcher,
     folders: BTreeSet<PathBuf>,
     events: Arc<Notify>,
-    /// What it held; `None` if it could not be read.
+    /// What it held before it was loaded last; `None` if it could not be read.
     held: Option<Vec<u8>>,
+    /// How long is waited after another failure.
+    retry: Duration,
 }
 
 impl Watched {
@@ -99,29 +113,47 @@ impl Watched {
             }
         });
         let watcher = watcher.map_err(io::Error::other)?;
-        let mut watched = Self { path, watcher, folders: BTreeSet::new(), events, held: None };
+        let folders = BTreeSet::new();
+        let mut watched = Self { path, watcher, folders, events, held: None, retry: RETRY };
         watched.follow()?;
         // After the folders are watched: no change is missed in between.
         watched.held = watched.read();
         Ok(watched)
     }
 
-    /// Waits until the file holds something else.
+    /// Waits until the file holds something else than before the last load, or until that is to
+    /// be tried again, if what was loaded does not run.
     ///
     /// # Cancel safety
     /// A change that was seen and not returned is lost.
-    async fn changed(&mut self) {
+    async fn wait(&mut self, runs: bool) {
+        // It may have changed while it was loaded: what it held is no measure then.
+        let mut changed = self.read() != self.held;
+        let retry = (!runs).then(|| Instant::now() + self.retry);
+        self.retry = if runs { RETRY } else { LONGEST_RETRY.min(self.retry * 2) };
         loop {
-            self.events.notified().await;
-            let latest = Instant::now() + LATEST;
-            let quiet = async { while timeout(QUIET, self.events.notified()).await.is_ok() {} };
-            // Whether it is quiet or too late: now it is read.
-            let _ = timeout_at(latest, quiet).await;
+            let due = match retry {
+                Some(retry) => timeout_at(retry, self.events.notified()).await.is_err(),
+                None => {
+                    self.events.notified().await;
+                    false
+                }
+            };
+            if !due {
+                let latest = Instant::now() + LATEST;
+                let quiet = async { while timeout(QUIET, self.events.notified()).await.is_ok() {} };
+                // Whether it is quiet or too late: now it is read.
+                let _ = timeout_at(latest, quiet).await;
+            }
             if let Err(error) = self.follow() {
                 tracing::warn!(%error, "a folder of the plugins' configuration cannot be watched");
             }
             let holds = self.read();
-            if holds != self.held {
+            changed |= holds != self.held;
+            if changed {
+                self.retry = RETRY;
+            }
+            if changed || due {
                 self.held = holds;
                 return;
             }
@@ -134,24 +166,30 @@ impl Watched {
 
     /// Watches the folders through which the path leads now.
     fn follow(&mut self) -> io::Result<()> {
-        let folders = folders(&self.path);
-        let mut outcome = Ok(());
-        for folder in &folders {
-            // One that was removed and made anew is not watched any more: watch all again.
-            let watched = self.watcher.watch(folder, RecursiveMode::NonRecursive);
-            outcome = outcome.and(watched.map_err(io::Error::other));
+        loop {
+            let folders = self::folders(&self.path);
+            let mut outcome = Ok(());
+            for folder in &folders {
+                // One that was removed and made anew is not watched any more: watch all again.
+                let watched = self.watcher.watch(folder, RecursiveMode::NonRecursive);
+                outcome = outcome.and(watched.map_err(io::Error::other));
+            }
+            for left in self.folders.difference(&folders) {
+                // It may be gone, and its watch with it.
+                let _ = self.watcher.unwatch(left);
+            }
+            // What changed before the watch began nobody tells.
+            let settled = self::folders(&self.path) == folders;
+            self.folders = folders;
+            if settled {
+                return outcome;
+            }
         }
-        for left in self.folders.difference(&folders) {
-            // It may be gone, and its watch with it.
-            let _ = self.watcher.unwatch(left);
-        }
-        self.folders = folders;
-        outcome
     }
 }
 
 /// The folders whose entries decide what is at `path`: that of each link on the way, and that
-/// of the file.
+/// of the file, or of the first folder on the way that is not there.
 fn folders(path: &Path) -> BTreeSet<PathBuf> {
     let mut folders = BTreeSet::new();
     let mut rest: VecDeque<PathBuf> = path.components().map(to_path).collect();
@@ -169,6 +207,10 @@ fn folders(path: &Path) -> BTreeSet<PathBuf> {
             }
             _ if rest.is_empty() => drop(folders.insert(here.clone())),
             _ if next == Path::new("..") => drop(here.pop()),
+            _ if !at.is_dir() => {
+                folders.insert(here);
+                return folders;
+            }
             _ => here = at,
         }
     }
@@ -204,6 +246,9 @@ mod tests {
         assert_eq!(names("etc/gateway/plugins.yaml"), ["etc", "volume", "volume/..2026"]);
         assert_eq!(names("volume/..2026/deep/../plugins.yaml"), ["volume/..2026"]);
         assert_eq!(names("etc/absent.yaml"), ["etc"]);
+        assert_eq!(names("etc/absent/deep/plugins.yaml"), ["etc"]);
+        std::fs::remove_dir_all(root.join("volume/..2026")).unwrap();
+        assert_eq!(names("etc/gateway/plugins.yaml"), ["etc", "volume"]);
     }
 
     #[test]

@@ -3,13 +3,31 @@
 use hookwire::model::Headers;
 use http::HeaderMap;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
+    CONTENT_RANGE, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LINK, PROXY_AUTHENTICATE,
+    RETRY_AFTER, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VARY, VIA, WARNING,
+    WWW_AUTHENTICATE,
 };
 
 /// They tell where a message ends and how it travels: the HTTP server's business alone.
-const FRAMING: [HeaderName; 6] =
-    [CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+const FRAMING: [HeaderName; 8] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// They tell what the body is: the business of whoever has written it.
+const OF_THE_BODY: [HeaderName; 5] =
+    [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE];
+
+/// Several may be told, each for itself: one more takes nothing from the others.
+const LISTS: [HeaderName; 7] =
+    [LINK, PROXY_AUTHENTICATE, SET_COOKIE, VARY, VIA, WARNING, WWW_AUTHENTICATE];
 
 /// A plugin's header that HTTP does not know: a name with a blank, a value with a line break.
 #[derive(Debug, PartialEq)]
@@ -52,17 +70,36 @@ pub(super) fn merge(
     Ok(())
 }
 
-/// Puts in what plugins tell the client beside. What HTTP does not know is left out.
+/// Puts in what plugins tell the client beside: a list goes on, of other headers the last
+/// counts. What is not theirs to tell, and what HTTP does not know, is left out.
 pub(super) fn add(headers: &mut HeaderMap, told: &Headers) {
     for (name, value) in told {
-        match header(name, value) {
-            Some((name, value)) if !FRAMING.contains(&name) => drop(headers.insert(name, value)),
-            _ => {
+        match header(name, value).filter(|(name, value)| may_be_told(name, value)) {
+            Some((name, value)) if LISTS.contains(&name) => {
+                if !headers.get_all(&name).iter().any(|known| *known == value) {
+                    headers.append(name, value);
+                }
+            }
+            Some((name, value)) => drop(headers.insert(name, value)),
+            None => {
                 let name = name.escape_debug();
                 tracing::warn!(header = %name, "a plugin's header for the client was left out");
             }
         }
     }
+}
+
+fn may_be_told(name: &HeaderName, value: &HeaderValue) -> bool {
+    match *name {
+        RETRY_AFTER => is_retry_after(value.as_bytes()),
+        _ => !FRAMING.contains(name) && !OF_THE_BODY.contains(name),
+    }
+}
+
+/// Seconds, or a date by its outer form.
+fn is_retry_after(value: &[u8]) -> bool {
+    let seconds = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    seconds || (value.len() == "Sun, 06 Nov 1994 08:49:37 GMT".len() && value.ends_with(b" GMT"))
 }
 
 fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
@@ -148,5 +185,15 @@ mod tests {
         assert_eq!(headers, map(&[("content-length", "3")]));
         add(&mut headers, &told(&[("content-length", "9"), ("x y", "1"), ("x-rate", "9")]));
         assert_eq!(headers, map(&[("content-length", "3"), ("x-rate", "9")]));
+    }
+
+    #[test]
+    fn when_to_come_again_is_seconds_or_a_date() {
+        for fine in ["0", "120", "Fri, 31 Dec 1999 23:59:59 GMT"] {
+            assert!(is_retry_after(fine.as_bytes()), "{fine}");
+        }
+        for unfit in ["", "x y", "-1", "1.5", "1 GMT"] {
+            assert!(!is_retry_after(unfit.as_bytes()), "{unfit}");
+        }
     }
 }

@@ -73,11 +73,15 @@ pub(super) type ClientOf = Arc<dyn Fn(&Parts) -> Option<SocketAddr> + Send + Syn
 /// - A header that comes several times is one for plugins: its values, joined by `, ` (those
 ///   of `cookie` by `; `). Only headers that a plugin has changed are replaced, by the one
 ///   value; all others, such as `set-cookie`, keep all their values.
-/// - Headers that frame a message (`content-length`, `transfer-encoding`, `connection`, `te`,
-///   `trailer`, `upgrade`) are left as they are. A changed header that HTTP does not know, such
+/// - Headers that frame a message (`content-length`, `transfer-encoding`, `connection`,
+///   `keep-alive`, `proxy-connection`, `te`, `trailer`, `upgrade`) are left as they are. A changed header that HTTP does not know, such
 ///   as one with a line break, stops the request: 502.
 /// - Headers that plugins tell the client ([`Report::http_headers`](crate::Report::http_headers))
-///   of both hooks are put into the response.
+///   of both hooks are put into the response, also into that of a denial. `set-cookie`, `vary`,
+///   `link`, `via`, `warning`, `www-authenticate` and `proxy-authenticate` are added to those
+///   that are there, others replace them. `content-type`, `-encoding`, `-language`, `-location`
+///   and `-range` are left out: they are for whoever has written the body. So is a
+///   `retry-after` that is neither seconds nor a date.
 /// - [`RequestHooks`](crate::RequestHooks) is in the request's extensions, for the hooks on the
 ///   way. All hooks of a request see one configuration.
 /// - Two layers around each other run their hooks each, for a request may have been changed

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hookwire::hooks::Applies;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Instant, timeout_at};
 
 use crate::chain::{Chain, ChainHook, Halted, Passed};
 use crate::context::RequestContext;
@@ -45,7 +46,8 @@ impl RequestHooks {
     }
 
     /// [`Chain::run`] with the contexts of this request. Runs of one request are made one after
-    /// the other, for each sees what the one before has kept.
+    /// the other, for each sees what the one before has kept. Waiting for the other is part of
+    /// the [time](crate::ChainBuilder::timeout) of the chain; without one, it has no limit.
     ///
     /// # Errors
     /// As [`Chain::run`].
@@ -57,7 +59,9 @@ impl RequestHooks {
         H: ChainHook + Applies,
         H::Payload: DeserializeOwned,
     {
-        self.chain.run::<H>(payload, &mut *self.context.lock().await).await
+        let deadline = self.chain.deadline();
+        let mut context = self.context_by(deadline).await?;
+        self.chain.run_by::<H>(payload, &mut context, deadline).await
     }
 
     /// [`Chain::decide`] with the contexts of this request.
@@ -71,7 +75,9 @@ impl RequestHooks {
         &self,
         payload: H::Payload,
     ) -> Result<Passed<Option<H::Modified>>, Box<Halted>> {
-        self.chain.decide::<H>(payload, &mut *self.context.lock().await).await
+        let deadline = self.chain.deadline();
+        let mut context = self.context_by(deadline).await?;
+        self.chain.decide_by::<H>(payload, &mut context, deadline).await
     }
 
     /// The chain that this request takes.
@@ -80,8 +86,17 @@ impl RequestHooks {
         &self.chain
     }
 
+    async fn context_by(
+        &self,
+        deadline: Option<Instant>,
+    ) -> Result<MutexGuard<'_, RequestContext>, Box<Halted>> {
+        let Some(deadline) = deadline else { return Ok(self.context.lock().await) };
+        let in_time = timeout_at(deadline, self.context.lock()).await;
+        in_time.map_err(|_| self.chain.out_of_time())
+    }
+
     /// The contexts, to look at them or to change them between two hooks. A run waits for what
-    /// comes back to be dropped.
+    /// comes back to be dropped, and halts when the time of the chain is over.
     ///
     /// # Cancel safety
     /// A dropped call takes nothing.

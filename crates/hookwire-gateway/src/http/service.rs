@@ -69,7 +69,7 @@ where
             let around = Around::of(&layer, &parts);
             let told = match around.before(&mut parts).await {
                 Ok(told) => told,
-                Err(halted) => return Ok(respond(halted)),
+                Err(halted) => return Ok(respond(halted, &Headers::new())),
             };
             parts.extensions.insert(around.hooks.clone());
             let seen = around.serves_post().then(|| headers::joined(&parts.headers));
@@ -77,7 +77,7 @@ where
             headers::add(response.headers_mut(), &told);
             Ok(match around.after(seen, &mut response).await {
                 Ok(()) => response,
-                Err(halted) => respond(halted),
+                Err(halted) => respond(halted, &told),
             })
         }
         .boxed()
@@ -165,7 +165,8 @@ fn merge(
     }
 }
 
-fn respond<R: From<String>>(halted: Box<Halted>) -> Response<R> {
+/// `told` is what earlier hooks of the request have told the client.
+fn respond<R: From<String>>(halted: Box<Halted>, told: &Headers) -> Response<R> {
     match &halted.reason {
         HaltReason::Denied(denial) => tracing::debug!(plugin = denial.plugin(), "{halted}"),
         // The plugin's own words may quote the request.
@@ -178,7 +179,7 @@ fn respond<R: From<String>>(halted: Box<Halted>) -> Response<R> {
         }
         reason => tracing::warn!("a request was refused: {reason}"),
     }
-    halted.into_http_response()
+    halted.into_http_response_after(told)
 }
 
 #[cfg(feature = "axum")]

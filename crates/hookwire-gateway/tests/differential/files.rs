@@ -11,7 +11,8 @@ use super::{reference, setting};
 
 const DRIVER: &str = "load_files.py";
 const FILES: u64 = 500;
-const ENV: [(&str, &str); 3] = [("DIR", "/run/plugins"), ("NUMBER", "7"), ("EMPTY", "")];
+const ENV: [(&str, &str); 4] =
+    [("DIR", "/run/plugins"), ("NUMBER", "7"), ("EMPTY", ""), ("INJECTED", "a, mode: disabled")];
 
 fn variable(name: &str) -> Option<String> {
     ENV.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -193,6 +194,16 @@ async fn where_the_two_differ_is_what_the_documentation_tells() {
             "a",
             false,
         ),
+        ("a list with nothing behind it", "plugins:".into(), "no plugins", false),
+        ("two merge keys", entry("<<: {description: a}, <<: {description: b}"), "b", false),
+        ("a merge key in quotes", entry("'<<': {description: a}, description: b"), "b", false),
+        (
+            "a kind that is almost `external`",
+            "plugins: [{name: P, kind: External, unix_sockets: {path: /p}, description: a}]".into(),
+            "a",
+            false,
+        ),
+        ("a variable that brings a key", entry("description: {{ env.INJECTED }}"), "a", false),
         ("an escaped value", entry("description: \"{{ 'a&b' ~ env.EMPTY }}\""), "a&amp;b", true),
         ("a boolean of YAML 1.1", entry("description: yes"), "refused", true),
     ];

@@ -166,23 +166,47 @@ async fn a_reload_that_is_dropped_leaves_the_running_configuration_as_it_was() {
     reload.abort();
     assert!(in_time("its end", reload).await.unwrap_err().is_cancelled());
     assert_eq!(gateway.chain().names(), ["A"]);
+    let reloads = gateway.reload_stats();
+    assert_eq!((reloads.applied, reloads.failed, reloads.up_to_date), (1, 1, false));
     let applied = apply(&gateway, vec![served.entry("A", json!({}))]).await;
     assert_eq!(told(&applied), ["A kept"]);
+    assert!(gateway.reload_stats().up_to_date);
 }
 
+/// Two reloaders that see one change, and a signal without any, must not take it in again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reload_asks_again_what_was_left_out_after_an_error() {
+async fn a_plugin_that_was_left_out_after_an_error_is_asked_again_once_its_entry_has_changed() {
     let mut served = Served::down();
-    let entry = |served: &Served| served.entry("A", json!({"on_error": "disable"}));
-    let gateway = start([entry(&served)]).await;
+    let entry = |served: &Served, priority: i32| {
+        served.entry("A", json!({"on_error": "disable", "priority": priority}))
+    };
+    let gateway = start([entry(&served, 1)]).await;
     assert_eq!(status(&run(&gateway.chain(), "1", "search").await, "A"), "error");
     assert_eq!(gateway.chain().disabled(), ["A"]);
     assert!(gateway.health()[0].left_out);
+    served.serve(&["A", "B"]).await;
+    until("its return", || gateway.handles()[0].is_checked()).await;
+    let with_another = vec![served.entry("B", json!({})), entry(&served, 1)];
+    assert_eq!(told(&apply(&gateway, with_another).await), ["B started", "A kept"]);
+    assert_eq!(status(&run(&gateway.chain(), "2", "search").await, "A"), "disabled");
+    assert_eq!(told(&apply(&gateway, vec![entry(&served, 2)]).await), ["A replaced", "B removed"]);
+    assert_eq!(status(&run(&gateway.chain(), "3", "search").await, "A"), "completed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_was_left_out_is_asked_again_after_a_reset_also_over_reloads() {
+    let mut served = Served::down();
+    let entry = |served: &Served| served.entry("A", json!({"on_error": "disable"}));
+    let gateway = start([entry(&served)]).await;
+    let old = gateway.chain();
+    assert_eq!(status(&run(&old, "1", "search").await, "A"), "error");
     served.serve(&["A"]).await;
     until("its return", || gateway.handles()[0].is_checked()).await;
-    assert_eq!(status(&run(&gateway.chain(), "2", "search").await, "A"), "disabled");
-    assert_eq!(told(&apply(&gateway, vec![entry(&served)]).await), ["A kept"]);
-    assert_eq!(status(&run(&gateway.chain(), "3", "search").await, "A"), "completed");
+    apply(&gateway, vec![entry(&served)]).await;
+    assert!(gateway.chain().reset("A"));
+    assert_eq!(status(&run(&gateway.chain(), "2", "search").await, "A"), "completed");
+    // The same plugin, also for requests that have the old chain.
+    assert_eq!(status(&run(&old, "3", "search").await, "A"), "completed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use hookwire::PluginConfig;
 use hookwire_gateway::{Gateway, Reloader};
@@ -21,15 +23,27 @@ struct Followed {
 impl Followed {
     /// The file is at `path` in the server's folder.
     async fn start(prepare: impl FnOnce(&Path) -> PathBuf) -> Self {
+        Self::start_after(prepare, |_| ()).await
+    }
+
+    /// With this done to the file once the gateway has started, before it is watched.
+    async fn start_after(
+        prepare: impl FnOnce(&Path) -> PathBuf,
+        change: impl FnOnce(&Path),
+    ) -> Self {
         let served = Served::start(&["A", "B", "C"]).await;
         let path = prepare(served.socket.parent().unwrap());
-        let gateway = start([served.entry("A", json!({}))]).await;
+        let reads = Arc::new(AtomicUsize::new(0));
         let load = {
             let (path, entry) = (path.clone(), served.entry("A", json!({})));
+            let reads = Arc::clone(&reads);
             move || {
                 let (path, entry) = (path.clone(), entry.clone());
+                let reads = Arc::clone(&reads);
                 async move {
-                    let names: Vec<String> = serde_json::from_slice(&fs::read(path)?)?;
+                    let read = fs::read(path);
+                    reads.fetch_add(1, SeqCst);
+                    let names: Vec<String> = serde_json::from_slice(&read?)?;
                     let socket = serde_json::to_value(entry)?["unix_socket"].clone();
                     let entry = |name| json!({"name": name, "unix_socket": socket});
                     let entries = Value::from_iter(names.into_iter().map(entry));
@@ -38,7 +52,11 @@ impl Followed {
                 }
             }
         };
+        let gateway = start(load().await.unwrap()).await;
+        change(&path);
         let _reloader = gateway.reload_on_change(&path, load).unwrap();
+        // What is written from now on is not read half written.
+        until("the first look", || reads.load(SeqCst) == 2).await;
         Self { served, path, gateway, _reloader }
     }
 
@@ -128,4 +146,63 @@ async fn other_files_and_a_file_that_holds_the_same_are_no_change() {
     followed.runs(&["A", "B"]).await;
     let reloads = followed.gateway.reload_stats();
     assert_eq!((reloads.applied, reloads.failed), (2, 0), "the start, and the one change");
+}
+
+/// The start takes its time, and so do those who write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_between_the_first_load_and_the_watch_is_noticed() {
+    let followed = Followed::start_after(plugins, |path| {
+        fs::write(path, r#"["A", "B"]"#).unwrap();
+    })
+    .await;
+    followed.runs(&["A", "B"]).await;
+    let reloads = followed.gateway.reload_stats();
+    assert_eq!((reloads.applied, reloads.failed), (2, 0), "the start, and the one change");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_was_away_for_a_while_is_followed_again() {
+    let followed = Followed::start(|folder| {
+        fs::create_dir_all(folder.join("deep/etc")).unwrap();
+        plugins(&folder.join("deep/etc"))
+    })
+    .await;
+    for (gone, names) in [("deep/etc", ["A", "B"]), ("deep", ["B", "C"])] {
+        let failed = followed.gateway.reload_stats().failed;
+        fs::remove_dir_all(followed.folder().join(gone)).unwrap();
+        // Noticed, and read in vain: longer than what is waited for.
+        until("its end", || followed.gateway.reload_stats().failed > failed).await;
+        fs::create_dir_all(followed.folder().join("deep/etc")).unwrap();
+        fs::write(&followed.path, json!(names).to_string()).unwrap();
+        followed.runs(&names).await;
+    }
+    fs::write(&followed.path, r#"["C"]"#).unwrap();
+    followed.runs(&["C"]).await;
+}
+
+/// A variable that is missing, a disk that fails: nothing tells when that is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_that_failed_is_tried_again_though_the_file_holds_the_same() {
+    let served = Served::start(&["A", "B"]).await;
+    let path = plugins(served.socket.parent().unwrap());
+    let gateway = start([served.entry("A", json!({}))]).await;
+    let fails = Arc::new(AtomicBool::new(true));
+    let entries = ["A", "B"].map(|name| served.entry(name, json!({})));
+    let _reloader = gateway
+        .reload_on_change(&path, {
+            let fails = Arc::clone(&fails);
+            move || {
+                let fails = fails.load(SeqCst);
+                let loaded = match fails {
+                    true => Err(std::io::Error::other("not now")),
+                    false => Ok(entries.clone()),
+                };
+                async { loaded }
+            }
+        })
+        .unwrap();
+    until("the failure", || gateway.reload_stats().failed > 0).await;
+    fails.store(false, SeqCst);
+    until("the reload", || gateway.chain().names() == ["A", "B"]).await;
+    assert!(gateway.reload_stats().up_to_date);
 }

@@ -4,4 +4,5 @@
 mod failures;
 mod layer;
 mod router;
+mod told;
 mod world;

@@ -65,6 +65,43 @@ async fn a_trace_from_outside_goes_on_with_its_state_to_the_plugins() {
     assert_eq!(world.seen.borrow()[0]["tracestate"], "vendor=1");
 }
 
+#[cfg(feature = "tower")]
+#[tokio::test]
+async fn a_trace_of_the_client_goes_on_to_the_plugins() {
+    let collector = Collector::start();
+    let world = World::new(&[("Guard", "sequential")]).await;
+    let mut headers = http::HeaderMap::new();
+    headers.insert("traceparent", TRACEPARENT.parse().unwrap());
+    headers.append("tracestate", "one=1".parse().unwrap());
+    headers.append("tracestate", "two=2".parse().unwrap());
+    let span = info_span!("request");
+    otel::follow_headers(&span, &headers);
+    let mut request = RequestContext::new("request-1");
+    run(&world.chain, "search", &mut request).instrument(span).await.unwrap();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let request = collector.span("request");
+    assert_eq!((&*request.trace, &*request.parent), (trace, "00f067aa0ba902b7"));
+    assert_eq!(collector.span("guard").trace, trace);
+    assert_eq!(world.seen.borrow()[0]["tracestate"], "one=1,two=2");
+}
+
+#[cfg(feature = "tower")]
+#[tokio::test]
+async fn a_client_that_names_no_trace_or_two_of_them_begins_none() {
+    let collector = Collector::start();
+    for (at, parents) in [&[][..], &[TRACEPARENT, TRACEPARENT], &["x"]].into_iter().enumerate() {
+        let mut headers = http::HeaderMap::new();
+        for parent in parents {
+            headers.append("traceparent", parent.parse().unwrap());
+        }
+        let span = info_span!("request", otel.name = format!("request {at}"));
+        otel::follow_headers(&span, &headers);
+        span.in_scope(|| ());
+        drop(span);
+        assert_eq!(collector.span(&format!("request {at}")).parent, "");
+    }
+}
+
 /// Whoever began it has decided that nobody records it.
 #[tokio::test]
 async fn a_trace_that_is_not_recorded_is_carried_as_one() {

@@ -90,7 +90,7 @@ async fn all_plugins_of_a_file_are_looked_at_and_others_are_named() {
         "
 plugins:
 - {{name: Gone, unix_socket: {{path: /nowhere/p.sock}}}}
-- {{name: Filter, kind: my.Filter}}
+- {{name: Filter, kind: my.Filter, mode: audit}}
 - {{name: Guard, unix_socket: {{path: '{}'}}}}
 ",
         text(&socket)
@@ -104,7 +104,10 @@ plugins:
     let other = "plugin `Filter` (kind `my.Filter`, line 4) runs in the gateway's process";
     assert!(findings.join(" ").contains(other), "{findings:#?}");
     let report = diagnosis.json.json();
-    assert_eq!(report["left_out"], json!([{"name": "Filter", "kind": "my.Filter", "line": 4}]));
+    assert_eq!(
+        report["left_out"],
+        json!([{"name": "Filter", "kind": "my.Filter", "line": 4, "mode": "audit", "state": "note"}])
+    );
     assert_eq!(report["plugins"].as_array().unwrap().len(), 2);
 }
 
@@ -128,4 +131,31 @@ async fn a_file_without_plugins_behind_sockets_has_no_table() {
     let diagnosis = Site::new().file("plugins: []").await;
     assert_eq!(diagnosis.plain.code, Some(0));
     assert_eq!(diagnosis.plain.stdout, "no plugin of this file is behind a Unix socket\n");
+}
+
+/// It was an exit code of 0 for a file whose guard nobody runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guard_that_is_not_behind_a_socket_fails_unless_the_gateway_is_said_to_run_it() {
+    let yaml = "plugins:\n- {name: Filter, kind: my.Filter}\n- {name: Off, kind: my.Off, mode: disabled}\n";
+    let site = Site::new();
+    let diagnosis = site.file(yaml).await;
+    diagnosis.tells_of_others("FAIL", "this gateway must run it in another way");
+    assert_eq!(diagnosis.plain.code, Some(1), "{:?}", diagnosis.plain);
+    assert!(diagnosis.plain.stdout.ends_with("\n1 guard would not guard\n"));
+    let report = diagnosis.json.json();
+    let states: Vec<_> =
+        report["left_out"].as_array().unwrap().iter().map(|other| &other["state"]).collect();
+    assert_eq!(json!([states, report["guards"]]), json!([["fail", "note"], false]));
+
+    let diagnosis = site.file_with(yaml, &["--runs-others"]).await;
+    diagnosis.tells_of_others("note", "not looked at: plugin `Filter`");
+    assert_eq!(diagnosis.plain.code, Some(0), "{:?}", diagnosis.plain);
+}
+
+/// With its server down, nothing told it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_misspelt_hook_fails_with_the_server_down_too() {
+    let diagnosis = Site::new().guard("hooks: [tool_pre_invok]").await;
+    let told = "`hooks` = \"tool_pre_invok\": no built-in hook has this name, did you mean `tool_pre_invoke`?";
+    diagnosis.fails(&["line 2: ", told, "correct the name"]);
 }

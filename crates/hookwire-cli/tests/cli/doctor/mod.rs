@@ -53,13 +53,17 @@ impl Site {
     }
 
     async fn file(&self, yaml: &str) -> Diagnosis {
+        self.file_with(yaml, &[]).await
+    }
+
+    async fn file_with(&self, yaml: &str, options: &'static [&'static str]) -> Diagnosis {
         let path = self.0.path().join("gateway.yaml");
         fs::write(&path, yaml).unwrap();
         let path = text(&path).to_owned();
         let run = |more: &'static [&'static str]| {
             let path = path.clone();
             tokio::task::spawn_blocking(move || {
-                hookwire(&[&["doctor", &path, "--timeout", "1"], more].concat(), "")
+                hookwire(&[&["doctor", &path, "--timeout", "1"], options, more].concat(), "")
             })
         };
         let (plain, json) = tokio::join!(run(&[]), run(&["--json"]));
@@ -119,6 +123,15 @@ impl Diagnosis {
         let plugins = report["plugins"].as_array().unwrap();
         let mut found = plugins.iter().flat_map(|plugin| plugin["findings"].as_array().unwrap());
         assert!(found.any(|finding| finding["level"] == level.as_str()), "{report}");
+    }
+
+    /// Asserts that a line of an entry that is not behind a socket begins and goes on so.
+    fn tells_of_others(&self, level: &str, part: &str) {
+        let lines = self.findings().join(" ");
+        assert!(
+            lines.starts_with(level) && lines.replace("       ", " ").contains(part),
+            "{lines}"
+        );
     }
 
     fn has_no_findings(&self) -> bool {

@@ -1,3 +1,5 @@
+use hookwire::config::PluginMode;
+
 use super::super::{LeftOut, ReachedBy};
 use super::{config, problems};
 use crate::GatewayConfig;
@@ -125,10 +127,54 @@ fn a_misspelt_key_of_an_entry_is_told_with_the_one_that_was_meant_and_its_line()
     );
 }
 
+/// With its server down nothing told it, and requests passed without the guard.
+#[test]
+fn a_hook_that_nobody_knows_is_warned_of_with_the_one_that_was_meant_and_its_line() {
+    let text = "
+plugins:
+- name: P
+  hooks:
+  - tool_pre_invoke
+  - tool_pre_invok
+  - invoice_check
+  unix_socket: {path: /p}
+- {name: Q, hooks: ['{{ env.H }}'], kind: my.Q}
+";
+    let config =
+        GatewayConfig::from_str_with(text, super::env([("H", "tool_post_invok")])).unwrap();
+    let warnings: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
+    let unknown = "no built-in hook has this name";
+    assert_eq!(
+        warnings,
+        [
+            format!(
+                "line 6: plugin `P`: hooks = \"tool_pre_invok\": {unknown}, did you mean `tool_pre_invoke`?"
+            ),
+            format!(
+                "line 7: plugin `P`: hooks = \"invoice_check\": {unknown}; it is asked only where the gateway has it as a hook of its own"
+            ),
+            format!("line 9: plugin `Q`: hooks: {unknown}, did you mean `tool_post_invoke`?"),
+        ]
+    );
+}
+
 /// `plugin:` for `plugins:` would leave the gateway without its guards.
 #[test]
 fn a_file_without_the_list_is_refused() {
-    for text in ["", "# nothing", "plugin: [{name: P}]", "plugin_dirs: []", "[]", "text", "---"] {
+    for text in [
+        "",
+        "# nothing",
+        "plugin: [{name: P}]",
+        "plugin_dirs: []",
+        "[]",
+        "text",
+        "---",
+        // Cut off where the list begins.
+        "plugins:",
+        "plugin_dirs: [a]\nplugins:\n",
+        "plugins: ~",
+        "plugins: null",
+    ] {
         let problems = problems(text);
         assert!(problems.len() == 1 && problems[0].contains("plugins: missing; "), "{problems:?}");
     }
@@ -137,9 +183,7 @@ fn a_file_without_the_list_is_refused() {
 
 #[test]
 fn an_empty_list_is_what_it_says() {
-    for text in ["plugins: []", "plugins:\n\nplugin_dirs: [a]", "plugins: ~", "plugins: null"] {
-        assert_eq!(config(text).plugins(), []);
-    }
+    assert_eq!(config("plugins: []").plugins(), []);
 }
 
 #[test]
@@ -184,4 +228,63 @@ fn a_text_is_read_with_the_environment_of_the_process_too() {
     let config: GatewayConfig = text.parse().unwrap();
     assert_eq!(config.plugins()[0].endpoint().to_string(), "/hookwire-gateway");
     assert_eq!(Ok(config), GatewayConfig::from_str(text));
+}
+
+/// It was left out without a word, and its guard was never asked.
+#[test]
+fn an_entry_that_looks_like_ours_and_is_misspelt_is_refused() {
+    for (entry, told) in [
+        ("kind: External, unix_sockets: {path: /p}", "kind = \"External\": must be `external`"),
+        ("kind: External, unix_sockets: {path: /p}", "did you mean it by `unix_sockets`?"),
+        ("kind: ' external', unix_soket: {path: /p}", "kind = \" external\": must be `external`"),
+        ("kind: External, unix_socket: ~", "kind = \"External\": must be `external`"),
+        ("kind: External, grpc: {target: x}", "kind = \"External\": must be `external`"),
+        (
+            "kind: my.Class, unix_soket: {path: /p}",
+            "unix_soket: unknown key, did you mean `unix_socket`?",
+        ),
+        ("kind: my.Class, socket: /p", "socket: unknown key, did you mean `unix_socket`?"),
+        ("kind: exter", "kind = \"exter\": must be `external`"),
+        ("kind: e", "kind = \"e\": must be `external`"),
+        ("kind: extrenal", "kind = \"extrenal\": must be `external`"),
+        ("kind: my.Class, mode: disabld", "mode = \"disabld\": must be one of "),
+    ] {
+        let problems = problems(&format!("plugins:\n- {{name: Guard, {entry}}}"));
+        let start = "line 2: plugin `Guard`: ";
+        assert!(problems.iter().all(|problem| problem.starts_with(start)), "{problems:?}");
+        assert!(problems.iter().any(|problem| problem.contains(told)), "{entry}: {problems:?}");
+    }
+    for kind in ["my.External", "internal", "isolated_venv", "builtin", "gateway.external.Guard"] {
+        let entry = format!("plugins: [{{name: P, kind: {kind}, group: a, config: {{grpcs: 1}}}}]");
+        let config = config(&entry);
+        assert_eq!((config.left_out().len(), config.warnings().len()), (1, 0), "{kind}");
+    }
+    let config = config("plugins: [{name: P, kind: my.Class, grcp: {target: x}}]");
+    assert!(config.warnings()[0].to_string().ends_with("grcp: unknown key, did you mean `grpc`?"));
+}
+
+#[test]
+fn an_entry_that_is_left_out_tells_what_it_takes_to_run_it() {
+    let text = "
+base: &base {mode: enforce_ignore_error, hooks: [tool_pre_invoke]}
+plugins:
+- {<<: *base, name: Filter, kind: my.Filter, config: {token: '{{ env.T }}', words: [a]}}
+- {name: Off, kind: my.Off, mode: disabled}
+- {name: Open, kind: my.Open, config: {token: '{{ env.NO }}'}}
+";
+    let config = GatewayConfig::from_str_with(text, super::env([("T", "t-1")])).unwrap();
+    let [filter, off, open] = config.left_out() else { panic!("{config:?}") };
+    assert_eq!(
+        (filter.mode(), filter.hooks()),
+        (PluginMode::Sequential, &["tool_pre_invoke".to_owned()][..])
+    );
+    let entry = filter.entry().unwrap();
+    assert_eq!(entry["config"], serde_json::json!({"token": "t-1", "words": ["a"]}));
+    assert_eq!((entry.contains_key("<<"), &entry["kind"]), (false, &"my.Filter".into()));
+    assert_eq!((off.mode(), off.hooks().len()), (PluginMode::Disabled, 0));
+    let error = open.entry().unwrap_err().to_string();
+    assert!(
+        error.contains("line 6: plugin `Open`: the environment variable `NO` is not set"),
+        "{error}"
+    );
 }

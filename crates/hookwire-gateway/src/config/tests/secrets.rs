@@ -54,7 +54,7 @@ fn a_character_of_a_value_is_not_told_either() {
         assert!(!problems[0].contains('@'), "{problems:?}");
     }
     let problems = problems_with("plugins: {{ env.S }}", [("S", "@x")]);
-    assert!(problems[0].ends_with("; is the value of a template without quotes?"));
+    assert!(problems[0].ends_with("`{{ … | tojson }}`, without quotes, is one value"));
     let problems = problems_with("plugins: @x", []);
     assert!(problems[0].contains('@'), "what stands in the file is told: {problems:?}");
     assert!(!problems[0].contains("a template"), "{problems:?}");
@@ -85,6 +85,20 @@ fn debug_output_has_no_plugins_settings() {
         "plugins: [{{name: P, kind: k, config: {{t: {SECRET}}}, unix_socket: {{path: /p}}}}]"
     );
     assert!(!format!("{:?}", config(&text)).contains("hunter2"));
+}
+
+#[test]
+fn what_is_left_out_is_shown_without_a_name_or_a_kind_that_a_template_makes() {
+    let text =
+        "plugins: [{name: '{{ env.S }}', kind: 'my.{{ env.S }}', config: {a: '{{ env.S }}'}}]";
+    let config = GatewayConfig::from_str_with(text, env([("S", SECRET)])).unwrap();
+    let shown = format!("{} {config:?}", config.left_out()[0]);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.starts_with("entry 1 of `plugins` (kind `(from a template)`, line 1)"),
+        "{shown}"
+    );
+    assert_eq!(config.left_out()[0].name(), SECRET);
 }
 
 #[test]

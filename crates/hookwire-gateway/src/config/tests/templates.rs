@@ -24,6 +24,11 @@ fn a_variable_is_read_in_every_way_that_the_reference_knows() {
         "{% set dir = env.DIR %}{{ dir }}/p",
         "{{ env.DIR | lower }}/p",
         "{# {{ env.NO }} #}/run/p",
+        "{{ env.get('NO', default='/run') }}/p",
+        "{{ env.NO | default('/run', boolean=true) }}/p",
+        "{{ env.DIR.lower() }}/p",
+        "{% if env.DIR.startswith('/') %}/run{% endif %}/p",
+        "{% if env.get('NO', '') == 'a' %}/no{% else %}/run{% endif %}/p",
     ] {
         assert_eq!(path(template, [("DIR", "/run")]), "/run/p", "{template}");
     }
@@ -47,6 +52,60 @@ fn a_default_holds_where_a_variable_is_not_set() {
 fn a_template_without_quotes_may_be_a_number() {
     let text = "plugins: [{name: P, unix_socket: {path: /p, timeout: {{ env.T | default(5) }}}}]";
     assert_eq!(config(text).plugins()[0].policy().timeout().as_secs(), 5);
+}
+
+/// A quote in a variable ended the text that it stood in, and brought keys of its own.
+#[test]
+fn a_value_that_changes_what_the_file_says_is_refused_with_its_line_and_what_to_write() {
+    for (template, value) in [
+        ("path: '{{ env.X }}'", "/p', timeout: 1}, mode: 'disabled', x: {y: 'z"),
+        ("path: \"{{ env.X }}\"", "/p\", timeout: \"1"),
+        ("path: {{ env.X }}", "/p, timeout: 1"),
+        ("path: {{ env.X }}", "/p\n  , timeout: 1"),
+        ("path: {{ env.X }}", "[/p]"),
+        ("path: {{ env.X }}", "&a /p"),
+        ("path: {{ env.X | trim }}", "/p, timeout: 1"),
+        ("path: {{ env.X.lower() }}", "/p, timeout: 1"),
+        ("path: {{ env.get('X') ~ '' }}", "/p, timeout: 1"),
+        ("path: {{ env.NO | default(env.X) }}", "/p, timeout: 1"),
+        ("{% set x %}path: {{ env.X }}{% endset %}{{ x }}", "/p, timeout: 1"),
+        ("path: /p\n  # {{ env.X }}\n", "a\n  , timeout: 1"),
+        ("path: /p\n  # {{ env.X }}\n", "a\n  , timeout: 1\n  # b"),
+        ("path: {{ env.X }}\n", "/p # cut off"),
+    ] {
+        let text = format!("plugins:\n- {{name: P,\n  unix_socket: {{ {template}}}}}\n");
+        let problems = problems_with(&text, [("X", value)]);
+        let line = 3 + template.matches("\n  #").count();
+        let start = format!("line {line}: what `{{{{ ");
+        assert!(problems.len() == 1 && problems[0].starts_with(&start), "{template}: {problems:?}");
+        assert!(problems[0].contains("| tojson }}` without quotes"), "{problems:?}");
+        assert!(!problems[0].contains("timeout"), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_value_that_is_a_part_of_one_value_is_taken_whatever_it_holds() {
+    for (template, value, path) in [
+        ("{{ env.X | tojson }}", "/it's \"p\", {a: b}\n#", "/it's \"p\", {a: b}\n#"),
+        ("{{ ('/run' ~ env.X) | tojson }}", "/p' #", "/run/p' #"),
+        ("'{{ env.X }}'", "/a: b, {c} [d] # \"e\"", "/a: b, {c} [d] # \"e\""),
+        ("\"{{ env.X }}\"", "/it's", "/it's"),
+        ("{{ env.X }}", "/p ", "/p"),
+        ("{{ env.X }}", "'/p'", "/p"),
+        ("{{ env.X | safe }}", "/p, timeout: 1", "/p"),
+        ("{% if env.X == '/a: b' %}/p, timeout: 1{% endif %}", "/a: b", "/p"),
+        ("{{ env.NO | default('/p, timeout: 1') }}", "", "/p"),
+        ("{% for x in env.X.split(',') %}{{ x }}{% endfor %}", "/a,/b", "/a/b"),
+    ] {
+        let text = format!("plugins: [{{name: P, unix_socket: {{path: {template}}}}}]");
+        let read = GatewayConfig::from_str_with(&text, env([("X", value)]));
+        let read = read.map_err(|error| format!("{template}: {error}"));
+        // A path may have no control character, so that one is told by its problem.
+        match read {
+            Ok(config) => assert_eq!(config.plugins()[0].endpoint().to_string(), path),
+            Err(error) => assert!(path.contains('\n') && error.contains("control"), "{error}"),
+        }
+    }
 }
 
 /// The reference escapes for HTML, and the path would be another.

@@ -89,11 +89,69 @@ plugins:
     assert_eq!(
         problems(text),
         [
-            "line 7: plugin `P`: a key that this map has already",
-            "line 8: plugin `P`: a key that this map has already",
+            "line 7: plugin `P`: `path` is in this map already, in line 6",
+            "line 8: plugin `P`: `mode` is in this map already, in line 4",
         ]
     );
-    assert_eq!(problems("plugins: []\nplugins: []"), ["line 2: a key that this map has already"]);
+    assert_eq!(
+        problems("plugins: []\nplugins: []"),
+        ["line 2: `plugins` is in this map already, in line 1"]
+    );
+    let text =
+        "plugins:\n- name: P\n  '{{ env.K }}': 1\n  '{{ env.K }}': 2\n  unix_socket: {path: /p}";
+    assert_eq!(
+        super::problems_with(text, [("K", "hunter2")])[0],
+        "line 4: plugin `P`: a key is in this map already, in line 3"
+    );
+}
+
+/// The reference lets the second one win.
+#[test]
+fn a_second_merge_key_is_refused_and_one_in_quotes_too() {
+    let entry = "name: P\n  unix_socket: {path: /p}";
+    let text = format!("plugins:\n- <<: {{mode: disabled}}\n  <<: {{mode: audit}}\n  {entry}");
+    assert_eq!(
+        problems(&text),
+        [
+            "line 3: plugin `P`: `<<` is in this map already, in line 2; of several bases, make a list: `<<: [*a, *b]`"
+        ]
+    );
+    let text = format!("plugins:\n- \"<<\": {{mode: disabled}}\n  {entry}");
+    assert_eq!(
+        problems(&text),
+        ["line 2: plugin `P`: the merge key `<<` is one without quotes only"]
+    );
+    let plugins = config(&format!("plugins:\n- description: '<<'\n  {entry}")).into_plugins();
+    assert_eq!(plugins[0].description(), Some("<<"));
+}
+
+#[test]
+fn what_stands_beside_the_plugins_is_read_when_it_is_asked_for_and_tells_no_value() {
+    let text = "
+base: &base {timeout: 5}
+server: {<<: *base, token: '{{ env.T }}'}
+open: {a: '{{ env.NO }}'}
+odd: {1: one}
+empty:
+plugins: []
+";
+    let config = crate::GatewayConfig::from_str_with(text, super::env([("T", "hunter2")])).unwrap();
+    let server: serde_json::Value = config.section("server").unwrap().unwrap();
+    assert_eq!(server, serde_json::json!({"timeout": 5, "token": "hunter2"}));
+    assert_eq!(config.section::<u64>("empty"), Ok(None));
+    assert_eq!(config.section::<u64>("nothing"), Ok(None));
+    for (key, told) in [
+        ("open", "line 4: the environment variable `NO` is not set"),
+        ("odd", "line 5: a key must be a string; put it in quotes"),
+    ] {
+        let error = config.section::<serde_json::Value>(key).unwrap_err();
+        assert!(error.problems()[0].to_string().starts_with(told), "{error}");
+    }
+    type Numbers = std::collections::BTreeMap<String, u64>;
+    let error = config.section::<Numbers>("server").unwrap_err();
+    let told = "line 3: server: a value cannot be read, expected u64";
+    assert_eq!(error.problems()[0].to_string(), told);
+    assert!(!format!("{config:?}").contains("hunter2"));
 }
 
 #[test]
