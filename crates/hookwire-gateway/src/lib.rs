@@ -121,7 +121,7 @@
 //! | The raw token of `identity_resolve` is compared with the `tools` of conditions. | It is not. |
 //! | Unknown keys in conditions are ignored. | They are refused. |
 //! | A request that cannot be sent to an external plugin is an error for `on_error` to judge. | It ends the chain, whatever `on_error` is, but in `audit` and `fire_and_forget`. |
-//! | Any error disables a plugin with `on_error: disable`. | Any but those that tell nothing of it: the client's queue is full, or its handle is closed. |
+//! | Any error disables a plugin with `on_error: disable`. | Any but those that tell nothing of it: the client's queue is full, its handle is closed, or it cannot be used as it is configured. |
 
 mod chain;
 mod conditions;

@@ -61,7 +61,8 @@ pub(crate) enum Of {
     Plugin,
     /// The request: no plugin could be asked about it.
     Request,
-    /// The gateway: it calls more often than it may, or has closed the plugin.
+    /// The gateway: it calls more often than it may, has closed the plugin, or makes no call,
+    /// for the plugin cannot be used as it is configured.
     Gateway,
 }
 
@@ -69,7 +70,9 @@ impl Of {
     pub(crate) fn error(error: &PluginError) -> Self {
         match error.kind() {
             ErrorKind::InvalidRequest => Self::Request,
-            ErrorKind::Overloaded | ErrorKind::Closed => Self::Gateway,
+            ErrorKind::Overloaded | ErrorKind::Closed | ErrorKind::Config | ErrorKind::Disabled => {
+                Self::Gateway
+            }
             ErrorKind::Timeout if error.stage() == Some(Stage::Admission) => Self::Gateway,
             _ => Self::Plugin,
         }

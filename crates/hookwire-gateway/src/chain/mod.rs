@@ -88,8 +88,9 @@ impl<H: Hook<Payload: Clone + 'static, Modified: 'static> + 'static> ChainHook f
 ///   share what they know of a plugin that is kept, a chain made anew asks all. Errors
 ///   that tell nothing of the plugin let the request go on as `ignore` does, and leave nothing
 ///   out: the client's own queue is full (`Overloaded`), a call's time was over before it had
-///   its turn ([`Stage::Admission`](hookwire::Stage::Admission)), or the handle is closed
-///   (`Closed`); in `audit` and in the background `InvalidRequest` too.
+///   its turn ([`Stage::Admission`](hookwire::Stage::Admission)), the handle is closed
+///   (`Closed`), or no call is made, for the plugin cannot be used as it is configured
+///   (`Config`): it is asked as soon as its server is in order; in `audit` and in the background `InvalidRequest` too.
 /// - Left out are also plugins with `mode: disabled`, by their entry, or by their server's
 ///   where the entry names no mode; and those whose [conditions](crate::Conditions) are not met
 ///   by the payload as it came in.

@@ -208,7 +208,6 @@ async fn a_closed_handle_is_no_error_of_the_plugin() {
     assert!(chain.disabled().is_empty());
 }
 
-/// The entry leaves `on_error` to the server.
 #[tokio::test(start_paused = true)]
 async fn a_concurrent_phase_without_a_bound_ends() {
     let guards = ["A", "B"].map(|name| guard(name, json!({"mode": "concurrent"})).build());

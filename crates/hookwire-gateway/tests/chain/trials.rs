@@ -84,6 +84,21 @@ async fn a_failure_of_a_call_from_before_a_reset_does_not_undo_it() {
     assert_eq!(chain.disabled(), ["Guard"], "one that begins after it counts");
 }
 
+/// Its calls are not made, so it costs nothing, and it guards as soon as its server is in order.
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_cannot_be_used_as_it_is_configured_is_not_disabled_for_that() {
+    let (double, chain) = checked(json!({"on_error": "disable"}), info(&[])).await;
+    let passed = run(&chain, "search").await.unwrap();
+    assert_eq!(statuses(passed.report())["Guard"], "error");
+    assert!(chain.disabled().is_empty());
+    double.restart_as(info(&["tool_pre_invoke"]));
+    let handle = chain.handles().next().unwrap();
+    in_time("the check", handle.verify()).await.unwrap();
+    double.then(no());
+    assert!(run(&chain, "search").await.unwrap_err().denial().is_some());
+}
+
+/// The entry leaves `on_error` to the server.
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_requests_now_stop_for_is_asked_although_an_error_disabled_it() {
     let server = || info(&["tool_pre_invoke"]);

@@ -11,6 +11,8 @@ const MODES: [&str; 6] =
     ["sequential", "transform", "audit", "concurrent", "fire_and_forget", "disabled"];
 const HOOKS: [&str; 4] =
     ["tool_pre_invoke", "tool_post_invoke", "resource_pre_fetch", "agent_pre_invoke"];
+/// In seconds, of plugins that do not answer; far more than the others need.
+const TIMEOUT: f64 = 2.0;
 const SUBJECTS: [&str; 2] = ["alpha", "beta"];
 
 /// One case, in JSON, for both sides.
@@ -35,6 +37,33 @@ pub(crate) fn case(number: u64, socket: &Path) -> Value {
         "plugins": plugins, "policies": policies, "default_policy": default_policy,
         "timeout": 60, "steps": steps,
     })
+}
+
+/// A case with plugins that do not answer in its last step: the reference's client takes the
+/// reply to a call that has timed out for that to the plugin's next one.
+pub(crate) fn hanging(number: u64, socket: &Path) -> Value {
+    let mut case = case(number, socket);
+    let mut rng = Rng::with_seed(number);
+    case["timeout"] = json!(TIMEOUT);
+    let plugins = case["plugins"].as_array().unwrap().clone();
+    let step = case["steps"].as_array_mut().unwrap().last_mut().unwrap();
+    let (place, _) = places(step["hook"].as_str().unwrap());
+    let script = &mut step["payload"][place]["script"];
+    let chosen = rng.usize(..plugins.len());
+    let mut decisive = false;
+    for (index, plugin) in plugins.iter().enumerate() {
+        let act = &mut script[plugin["name"].as_str().unwrap()];
+        let concurrent = plugin["mode"] == "concurrent";
+        let hangs = (index == chosen || rng.u8(..) < 60) && !(concurrent && decisive);
+        if hangs {
+            *act = json!({"hang": true});
+        } else if concurrent {
+            // Which of several that end the phase does so is up to chance.
+            (act["deny"], act["fail"]) = (json!(false), json!(false));
+        }
+        decisive |= concurrent && hangs;
+    }
+    case
 }
 
 fn entry(rng: &mut Rng, name: &str, socket: &Path) -> Value {

@@ -2,7 +2,8 @@
 //! configurations and requests: the same comes of it, but for the table in the crate's
 //! documentation.
 //!
-//! `HOOKWIRE_CASES` sets how many, `HOOKWIRE_FIRST_CASE` where they begin.
+//! `HOOKWIRE_CASES` (and `HOOKWIRE_HANGING_CASES`) sets how many, `HOOKWIRE_FIRST_CASE` where they
+//! begin.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod cases;
@@ -12,6 +13,7 @@ mod ours;
 mod plugin;
 mod reference;
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 /// Without another word of the environment.
@@ -32,9 +34,40 @@ async fn the_chain_comes_to_what_the_reference_comes_to() {
     let cases: Vec<Value> = numbers.iter().map(|number| cases::case(*number, &socket)).collect();
     let expected = reference::run(&venv, dir.path(), "drive_manager.py", &cases).await;
 
+    let mut found = Vec::new();
+    for case in &cases {
+        found.push(ours::run(case).await);
+    }
+    compare(&numbers, &cases, &found, &expected);
+}
+
+/// Each of these takes its time, so there are few, side by side.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_chain_comes_to_the_same_where_plugins_do_not_answer() {
+    let Some(venv) = reference::venv().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("plugins.sock");
+    let _server = plugin::serve(&socket).await;
+    let first = setting("HOOKWIRE_FIRST_CASE", 0);
+    let numbers: Vec<u64> = (first..first + setting("HOOKWIRE_HANGING_CASES", 15)).collect();
+    let cases: Vec<Value> = numbers.iter().map(|number| cases::hanging(*number, &socket)).collect();
+    let managers = cases.chunks(cases.len().div_ceil(3)).enumerate().map(|(index, cases)| {
+        let (venv, dir) = (&venv, dir.path().join(index.to_string()));
+        async move {
+            std::fs::create_dir(&dir).unwrap();
+            reference::run(venv, &dir, "drive_manager.py", cases).await
+        }
+    });
+    let expected = join_all(managers).await.concat();
+    let found = join_all(cases.iter().map(ours::run)).await;
+    compare(&numbers, &cases, &found, &expected);
+    let timeouts = found.iter().flatten().filter(|step| step.to_string().contains("timeout"));
+    assert!(timeouts.count() > 0, "some must go on after a timeout");
+}
+
+fn compare(numbers: &[u64], cases: &[Value], found: &[Vec<Value>], expected: &[Value]) {
     let mut differences = Vec::new();
-    for ((number, case), expected) in numbers.iter().zip(&cases).zip(&expected) {
-        let found = ours::run(case).await;
+    for (((number, case), found), expected) in numbers.iter().zip(cases).zip(found).zip(expected) {
         for (step, (found, expected)) in found.iter().zip(expected.as_array().unwrap()).enumerate()
         {
             let expected = ours::comparable(case, step, expected);

@@ -44,7 +44,10 @@ pub(crate) async fn run(case: &Value) -> Vec<Value> {
 async fn chain(case: &Value) -> Chain {
     let mut handles = Vec::new();
     for entry in case["plugins"].as_array().unwrap() {
-        let config = PluginConfig::from_value(entry.clone()).unwrap();
+        let mut entry = entry.clone();
+        // The manager's is one for all plugins.
+        entry["unix_socket"]["timeout"] = case["timeout"].clone();
+        let config = PluginConfig::from_value(entry).unwrap();
         handles.push(PluginHandle::connect_lazy(config));
     }
     let mut chain = Chain::builder().plugins(handles);
@@ -114,8 +117,10 @@ fn records(report: &Report) -> Value {
     let record = |record: &Record| {
         (!matches!(record.status, Status::Skipped | Status::Disabled | Status::Cancelled)).then(
             || {
+                let timeout = record.status == Status::Timeout;
                 json!({
-                    "plugin": &*record.plugin, "status": "completed",
+                    "plugin": &*record.plugin,
+                    "status": if timeout { "timeout" } else { "completed" },
                     "allow": record.effective == Decision::Allow, "modified": record.modified,
                 })
             },

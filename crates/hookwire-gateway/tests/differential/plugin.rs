@@ -35,6 +35,9 @@ impl Plugin for Obedient {
             let (place, subject) = places(call.hook_type());
             let act = payload[place]["script"][name].clone();
             let told = |key: &str| act[key] == true;
+            if told("hang") {
+                std::future::pending::<()>().await;
+            }
             if told("fail") {
                 return Err(HandlerError::new(format!("{name} is broken")));
             }
