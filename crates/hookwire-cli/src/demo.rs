@@ -25,8 +25,8 @@ const WHAT_NEXT: &str =
     "  hookwire serve --socket /tmp/plugins.sock    these three plugins, to be called
   hookwire invoke --help                       one call from the shell
   hookwire bench --help                        many calls, measured
-  README.md, examples/                         the library: its quick start, a gateway,
-                                               a plugin";
+  README.md, examples/                         the library: its quick start, a plugin
+  docs/gateway.md                              a whole gateway, with its plugins";
 
 /// Show the main job in one go.
 ///
