@@ -117,7 +117,7 @@
 //! | An `audit` plugin may change the extensions. | Only `sequential` and `transform` ones. |
 //! | A record of a suppressed denial tells that the plugin allowed, and one of an ignored error in `sequential` that it was applied. Plugins that were not asked have none. | A record tells what the plugin requested, and what that changed. Each plugin that serves the hook has one. |
 //! | `fire_and_forget` calls are not bounded; each request has ten at a time. | Bounded for all requests; more are dropped and counted. |
-//! | Payloads whose text is above 1 MB are refused. | [`max_payload`](ChainBuilder::max_payload), off by default; `max_frame_len` of each plugin is a limit always. |
+//! | Payloads whose text is above 1 MiB are refused, whoever would be asked. | The same limit, where a plugin would be asked; [`max_payload`](ChainBuilder::max_payload) sets another. |
 //! | The raw token of `identity_resolve` is compared with the `tools` of conditions. | It is not. |
 //! | Unknown keys in conditions are ignored. | They are refused. |
 //! | A request that cannot be sent to an external plugin is an error for `on_error` to judge. | It ends the chain, whatever `on_error` is, but in `audit` and `fire_and_forget`. |

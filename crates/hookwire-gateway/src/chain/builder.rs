@@ -42,7 +42,7 @@ pub struct ChainBuilder {
     plugins: Vec<PluginHandle>,
     timeout: Option<Duration>,
     concurrency: usize,
-    max_payload: Option<usize>,
+    max_payload: usize,
     background: u32,
     runtime: Option<Handle>,
     disable_for: Option<Duration>,
@@ -51,13 +51,16 @@ pub struct ChainBuilder {
     protected_headers: Vec<String>,
 }
 
+/// As the reference has it.
+const MAX_PAYLOAD: usize = 1 << 20;
+
 impl Default for ChainBuilder {
     fn default() -> Self {
         Self {
             plugins: Vec::new(),
             timeout: None,
             concurrency: 10,
-            max_payload: None,
+            max_payload: MAX_PAYLOAD,
             background: 256,
             runtime: None,
             disable_for: None,
@@ -102,11 +105,17 @@ impl ChainBuilder {
     }
 
     /// How large a payload may be as it comes in: the bytes of its JSON text. A run with a larger
-    /// one ends as [`HaltReason::TooLarge`](crate::HaltReason::TooLarge) before any plugin is
-    /// asked, also where none would be. What plugins make of it is not measured again. Default:
-    /// no limit but the `max_frame_len` of each plugin; the reference has 1 MiB.
+    /// one, if any plugin is to be asked, ends as
+    /// [`HaltReason::TooLarge`](crate::HaltReason::TooLarge) before one is. What plugins make of it
+    /// is not measured again. Default 1 MiB, as in the reference; `usize::MAX` is no limit.
+    ///
+    /// Keep it well below the `max_frame_len` of the plugins and of their servers (16 MiB):
+    /// a number takes up to five times as many bytes in a frame as in text, and a plugin that gives
+    /// the payload back adds to it. A reply above that limit ends the connection, which is an error
+    /// of the plugin, so a request that provokes it gets by a guard with `on_error: ignore` or
+    /// `disable`, and `disable` takes the guard away.
     pub fn max_payload(mut self, bytes: usize) -> Self {
-        self.max_payload = Some(bytes);
+        self.max_payload = bytes;
         self
     }
 

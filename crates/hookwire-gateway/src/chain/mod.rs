@@ -128,7 +128,7 @@ struct Inner {
     members: Vec<Arc<Member>>,
     timeout: Option<Duration>,
     concurrency: usize,
-    max_payload: Option<usize>,
+    max_payload: usize,
     lifetime: Arc<Lifetime>,
     times: Times,
     policies: BTreeMap<String, FieldPolicy>,

@@ -107,7 +107,7 @@ impl<'a, C: Cargo> Run<'a, C> {
         }
         // Those in the background see the payload as it came in.
         let calls = plan.serial.len() + plan.concurrent.len() + plan.background.len();
-        let too_large = self.too_large();
+        let too_large = if calls > 0 { self.too_large() } else { None };
         let needed = !plan.background.is_empty() && too_large.is_none();
         let original = needed.then(|| self.body(calls));
 
@@ -258,8 +258,9 @@ impl<'a, C: Cargo> Run<'a, C> {
     }
 
     fn too_large(&self) -> Option<HaltReason> {
-        let limit = self.chain.max_payload?;
-        exceeds(&**self.cargo.payload(), limit).then_some(HaltReason::TooLarge(limit))
+        let limit = self.chain.max_payload;
+        let exceeds = limit < usize::MAX && exceeds(&**self.cargo.payload(), limit);
+        exceeds.then_some(HaltReason::TooLarge(limit))
     }
 
     pub(super) fn out_of_time(&self) -> HaltReason {

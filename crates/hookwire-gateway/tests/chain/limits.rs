@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hookwire_gateway::HaltReason;
+use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
+use hookwire_gateway::{Chain, HaltReason, RequestContext};
 use serde_json::json;
 
 use crate::world::{Act, LIMIT, gate, in_time, record, run, statuses, tool_payload, world};
@@ -115,7 +116,6 @@ async fn many_requests_share_a_chain_and_each_gets_its_own_answers() {
         .map(|id| {
             let chain = chain.clone();
             tokio::spawn(async move {
-                use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
                 let mut request = hookwire_gateway::RequestContext::new(format!("request-{id}"));
                 let payload = ToolPreInvokePayload::new("tool").with_arg("path", id.to_string());
                 let passed = chain.run::<ToolPreInvoke>(payload, &mut request).await.unwrap();
@@ -150,4 +150,25 @@ async fn a_payload_above_the_limit_is_refused_before_any_plugin_is_asked() {
     assert_eq!((seen["Guard"], seen["Watcher"]), ("skipped", "skipped"));
     assert!(chain.background_idle(LIMIT).await);
     assert_eq!(world.log.all().len(), 2);
+}
+
+/// A guard that gives the payload back could not reply to one that just fits a frame.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_another_limit_a_payload_is_at_most_a_mebibyte_where_a_plugin_is_asked() {
+    let world =
+        world([("Guard", Act::Allow, json!({"mode": "sequential", "on_error": "disable"}))]).await;
+    let chain = world.builder().build().unwrap();
+    let large = || ToolPreInvokePayload::new("tool").with_arg("text", "x".repeat(1 << 20));
+    let mut request = RequestContext::new("large");
+    let halted = chain.run::<ToolPreInvoke>(large(), &mut request).await.unwrap_err();
+    assert!(matches!(halted.reason(), HaltReason::TooLarge(1_048_576)));
+    assert!(chain.disabled().is_empty() && world.log.all().is_empty());
+
+    let unlimited = world.builder().max_payload(usize::MAX).build().unwrap();
+    let mut request = RequestContext::new("unlimited");
+    assert!(unlimited.run::<ToolPreInvoke>(large(), &mut request).await.is_ok());
+
+    let nobody = Chain::builder().build().unwrap();
+    let mut request = RequestContext::new("nobody");
+    assert!(nobody.run::<ToolPreInvoke>(large(), &mut request).await.is_ok());
 }
