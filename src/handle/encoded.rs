@@ -48,6 +48,12 @@ impl<H: Hook> EncodedPayload<H> {
         Some(Self { encoded, hook: PhantomData })
     }
 
+    /// How many bytes it takes in a request.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        self.encoded.len()
+    }
+
     pub(super) fn as_encoded(&self) -> &Preencoded {
         &self.encoded
     }

@@ -24,6 +24,10 @@ use super::switch::Pass;
 use super::{ChainHook, Inner, PERMISSION_HOOK, trace};
 use crate::context::RequestContext;
 
+/// A byte of an encoded payload is at most so many of JSON text: a control character in a string
+/// is escaped as `\u0001`. All other values take fewer.
+const TEXT_PER_BYTE: usize = 6;
+
 pub(super) struct Run<'a, C: Cargo> {
     pub(super) chain: &'a Inner,
     pub(super) request: &'a mut RequestContext,
@@ -257,10 +261,18 @@ impl<'a, C: Cargo> Run<'a, C> {
         }
     }
 
-    fn too_large(&self) -> Option<HaltReason> {
+    /// The text is measured only where its encoded form, which the calls need anyway, leaves that
+    /// open.
+    fn too_large(&mut self) -> Option<HaltReason> {
         let limit = self.chain.max_payload;
-        let exceeds = limit < usize::MAX && exceeds(&**self.cargo.payload(), limit);
-        exceeds.then_some(HaltReason::TooLarge(limit))
+        if limit == usize::MAX {
+            return None;
+        }
+        let payload = self.cargo.payload();
+        let encoded = self.encoded.get_or_insert_with(|| EncodedPayload::<C::Hook>::new(payload));
+        let fits = |encoded: &EncodedPayload<_>| encoded.encoded_len() <= limit / TEXT_PER_BYTE;
+        let fits = encoded.as_ref().is_some_and(fits) || !exceeds(&**payload, limit);
+        (!fits).then_some(HaltReason::TooLarge(limit))
     }
 
     pub(super) fn out_of_time(&self) -> HaltReason {
