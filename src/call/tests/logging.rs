@@ -5,11 +5,13 @@ use std::time::Duration;
 use tokio::time::advance;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::pipe::{Door, call, call_with, config, failure, pair, served, settle};
+use super::pipe::{Door, call_with, config, failure, pair, served, settle};
 use crate::options::CallOptions;
 use crate::test_log::Log;
 
 const SHORT: Duration = Duration::from_millis(100);
+/// More than so many attempts take, however long they happen to rest in between.
+const LONG: Duration = Duration::from_secs(3_600);
 
 /// A full backlog is no failure that counts, so each attempt that met one passed for
 /// the first and was a line at info.
@@ -24,11 +26,8 @@ async fn a_busy_server_is_one_line_at_info_however_often_it_is_tried() {
         advance(SHORT).await;
         settle().await;
     }
-    let patient = call(&client, "patient");
-    while server.attempts() < 20 {
-        advance(SHORT).await;
-        settle().await;
-    }
+    let patient = call_with(&client, "patient", 0, CallOptions::new().timeout(LONG));
+    server.attempted(20).await;
     let info = log.lines_with(" INFO ");
     assert_eq!(info.len(), 1, "{info:#?}");
     assert!(info[0].contains("to=\"transient_failure\""), "{info:#?}");
@@ -48,11 +47,8 @@ async fn a_plugin_that_is_reached_at_the_third_attempt_is_told_to_be_there_again
     let (log, _logging) = Log::start(LevelFilter::DEBUG);
     let (client, mut server) = pair(&config(|c| c.reconnect_attempts(5)), 4096);
     server.set(Door::Refused);
-    let patient = call(&client, "patient");
-    while server.attempts() < 3 {
-        advance(SHORT).await;
-        settle().await;
-    }
+    let patient = call_with(&client, "patient", 0, CallOptions::new().timeout(LONG));
+    server.attempted(3).await;
     server.set(Door::Open);
     let _peer = served(&mut server, patient, "patient").await;
     let info = log.lines_with(" INFO ");

@@ -145,6 +145,20 @@ impl Server {
         self.attempts.load(SeqCst)
     }
 
+    /// Lets time pass until a connection was tried so often, however long the client happens to
+    /// rest in between. Somebody must want one all the time.
+    pub(super) async fn attempted(&self, count: usize) {
+        const STEP: Duration = Duration::from_millis(100);
+        for _ in 0..36_000 {
+            if self.attempts() >= count {
+                return;
+            }
+            tokio::time::advance(STEP).await;
+            settle().await;
+        }
+        panic!("{} attempts of {count} within an hour", self.attempts());
+    }
+
     pub(super) async fn accept(&mut self) -> Peer {
         Peer(Framed::new(self.accept_pipe().await, frame::codec(16 << 20)))
     }

@@ -156,11 +156,9 @@ async fn an_attempt_that_takes_too_long_counts_as_failed() {
 async fn a_busy_server_is_tried_again_until_it_lets_us_in() {
     let (client, mut server) = pair(&config(|c| c.reconnect_attempts(1)), 4096);
     server.set(Door::Busy);
-    let patient = call(&client, "patient");
-    while server.attempts() < 5 {
-        advance(Duration::from_millis(100)).await;
-        settle().await;
-    }
+    let long = CallOptions::new().timeout(3_600 * SECOND);
+    let patient = call_with(&client, "patient", 0, long);
+    server.attempted(5).await;
     server.set(Door::Open);
     served(&mut server, patient, "patient").await;
 }
