@@ -1,34 +1,31 @@
 //! A log that is kept in memory, to look at what is written into it.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex};
 
+use tracing::Dispatch;
 use tracing::subscriber::{DefaultGuard, set_default};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Held while a test reads a log: where others of its process begin or end to, `tracing` asks all
-/// of them anew what they want to hear, and lines get lost meanwhile.
-static ALONE: Mutex<()> = Mutex::new(());
-
-/// While it lives, the log is written.
-pub(crate) struct Logging {
-    _log: DefaultGuard,
-    _alone: MutexGuard<'static, ()>,
-}
+/// Somebody else who listens. While there is one listener only, `tracing` lets the thread that comes
+/// first to a line decide for all whether anybody wants it: a thread of another test, where nobody
+/// listens, and the line is off. Of two listeners both are asked.
+static ANOTHER: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     /// What this thread logs at `level` and above goes into it while the guard lives.
-    pub(crate) fn start(level: LevelFilter) -> (Self, Logging) {
+    pub(crate) fn start(level: LevelFilter) -> (Self, DefaultGuard) {
         Self::start_with(level, FmtSpan::NONE)
     }
 
     /// The same with these events of spans.
-    pub(crate) fn start_with(level: LevelFilter, spans: FmtSpan) -> (Self, Logging) {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn start_with(level: LevelFilter, spans: FmtSpan) -> (Self, DefaultGuard) {
+        LazyLock::force(&ANOTHER);
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -37,7 +34,7 @@ impl Log {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
-        (log, Logging { _log: set_default(subscriber), _alone: alone })
+        (log, set_default(subscriber))
     }
 
     pub(crate) fn text(&self) -> String {

@@ -13,22 +13,10 @@ const SHORT: Duration = Duration::from_millis(100);
 /// More than so many attempts take, however long they happen to rest in between.
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// Has been told about before the log is looked at: a line that another test of the process is the
-/// first to write in that moment may be taken for one that nobody wants.
-async fn told_before() {
-    let (client, server) = pair(&config(|c| c), 4096);
-    server.set(Door::Busy);
-    for _ in 0..3 {
-        failure(call_with(&client, "short", 0, CallOptions::new().timeout(SHORT))).await;
-        settle().await;
-    }
-}
-
 /// A full backlog is no failure that counts, so each attempt that met one passed for
 /// the first and was a line at info.
 #[tokio::test(start_paused = true)]
 async fn a_busy_server_is_one_line_at_info_however_often_it_is_tried() {
-    told_before().await;
     let (log, _logging) = Log::start(LevelFilter::DEBUG);
     let (client, mut server) = pair(&config(|c| c), 4096);
     server.set(Door::Busy);
@@ -45,8 +33,7 @@ async fn a_busy_server_is_one_line_at_info_however_often_it_is_tried() {
     assert!(info[0].contains("to=\"transient_failure\""), "{info:#?}");
     let debug = log.lines_with("DEBUG ");
     let failed = debug.iter().filter(|line| line.contains("error=operation would block"));
-    // Not all of them: in a process with other tests a line may get lost.
-    assert!(failed.count() >= 10, "attempts say how they failed: {debug:#?}");
+    assert!(failed.count() + 1 >= 19, "every attempt says how it failed: {debug:#?}");
 
     server.set(Door::Open);
     let _peer = served(&mut server, patient, "patient").await;
@@ -57,7 +44,6 @@ async fn a_busy_server_is_one_line_at_info_however_often_it_is_tried() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_is_reached_at_the_third_attempt_is_told_to_be_there_again() {
-    told_before().await;
     let (log, _logging) = Log::start(LevelFilter::DEBUG);
     let (client, mut server) = pair(&config(|c| c.reconnect_attempts(5)), 4096);
     server.set(Door::Refused);
