@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use common::calls::{PLUGIN, call, in_time};
+use common::log::another_listens;
 use hookwire::{PluginConfig, PluginHandle};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
@@ -54,6 +55,7 @@ impl MakeWriter<'_> for Log {
 
 /// All that is traced while `work` runs, in one runtime on this thread.
 fn traced(work: impl Future<Output = ()>) -> Vec<String> {
+    another_listens();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)

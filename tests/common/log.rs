@@ -8,11 +8,15 @@ use tracing::subscriber::{DefaultGuard, set_default};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// Somebody else who listens. While there is one listener only, `tracing` lets the thread that comes
-/// first to a line decide for all whether anybody wants it: a thread of another test, where nobody
-/// listens, and the line is off. Of two listeners both are asked.
-static ANOTHER: LazyLock<Dispatch> =
-    LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+/// For every test that listens to what its own thread traces: somebody else does, too. While there is
+/// one listener only, `tracing` lets the thread that comes first to a line decide for all whether
+/// anybody wants it: a thread of another test, where nobody listens, and the line is off. Of two
+/// listeners both are asked.
+pub(crate) fn another_listens() {
+    static ANOTHER: LazyLock<Dispatch> =
+        LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+    LazyLock::force(&ANOTHER);
+}
 
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
@@ -25,7 +29,7 @@ impl Log {
 
     /// The same with these events of spans.
     pub(crate) fn start_with(level: LevelFilter, spans: FmtSpan) -> (Self, DefaultGuard) {
-        LazyLock::force(&ANOTHER);
+        another_listens();
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -6,6 +6,9 @@ mod decisions;
 mod failures;
 mod guards;
 mod limits;
+#[allow(dead_code)]
+#[path = "../../../../tests/common/log.rs"]
+mod log;
 mod modes;
 mod told;
 mod trials;

@@ -1,31 +1,15 @@
 //! What log lines and spans tell of failures.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use hookwire::PluginViolation;
 use hookwire::server::HandlerError;
 use hookwire::testing::{Answer, Double};
 use hookwire_gateway::Chain;
 use serde_json::json;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use crate::log::Log;
 use crate::world::{config, run};
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The lines of one run, and of the ends of its spans.
 async fn lines(mode: &str, on_error: &str, answer: Answer) -> String {
@@ -33,17 +17,10 @@ async fn lines(mode: &str, on_error: &str, answer: Answer) -> String {
     let entry = config("Guard", &json!({"path": "/run/plugins.sock"}), entry);
     let guard = Double::of(entry).then(answer).build();
     let chain = Chain::builder().plugin(guard.handle()).build().unwrap();
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .with_span_events(FmtSpan::CLOSE)
-        .with_ansi(false)
-        .finish();
-    let _default = tracing::subscriber::set_default(subscriber);
+    let (log, _logging) = Log::start_with(LevelFilter::INFO, FmtSpan::CLOSE);
     let _ = run(&chain).await;
     assert!(chain.background_idle(crate::world::LIMIT).await);
-    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    log.text()
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use hookwire_gateway::{RequestContext, otel};
 use serde_json::{Value, json};
 use tracing::{Instrument, info_span};
 
-use crate::collector::{Collector, alone};
+use crate::collector::Collector;
 use crate::world::{World, run};
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -25,7 +25,6 @@ fn context(value: Value) -> GlobalContext {
 
 #[tokio::test]
 async fn where_nobody_listens_nothing_is_carried() {
-    let _alone = alone();
     let world = World::new(&[("Guard", "sequential"), ("Watcher", "audit")]).await;
     run(&world.chain, "search", &mut RequestContext::new("request-1")).await.unwrap();
     assert_eq!(*world.seen.borrow(), [Object::new(), Object::new()]);

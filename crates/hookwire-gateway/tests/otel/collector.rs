@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,8 @@ use prost::Message;
 use tracing::subscriber::{DefaultGuard, set_default};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
+
+use crate::common::log::another_listens;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -41,24 +43,12 @@ pub(crate) struct Collector {
     provider: SdkTracerProvider,
     spans: Arc<Mutex<Vec<Span>>>,
     _listening: DefaultGuard,
-    _alone: Alone,
-}
-
-/// To be held by every test: `tracing` notes for each span, and for all threads, whether anybody
-/// listens, and misses one that begins to just then. A gateway has one subscriber for all.
-pub(crate) fn alone() -> Alone {
-    static ALONE: Mutex<()> = Mutex::new(());
-    Alone { _guard: ALONE.lock().unwrap_or_else(PoisonError::into_inner) }
-}
-
-pub(crate) struct Alone {
-    _guard: MutexGuard<'static, ()>,
 }
 
 impl Collector {
     /// What this thread traces at `info` and above comes in while it lives.
     pub(crate) fn start() -> Self {
-        let _alone = alone();
+        another_listens();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let spans: Arc<Mutex<Vec<Span>>> = Arc::default();
@@ -84,7 +74,7 @@ impl Collector {
         let layer = tracing_opentelemetry::layer().with_tracer(tracer);
         let layer = layer.with_filter(LevelFilter::INFO);
         let _listening = set_default(tracing_subscriber::registry().with(layer));
-        Self { provider, spans, _listening, _alone }
+        Self { provider, spans, _listening }
     }
 
     /// All spans that have ended.
