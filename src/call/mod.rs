@@ -16,17 +16,15 @@ use crate::config::{PluginConfig, RetryPolicy, Transport};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
 use crate::last_seen::LastSeen;
-use crate::model::{Object, PluginContext, PluginResult, PluginViolation, ReplyContext};
+use crate::model::{PluginContext, PluginResult, PluginViolation, ReplyContext};
 use crate::options::{CallOptions, Overload};
 use crate::stats::Counters;
 use crate::unix::connect::Connect;
-use crate::unix::message::{Failure, Method, Origin, Reply};
+use crate::unix::message::{Failure, Method, Reply};
 use crate::unix::plugin::{Outbound, UnixPlugin};
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
-use crate::wire::reply::{
-    Expected, HookReply, ReplyFault, Reported, config_reply, configs_reply, hook_reply,
-};
+use crate::wire::reply::{Expected, HookReply, ReplyFault, hook_reply};
 use crate::wire::request::{self, Encoded, EncodedFrame, Fidelity, Payload};
 use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
@@ -34,6 +32,7 @@ use crate::wire::{DecodeError, FRAME_HEADER};
 use budget::RetryBudget;
 
 mod budget;
+mod questions;
 #[cfg(test)]
 mod tests;
 
@@ -154,68 +153,6 @@ impl Caller {
         self.counters.count_failure(hook_type, &error, started.elapsed());
         self.last_seen.note_failure(&error);
         Err(error)
-    }
-
-    /// The plugin's configuration on the server, and the connection that brought it; `None` if
-    /// the server knows no such plugin.
-    pub(crate) async fn plugin_config(
-        &self,
-        name: &str,
-        options: CallOptions,
-    ) -> Result<(Option<Reported>, Origin), PluginError> {
-        let frame = request::get_plugin_config(name);
-        let frame = frame.map_err(Cause::InvalidRequest);
-        let read = |reply: &Reply| Ok((config_reply(&reply.message)?, reply.origin));
-        self.ask(frame, options, Errand::Question, read).await
-    }
-
-    /// The configurations of all plugins on the server.
-    pub(crate) async fn plugin_configs(
-        &self,
-        options: CallOptions,
-    ) -> Result<Vec<Object>, PluginError> {
-        let frame = request::get_plugin_configs();
-        let frame = frame.map_err(Cause::InvalidRequest);
-        self.ask(frame, options, Errand::Server, |reply| configs_reply(&reply.message)).await
-    }
-
-    async fn ask<T>(
-        &self,
-        frame: Result<EncodedFrame, Cause>,
-        options: CallOptions,
-        errand: Errand,
-        read: impl Fn(&Reply) -> Result<T, DecodeError>,
-    ) -> Result<T, PluginError> {
-        let read = |reply: &Reply| read(reply).map_err(ReplyFault::from);
-        // Asking twice does no harm, so a question may always be sent again.
-        let options = options.retry(RetryPolicy::Resend);
-        let answer = match frame {
-            Ok(frame) => {
-                self.exchange(Method::GetConfig, Instant::now(), frame, options, read).await
-            }
-            Err(cause) => Err((Sent::No, cause)),
-        };
-        self.noted(errand, answer)
-    }
-
-    /// Waits until there is a connection.
-    pub(crate) async fn connect(&self, options: CallOptions) -> Result<(), PluginError> {
-        let outcome =
-            self.call(Method::Connect, Instant::now(), EncodedFrame::new(), options).await;
-        self.noted(Errand::Question, outcome.map(|_| ()))
-    }
-
-    fn noted<T>(
-        &self,
-        errand: Errand,
-        outcome: Result<T, (Sent, Cause)>,
-    ) -> Result<T, PluginError> {
-        let outcome = outcome.map_err(|failure| self.error(errand, failure));
-        match &outcome {
-            Ok(_) => self.last_seen.note_success(Instant::now()),
-            Err(error) => self.last_seen.note_failure(error),
-        }
-        outcome
     }
 
     /// Asks the connections to end at `deadline`, or as soon as nothing is under way.
