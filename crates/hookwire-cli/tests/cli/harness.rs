@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +11,19 @@ use tempfile::TempDir;
 
 pub(crate) const HOOKWIRE: &str = env!("CARGO_BIN_EXE_hookwire");
 const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// The lines that a child writes, so that waiting for one can have a limit.
+pub(crate) fn lines(child: &mut Child) -> Receiver<String> {
+    let stdout = child.stdout.take().unwrap();
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| {
+            // The test may have seen enough.
+            let _ = sender.send(line);
+        });
+    });
+    lines
+}
 
 /// `hookwire serve` on a socket of its own; killed when dropped.
 pub(crate) struct Server {
@@ -28,14 +41,7 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| {
-                // The test may have seen enough.
-                let _ = sender.send(line);
-            });
-        });
+        let lines = lines(&mut child);
         let server = Self { child, dir };
         assert_eq!(lines.recv_timeout(START_LIMIT).expect("the server starts"), "READY");
         server

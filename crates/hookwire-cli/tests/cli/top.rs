@@ -1,13 +1,12 @@
 //! `hookwire top` where stdout is no terminal: lines, for scripts and logs.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{HOOKWIRE, Server, hookwire, text};
+use crate::harness::{HOOKWIRE, Server, hookwire, lines, text};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -25,14 +24,7 @@ impl Top {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| {
-                // The test may have seen enough.
-                let _ = sender.send(line);
-            });
-        });
+        let lines = lines(&mut child);
         Self { child, lines }
     }
 
