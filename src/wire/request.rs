@@ -79,7 +79,7 @@ impl Preencoded {
     /// # Errors
     /// If it cannot be encoded as it is.
     pub(crate) fn new<T: Serialize + ?Sized>(payload: &T) -> Result<Self, EncodeError> {
-        let mut writer = Writer::with_capacity(256);
+        let mut writer = Writer::with_capacity(512);
         payload.write(&mut writer)?;
         let frame = writer.take_frame()?;
         let mut content = &frame[FRAME_HEADER + 1..];

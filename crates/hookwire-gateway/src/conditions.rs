@@ -102,10 +102,16 @@ impl Conditions {
         conditions.into_iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whether there is none: then the plugin is asked always.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a plugin with these conditions is asked.
     #[must_use]
     pub fn are_met(&self, request: &RequestContext, subject: Option<Subject<'_>>) -> bool {
-        self.0.is_empty() || self.0.iter().any(|condition| condition.is_met(request, subject))
+        self.is_empty() || self.0.iter().any(|condition| condition.is_met(request, subject))
     }
 }
 

@@ -140,6 +140,14 @@ impl RequestContext {
         may_change_shared: bool,
     ) {
         self.load(plugin);
+        // So are most replies.
+        let tells_nothing = reply.global_state().is_none()
+            && [reply.state(), reply.metadata(), &self.current.state, &self.current.metadata]
+                .iter()
+                .all(|object| object.is_empty());
+        if tells_nothing {
+            return;
+        }
         let mut replied = PluginContext::new(String::new());
         reply.apply_to(&mut replied);
         self.current.state = replied.state;

@@ -2,7 +2,9 @@
 //! reference server: `cargo bench -p hookwire-gateway --bench manager`.
 //!
 //! The two take turns, so that the server and the machine are the same for both. CPU time is
-//! that of the client's process. Needs Python 3.11 or newer; the reference package is installed
+//! that of the client's process; how busy the server was beside it tells which of the two bounds
+//! the chains per second (it is one thread of Python: it cannot use more than one core). Linux
+//! only. Needs Python 3.11 or newer; the reference package is installed
 //! below the target directory, as for the tests.
 #![allow(clippy::unwrap_used)]
 
@@ -36,7 +38,8 @@ fn main() {
 
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for number in 0..=TURNS {
-        let turns = (runtime.block_on(turn(&chain)), manager.turn());
+        let ours_now = server.beside(|| runtime.block_on(turn(&chain)));
+        let turns = (ours_now, server.beside(|| manager.turn()));
         // The first is for warming up.
         if number > 0 {
             ours.push(turns.0);
@@ -59,6 +62,9 @@ struct Turn {
     chains: f64,
     elapsed: f64,
     cpu: f64,
+    /// CPU time of the server meanwhile.
+    #[serde(default)]
+    server_cpu: f64,
 }
 
 impl Turn {
@@ -74,7 +80,8 @@ impl Turn {
 fn print(name: &str, turns: &[Turn]) {
     let per_second = spread(turns.iter().map(Turn::per_second).collect(), 0);
     let cpu = spread(turns.iter().map(Turn::cpu_each).collect(), 0);
-    println!("{name}: {per_second} chains/s, {cpu} µs of CPU per chain");
+    let server = spread(turns.iter().map(|turn| turn.server_cpu / turn.elapsed).collect(), 2);
+    println!("{name}: {per_second} chains/s, {cpu} µs of CPU per chain, server: {server} cores");
 }
 
 /// The median, and the range.
@@ -112,7 +119,7 @@ async fn turn(chain: &Chain) -> Turn {
     };
     join_all((0..CALLERS).map(|_| caller())).await;
     let (elapsed, cpu) = (begun.elapsed().as_secs_f64(), (cpu() - cpu_begun).as_secs_f64());
-    Turn { chains: chains.get(), elapsed, cpu }
+    Turn { chains: chains.get(), elapsed, cpu, server_cpu: 0.0 }
 }
 
 fn cpu() -> Duration {
@@ -149,7 +156,26 @@ impl Drop for Owned {
 
 struct Server {
     socket: PathBuf,
-    _child: Owned,
+    child: Owned,
+}
+
+impl Server {
+    /// A client's turn, with the CPU time that the server took for it.
+    fn beside(&self, turn: impl FnOnce() -> Turn) -> Turn {
+        let begun = self.cpu();
+        let turn = turn();
+        Turn { server_cpu: self.cpu() - begun, ..turn }
+    }
+
+    /// CPU time so far, in seconds.
+    fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.0.id())).unwrap();
+        // After the name, which may hold blanks: user and system time are 12th and 13th.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+    }
 }
 
 fn serve(python: &Path, dir: &Path) -> Server {
@@ -180,7 +206,7 @@ fn serve(python: &Path, dir: &Path) -> Server {
     assert!(lines.any(|line| line.trim() == "READY"), "the server did not start, see above");
     // Read on, so that the server never finds its output closed.
     std::thread::spawn(move || lines.for_each(drop));
-    Server { socket, _child: child }
+    Server { socket, child }
 }
 
 /// The reference's manager, asked for one turn after the other.

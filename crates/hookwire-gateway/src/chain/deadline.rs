@@ -39,7 +39,9 @@ impl Chain {
         let policy = self.inner.policies.get(H::NAME).unwrap_or(&self.inner.default_policy);
         let protected = &self.inner.protected_headers;
         let cargo = Changing::<H>::new(payload, policy, protected);
-        Run::new(&self.inner, request, cargo, deadline).run().await
+        let mut run = Run::new(&self.inner, request, cargo, deadline);
+        let halted = run.run().await;
+        run.end(halted)
     }
 
     /// [`decide`](Self::decide) with a [`deadline`](Self::deadline) that was set earlier.
@@ -51,7 +53,9 @@ impl Chain {
     ) -> Result<Passed<Option<H::Modified>>, Box<Halted>> {
         let _run = self.begin()?;
         let cargo = Deciding::<H>::new(payload);
-        Run::new(&self.inner, request, cargo, deadline).run().await
+        let mut run = Run::new(&self.inner, request, cargo, deadline);
+        let halted = run.run().await;
+        run.end(halted)
     }
 }
 

@@ -56,7 +56,10 @@ impl Member {
             return None;
         }
         let mode = config.mode();
-        let met = || self.conditions(&config).are_met(request, Subject::of(hook, payload));
+        let met = || {
+            let conditions = self.conditions(&config);
+            conditions.is_empty() || conditions.are_met(request, Subject::of(hook, payload))
+        };
         // Requests that stop for it now do so although it was left out before.
         let may_pass = || {
             config.on_error() != OnError::Disable

@@ -87,26 +87,13 @@ impl Halted {
     /// ```
     #[must_use]
     pub fn outcome(&self) -> &'static str {
-        match &self.reason {
-            HaltReason::Denied(_) => "denied",
-            HaltReason::Failed(error) => error.reason(),
-            HaltReason::TooLarge(_) => "too_large",
-            HaltReason::OutOfTime(_) => "out_of_time",
-            HaltReason::InvalidHeader(_) => "invalid_header",
-            HaltReason::ShutDown => "shut_down",
-            HaltReason::Unfilterable { .. } => "unfilterable",
-        }
+        self.reason.outcome()
     }
 
     /// The plugin whose denial, failure or change it is; `None` if it is no single one's.
     #[must_use]
     pub fn plugin(&self) -> Option<&str> {
-        match &self.reason {
-            HaltReason::Denied(denial) => Some(denial.plugin()),
-            HaltReason::Failed(error) => Some(error.plugin()),
-            HaltReason::Unfilterable { plugin, .. } => Some(plugin),
-            _ => None,
-        }
+        self.reason.plugin()
     }
 
     /// The denial, if it is one.
@@ -184,6 +171,29 @@ pub struct Denial {
     pub(crate) plugin: Arc<str>,
     pub(crate) violation: Option<Box<PluginViolation>>,
     pub(crate) metrics: Option<DenialMetadata>,
+}
+
+impl HaltReason {
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => "denied",
+            Self::Failed(error) => error.reason(),
+            Self::TooLarge(_) => "too_large",
+            Self::OutOfTime(_) => "out_of_time",
+            Self::InvalidHeader(_) => "invalid_header",
+            Self::ShutDown => "shut_down",
+            Self::Unfilterable { .. } => "unfilterable",
+        }
+    }
+
+    pub(super) fn plugin(&self) -> Option<&str> {
+        match self {
+            Self::Denied(denial) => Some(denial.plugin()),
+            Self::Failed(error) => Some(error.plugin()),
+            Self::Unfilterable { plugin, .. } => Some(plugin),
+            _ => None,
+        }
+    }
 }
 
 impl Denial {

@@ -45,42 +45,62 @@ pub(crate) struct Step {
     pub(crate) index: usize,
     pub(crate) mode: PluginMode,
     pub(crate) on_error: OnError,
+    priority: i32,
 }
 
 /// The parts of a run, in their order; each by priority, equal ones by their place.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// One after the other: `sequential`, then `transform`, then `audit`.
-    pub(crate) serial: Vec<Step>,
-    /// Side by side.
-    pub(crate) concurrent: Vec<Step>,
-    /// Not waited for.
-    pub(crate) background: Vec<Step>,
+    /// Of all parts.
+    steps: Vec<Step>,
     /// Not asked.
     pub(crate) left_out: Vec<(usize, PluginMode, Status)>,
 }
 
 impl Plan {
     pub(crate) fn of(candidates: impl Iterator<Item = Candidate>) -> Self {
-        let mut plan = Self::default();
-        let mut asked = Vec::new();
+        let most = candidates.size_hint().1.unwrap_or_default();
+        let mut plan = Self { steps: Vec::with_capacity(most), left_out: Vec::new() };
         for candidate in candidates {
             let Candidate { index, mode, on_error, priority, standing } = candidate;
             match standing {
                 Standing::Disabled => plan.left_out.push((index, mode, Status::Disabled)),
                 Standing::ConditionsUnmet => plan.left_out.push((index, mode, Status::Skipped)),
-                Standing::Asked => asked.push((priority, Step { index, mode, on_error })),
+                Standing::Asked => plan.steps.push(Step { index, mode, on_error, priority }),
             }
         }
-        asked.sort_by_key(|(priority, step)| (phase(step.mode), *priority, step.index));
-        for (_, step) in asked {
-            match step.mode {
-                PluginMode::Concurrent => plan.concurrent.push(step),
-                PluginMode::FireAndForget => plan.background.push(step),
-                _ => plan.serial.push(step),
-            }
-        }
+        plan.steps.sort_by_key(|step| (phase(step.mode), step.priority, step.index));
         plan
+    }
+
+    /// All that are asked.
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// One after the other: `sequential`, then `transform`, then `audit`.
+    pub(crate) fn serial(&self) -> &[Step] {
+        &self.steps[..self.begin_of(PluginMode::Concurrent)]
+    }
+
+    /// Side by side.
+    pub(crate) fn concurrent(&self) -> &[Step] {
+        let end = self.begin_of(PluginMode::FireAndForget);
+        &self.steps[self.begin_of(PluginMode::Concurrent)..end]
+    }
+
+    /// Those that are waited for: one after the other, and side by side.
+    pub(crate) fn waited_for(&self) -> &[Step] {
+        &self.steps[..self.begin_of(PluginMode::FireAndForget)]
+    }
+
+    /// Not waited for.
+    pub(crate) fn background(&self) -> &[Step] {
+        &self.steps[self.begin_of(PluginMode::FireAndForget)..]
+    }
+
+    fn begin_of(&self, mode: PluginMode) -> usize {
+        self.steps.partition_point(|step| phase(step.mode) < phase(mode))
     }
 }
 
@@ -115,9 +135,9 @@ mod tests {
         let modes = [FireAndForget, Concurrent, Audit, Transform, Sequential];
         let candidates = modes.into_iter().enumerate();
         let plan = Plan::of(candidates.map(|(index, mode)| candidate(index, mode, index as i32)));
-        assert_eq!(places(&plan.serial), [4, 3, 2]);
-        assert_eq!(places(&plan.concurrent), [1]);
-        assert_eq!(places(&plan.background), [0]);
+        assert_eq!(places(plan.serial()), [4, 3, 2]);
+        assert_eq!(places(plan.concurrent()), [1]);
+        assert_eq!(places(plan.background()), [0]);
     }
 
     #[test]
@@ -127,8 +147,7 @@ mod tests {
             let candidates = priorities.into_iter().enumerate();
             let plan =
                 Plan::of(candidates.map(|(index, priority)| candidate(index, mode, priority)));
-            let steps = [plan.serial, plan.concurrent, plan.background].concat();
-            assert_eq!(places(&steps), [3, 1, 5, 4, 0, 2], "{mode}");
+            assert_eq!(places(plan.steps()), [3, 1, 5, 4, 0, 2], "{mode}");
         }
     }
 
@@ -151,6 +170,10 @@ mod tests {
                 (2, Disabled, Status::Disabled)
             ]
         );
-        assert!(plan.serial.is_empty() && plan.concurrent.is_empty() && plan.background.is_empty());
+        assert!(
+            plan.serial().is_empty()
+                && plan.concurrent().is_empty()
+                && plan.background().is_empty()
+        );
     }
 }

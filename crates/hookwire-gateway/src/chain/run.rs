@@ -52,18 +52,31 @@ pub(super) struct Answer<M> {
 }
 
 /// A payload as plugins are called with it.
-enum Body<H: ChainHook> {
-    Plain(Arc<H::Payload>),
-    /// The bytes are shared by all calls with this payload.
-    Encoded(EncodedPayload<H>),
+enum Body<'a, H: ChainHook> {
+    Plain(&'a H::Payload),
+    /// Encoded once for all calls with this payload.
+    Encoded(&'a EncodedPayload<H>),
 }
 
-impl<H: ChainHook> Clone for Body<H> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Plain(payload) => Self::Plain(Arc::clone(payload)),
-            Self::Encoded(payload) => Self::Encoded(payload.clone()),
+impl<'a, H: ChainHook> Body<'a, H> {
+    /// Plain where encoding would not pay, or where each plugin's settings decide about it.
+    fn of(payload: &'a H::Payload, encoded: &'a Option<Option<EncodedPayload<H>>>) -> Self {
+        match encoded {
+            Some(Some(encoded)) => Self::Encoded(encoded),
+            _ => Self::Plain(payload),
         }
+    }
+}
+
+/// The payload as it came in, for plugins in the background.
+struct Original<H: ChainHook> {
+    payload: Arc<H::Payload>,
+    encoded: Option<Option<EncodedPayload<H>>>,
+}
+
+impl<H: ChainHook> Clone for Original<H> {
+    fn clone(&self) -> Self {
+        Self { payload: Arc::clone(&self.payload), encoded: self.encoded.clone() }
     }
 }
 
@@ -72,7 +85,7 @@ async fn ask<H: ChainHook>(
     span: Span,
     (handle, pass): (&PluginHandle, Pass),
     (started, deadline): (Instant, Option<Instant>),
-    body: &Body<H>,
+    body: Body<'_, H>,
     context: &PluginContext,
 ) -> Answer<H::Modified> {
     let limited = deadline.map(|deadline| handle.until(deadline));
@@ -95,47 +108,19 @@ async fn ask<H: ChainHook>(
 }
 
 impl<'a, C: Cargo> Run<'a, C> {
-    pub(super) async fn run(self) -> Result<Passed<C::Product>, Box<Halted>> {
+    /// Calls the plugins. What comes back is why the request must stop.
+    pub(super) async fn run(&mut self) -> Option<HaltReason> {
         let span = trace::run(C::Hook::NAME, &self.request.global().request_id);
-        let outcome = pin!(self.go()).instrument(span.clone()).await;
-        trace::run_ended(&span, &outcome);
-        outcome
+        let halted = pin!(self.go()).instrument(span.clone()).await;
+        trace::run_ended(&span, halted.as_ref());
+        halted
     }
 
-    async fn go(mut self) -> Result<Passed<C::Product>, Box<Halted>> {
-        let plan = self.chain.plan::<C::Hook>(self.cargo.payload(), self.request);
-        self.report.records.reserve_exact(self.chain.members.len());
-        for (index, mode, status) in &plan.left_out {
-            let name = &self.chain.members[*index].name;
-            self.report.records.push(Record::without_answer(name, *mode, *status));
-        }
-        // Those in the background see the payload as it came in.
-        let calls = plan.serial.len() + plan.concurrent.len() + plan.background.len();
-        let too_large = if calls > 0 { self.too_large() } else { None };
-        let needed = !plan.background.is_empty() && too_large.is_none();
-        let original = needed.then(|| self.body(calls));
-
-        let halted = match too_large {
-            Some(reason) => Some(reason),
-            None => self.wait_for(&plan).await.err(),
-        };
-        for step in plan.serial.iter().chain(&plan.concurrent) {
-            let name = &self.chain.members[step.index].name;
-            if !self.report.records.iter().any(|record| record.plugin == *name) {
-                self.report.records.push(Record::without_answer(name, step.mode, Status::Skipped));
-            }
-        }
-        let observed = matches!(halted, None | Some(HaltReason::Denied(_)));
-        for step in &plan.background {
-            let member = &self.chain.members[step.index];
-            let original = original.as_ref().filter(|_| observed);
-            let status = match original.map(|original| self.start(member, *step, original)) {
-                Some(status) => status,
-                None => Status::Skipped,
-            };
-            self.report.records.push(Record::without_answer(&member.name, step.mode, status));
-        }
-        drop(original);
+    /// What the run has come to.
+    pub(super) fn end(
+        mut self,
+        halted: Option<HaltReason>,
+    ) -> Result<Passed<C::Product>, Box<Halted>> {
         if let Some(plugin) = self.decided_by.filter(|_| C::Hook::NAME == PERMISSION_HOOK) {
             self.report.note_decision(&plugin);
         }
@@ -145,30 +130,67 @@ impl<'a, C: Cargo> Run<'a, C> {
         }
     }
 
+    async fn go(&mut self) -> Option<HaltReason> {
+        let plan = self.chain.plan::<C::Hook>(self.cargo.payload(), self.request);
+        self.report.records.reserve_exact(self.chain.members.len());
+        for (index, mode, status) in &plan.left_out {
+            let name = &self.chain.members[*index].name;
+            self.report.records.push(Record::without_answer(name, *mode, *status));
+        }
+        // Those in the background see the payload as it came in.
+        let calls = plan.steps().len();
+        let too_large = if calls > 0 { self.too_large() } else { None };
+        let needed = !plan.background().is_empty() && too_large.is_none();
+        let original = needed.then(|| self.original(calls));
+
+        let halted = match too_large {
+            Some(reason) => Some(reason),
+            None => self.wait_for(&plan).await.err(),
+        };
+        // Without that, each of them has its record.
+        for step in plan.waited_for().iter().filter(|_| halted.is_some()) {
+            let name = &self.chain.members[step.index].name;
+            if !self.report.records.iter().any(|record| record.plugin == *name) {
+                self.report.records.push(Record::without_answer(name, step.mode, Status::Skipped));
+            }
+        }
+        let observed = matches!(halted, None | Some(HaltReason::Denied(_)));
+        for step in plan.background() {
+            let member = &self.chain.members[step.index];
+            let original = original.as_ref().filter(|_| observed);
+            let status = match original.map(|original| self.start(member, *step, original)) {
+                Some(status) => status,
+                None => Status::Skipped,
+            };
+            self.report.records.push(Record::without_answer(&member.name, step.mode, status));
+        }
+        halted
+    }
+
     /// The phases whose answers count.
     async fn wait_for(&mut self, plan: &Plan) -> Result<(), HaltReason> {
         // A call begins when the one before has ended: the clock is looked at once for both.
         let mut now = Instant::now();
-        for (position, step) in plan.serial.iter().enumerate() {
+        let calls = plan.waited_for().len();
+        for (position, step) in plan.serial().iter().enumerate() {
             self.in_time(now)?;
             let member = &self.chain.members[step.index];
             let Some(pass) = member.pass(step.on_error, self.chain.times) else {
                 self.left_out(*step);
                 continue;
             };
-            let body = self.body(plan.serial.len() - position + plan.concurrent.len());
+            self.encode_for(calls - position);
+            let body = Body::<C::Hook>::of(self.cargo.payload(), &self.encoded);
             let context = self.request.load(&member.name);
             let span = trace::call(&member.name, C::Hook::NAME, step.mode.as_str());
             let times = (now, self.deadline);
-            let answer = ask(span, (&member.handle, pass), times, &body, context).await;
+            let answer = ask(span, (&member.handle, pass), times, body, context).await;
             now = answer.ended;
-            // Nobody else holds the payload when it is changed.
-            drop(body);
             self.settle(*step, answer, None)?;
         }
-        if !plan.concurrent.is_empty() {
+        if !plan.concurrent().is_empty() {
             self.in_time(now)?;
-            self.side_by_side(&plan.concurrent).await?;
+            self.side_by_side(plan.concurrent()).await?;
         }
         Ok(())
     }
@@ -177,7 +199,7 @@ impl<'a, C: Cargo> Run<'a, C> {
     /// others' calls are dropped then. Answers take effect in the order of the plan.
     async fn side_by_side(&mut self, steps: &[Step]) -> Result<(), HaltReason> {
         let seen = self.request.global().state.clone();
-        let body = self.body(steps.len());
+        self.encode_for(steps.len());
         let (answers, asked) = {
             let calls: Vec<_> = steps
                 .iter()
@@ -185,7 +207,8 @@ impl<'a, C: Cargo> Run<'a, C> {
                 .map(|(position, step)| {
                     let member = &self.chain.members[step.index];
                     let context = self.request.copy_for(&member.name);
-                    let (deadline, body) = (self.deadline, body.clone());
+                    let body = Body::<C::Hook>::of(self.cargo.payload(), &self.encoded);
+                    let deadline = self.deadline;
                     let (step, times) = (*step, self.chain.times);
                     async move {
                         let Some(pass) = member.pass(step.on_error, times) else {
@@ -195,7 +218,7 @@ impl<'a, C: Cargo> Run<'a, C> {
                         let span = trace::call(&member.name, C::Hook::NAME, mode);
                         let times = (Instant::now(), deadline);
                         let asked = (&member.handle, pass);
-                        let answer = ask(span, asked, times, &body, &context).await;
+                        let answer = ask(span, asked, times, body, &context).await;
                         (position, Some(answer))
                     }
                 })
@@ -248,17 +271,16 @@ impl<'a, C: Cargo> Run<'a, C> {
         }
     }
 
-    /// The payload for the next so many calls.
-    fn body(&mut self, calls: usize) -> Body<C::Hook> {
-        let payload = self.cargo.payload();
+    /// Encodes the payload, if it pays for the next so many calls.
+    fn encode_for(&mut self, calls: usize) {
         if calls > 1 && self.encoded.is_none() {
-            self.encoded = Some(EncodedPayload::<C::Hook>::new(payload));
+            self.encoded = Some(EncodedPayload::<C::Hook>::new(self.cargo.payload()));
         }
-        match &self.encoded {
-            Some(Some(encoded)) => Body::Encoded(encoded.clone()),
-            // It would not pay, or each plugin's settings decide.
-            _ => Body::Plain(Arc::clone(payload)),
-        }
+    }
+
+    fn original(&mut self, calls: usize) -> Original<C::Hook> {
+        self.encode_for(calls);
+        Original { payload: Arc::clone(self.cargo.payload()), encoded: self.encoded.clone() }
     }
 
     /// The text is measured only where its encoded form, which the calls need anyway, leaves that
@@ -280,15 +302,16 @@ impl<'a, C: Cargo> Run<'a, C> {
     }
 
     /// Starts a call that nobody waits for.
-    fn start(&self, member: &Arc<Member>, step: Step, body: &Body<C::Hook>) -> Status {
+    fn start(&self, member: &Arc<Member>, step: Step, original: &Original<C::Hook>) -> Status {
         let (member, times) = (Arc::clone(member), self.chain.times);
         let Some(pass) = member.pass(step.on_error, times) else { return Status::Disabled };
-        let (body, context) = (body.clone(), self.request.copy_without_own());
+        let (original, context) = (original.clone(), self.request.copy_without_own());
         let span = trace::background_call(&member.name, C::Hook::NAME, step.mode.as_str());
         let started = self.chain.lifetime.start(async move {
             let began = (Instant::now(), None);
             let asked = (&member.handle, pass);
-            let Answer { called, pass, .. } = ask(span, asked, began, &body, &context).await;
+            let body = Body::<C::Hook>::of(&original.payload, &original.encoded);
+            let Answer { called, pass, .. } = ask(span, asked, began, body, &context).await;
             match called {
                 Ok(_) => pass.answered(),
                 Err(error) => {

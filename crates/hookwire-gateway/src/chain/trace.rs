@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use hookwire::{PluginContext, PluginError, PluginResult, ReplyContext};
 use tracing::{Span, field};
 
-use super::outcome::Halted;
+use super::outcome::HaltReason;
 
 const TARGET: &str = "hookwire_gateway::chain";
 
@@ -25,10 +25,10 @@ pub(super) fn run(hook: &str, request_id: &str) -> Span {
 }
 
 /// Notes how a run ended, and by which plugin.
-pub(super) fn run_ended<T>(span: &Span, outcome: &Result<T, Box<Halted>>) {
-    let (word, plugin) = match outcome {
-        Ok(_) => ("allowed", None),
-        Err(halted) => (halted.outcome(), halted.plugin()),
+pub(super) fn run_ended(span: &Span, halted: Option<&HaltReason>) {
+    let (word, plugin) = match halted {
+        None => ("allowed", None),
+        Some(reason) => (reason.outcome(), reason.plugin()),
     };
     span.record("outcome", word);
     if let Some(plugin) = plugin {
