@@ -24,6 +24,7 @@ impl Reading<'_> {
             Ok(config) => {
                 self.check_conditions(&config, &places, whose);
                 self.warn_of_hooks(value(fields, HOOKS), whose);
+                self.warn_of_kind(&config, &places, whose);
                 self.plugins.push((config, self.origin.line(node.line())));
             }
             Err(error) => {
@@ -78,6 +79,17 @@ impl Reading<'_> {
             let (key, line) = (Some(HOOKS.to_owned()), node.line());
             let reason = format!("no built-in hook has this name{meant}");
             self.warnings.push(self.problem(whose, line, key, shown, reason));
+        }
+    }
+
+    /// Whoever gave it a class may wait for that to be loaded.
+    fn warn_of_kind(&mut self, config: &PluginConfig, places: &Places<'_>, whose: &Whose) {
+        if config.kind() != "external" {
+            let place = places.of_key("kind");
+            let kind = place.value.and_then(|kind| self.shown(kind));
+            let kind = kind.map(|kind| Value::from(kind).to_string());
+            let reason = "it is called over its `unix_socket`, and no class of this name is loaded; write `kind: external`, or remove the section";
+            self.warnings.push(self.problem(whose, place.line, Some("kind".into()), kind, reason));
         }
     }
 

@@ -264,6 +264,20 @@ fn an_entry_that_looks_like_ours_and_is_misspelt_is_refused() {
 }
 
 #[test]
+fn an_entry_of_another_kind_that_has_a_socket_is_called_there_with_a_warning() {
+    let text = "plugins:\n- {name: P, unix_socket: {path: /p}}\n- name: Q\n  kind: External\n  unix_socket: {path: /q}";
+    let config = config(text);
+    assert_eq!(config.plugins().len(), 2);
+    let warnings: Vec<_> = config.warnings().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "line 4: plugin `Q`: kind = \"External\": it is called over its `unix_socket`, and no class of this name is loaded; write `kind: external`, or remove the section"
+        ]
+    );
+}
+
+#[test]
 fn an_entry_that_is_left_out_tells_what_it_takes_to_run_it() {
     let text = "
 base: &base {mode: enforce_ignore_error, hooks: [tool_pre_invoke]}
