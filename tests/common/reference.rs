@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 pub(crate) mod calls;
 pub(crate) mod often;
+pub(crate) mod published;
 pub(crate) mod pythons;
 #[cfg(feature = "server")]
 pub(crate) mod served;
@@ -30,6 +31,8 @@ pub(crate) mod served;
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 /// The server needs 3 to 5 s on an idle machine; tests start several at once.
 const START_LIMIT: Duration = Duration::from_secs(90);
+/// What the reference package is, in `tests/reference`.
+const REQUIREMENTS: &str = "requirements.txt";
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 /// Above every timeout that a test gives the reference client.
 const ANSWER_LIMIT: Duration = Duration::from_secs(90);
@@ -37,7 +40,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(90);
 /// The virtual environment that holds the reference package, installed if need be.
 pub(crate) fn venv() -> Option<PathBuf> {
     static VENV: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match VENV.get_or_init(install) {
+    installed(VENV.get_or_init(|| install("reference-venv", &[REQUIREMENTS])))
+}
+
+/// Says why it is not there, and fails where it must not be missing.
+fn installed(venv: &Result<PathBuf, String>) -> Option<PathBuf> {
+    match venv {
         Ok(venv) => Some(venv.clone()),
         Err(why) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
             panic!("the reference implementation is not available: {why}")
@@ -54,9 +62,14 @@ pub(crate) fn venv() -> Option<PathBuf> {
     }
 }
 
-fn install() -> Result<PathBuf, String> {
-    let venv = target().join("reference-venv");
-    install_with("python3".as_ref(), &venv).map(|()| venv)
+/// A virtual environment of this name below the target directory, or the one that
+/// `newest.py` has made.
+fn install(name: &str, requirements: &[&str]) -> Result<PathBuf, String> {
+    if let Some(venv) = std::env::var_os("HOOKWIRE_REFERENCE_VENV") {
+        return Ok(venv.into());
+    }
+    let venv = target().join(name);
+    install_with("python3".as_ref(), &venv, requirements).map(|()| venv)
 }
 
 fn target() -> PathBuf {
@@ -66,11 +79,12 @@ fn target() -> PathBuf {
 }
 
 /// Makes a virtual environment with this Python, if it is not there.
-fn install_with(python: &Path, venv: &Path) -> Result<(), String> {
+fn install_with(python: &Path, venv: &Path, requirements: &[&str]) -> Result<(), String> {
     let output = tempfile::tempfile().map_err(|error| error.to_string())?;
     let log = output.try_clone().map_err(|error| error.to_string())?;
     let child = Command::new(python)
-        .args([&file("prepare_venv.py"), venv, &file("requirements.txt")])
+        .args([&file("prepare_venv.py"), venv])
+        .args(requirements.iter().map(|name| file(name)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

@@ -1,6 +1,7 @@
 """Drives the reference CLIENT against any socket: JSON lines in, JSON lines out.
 
 The first line sets it up: {"socket", "plugin", "timeout"?, "reconnect_attempts"?, "reconnect_delay"?}.
+A step for another plugin of the same server has its name as `plugin`.
 Every further line is a step and is answered by one line with `ok`, `elapsed_ms`, `connected`, and:
   {"do": "initialize"} and {"do": "shutdown"}
   {"do": "invoke", "hook", "payload", "context"?, "timeout"?, "cancel_after_ms"?, "typed"?}
@@ -38,18 +39,25 @@ def described(error):
 
 class Driver:
     def __init__(self, setup):
-        options = {k: setup[k] for k in ("timeout", "reconnect_attempts", "reconnect_delay") if k in setup}
-        self.client = UnixSocketExternalPlugin(
-            PluginConfig(
-                name=setup["plugin"],
-                kind="external",
-                hooks=["tool_pre_invoke"],
-                unix_socket=UnixSocketClientConfig(path=setup["socket"], **options),
-            )
-        )
+        self.setup, self.clients = setup, {}
+        self.client = self.client_of(setup["plugin"])
         self.context = PluginContext(global_context=GlobalContext(request_id="drive"))
 
+    def client_of(self, plugin):
+        if plugin not in self.clients:
+            keys = ("timeout", "reconnect_attempts", "reconnect_delay")
+            options = {key: self.setup[key] for key in keys if key in self.setup}
+            config = PluginConfig(
+                name=plugin,
+                kind="external",
+                hooks=["tool_pre_invoke"],
+                unix_socket=UnixSocketClientConfig(path=self.setup["socket"], **options),
+            )
+            self.clients[plugin] = UnixSocketExternalPlugin(config)
+        return self.clients[plugin]
+
     async def step(self, step):
+        self.client = self.client_of(step.get("plugin", self.setup["plugin"]))
         if step["do"] == "invoke":
             if "context" in step:
                 self.context = PluginContext.model_validate(step["context"])

@@ -1,4 +1,4 @@
-"""Makes the reference package available: `prepare_venv.py VENV REQUIREMENTS`.
+"""Makes the reference package available: `prepare_venv.py VENV REQUIREMENTS...`.
 
 Several test processes may call this at the same time. The lock is the kernel's, so
 it is free again when its holder dies; the stamp is written last, so a venv that was
@@ -15,8 +15,9 @@ import venv
 if sys.version_info < (3, 11):
     sys.exit(f"the reference package needs Python 3.11 or newer, this is {sys.version.split()[0]}")
 
-target, requirements = map(pathlib.Path, sys.argv[1:])
-wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+target, *requirements = map(pathlib.Path, sys.argv[1:])
+wanted = b"".join(file.read_bytes() for file in requirements) + sys.version.encode()
+wanted = hashlib.sha256(wanted).hexdigest()
 stamp = target / "complete"
 
 target.parent.mkdir(parents=True, exist_ok=True)
@@ -25,6 +26,6 @@ with open(target.with_suffix(".lock"), "w") as lock:
     if not (stamp.exists() and stamp.read_text() == wanted):
         venv.create(target, clear=True, with_pip=True)
         pip = [target / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        if subprocess.run([*pip, "-r", requirements]).returncode != 0:
+        if subprocess.run([*pip, *(f"-r{file}" for file in requirements)]).returncode != 0:
             sys.exit("pip could not install the reference package, see above")
         stamp.write_text(wanted)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::{ReferenceServer, install_with, target, venv};
+use super::{REQUIREMENTS, ReferenceServer, install_with, target, venv};
 
 /// The oldest and the newest minor version of Python 3 that are looked for.
 const MINORS: std::ops::RangeInclusive<u32> = 11..=19;
@@ -49,7 +49,7 @@ fn pythons() -> &'static [Python] {
                 continue;
             }
             let venv = target().join(format!("reference-venv-{version}"));
-            match install_with(&program, &venv) {
+            match install_with(&program, &venv, &[REQUIREMENTS]) {
                 Ok(()) => drop(found.insert(version.clone(), Python { version, venv })),
                 Err(why) => tell(&format!("Python {version} is left out: {why}")),
             }

@@ -22,6 +22,10 @@ fn shared(name: &str) -> PathBuf {
 /// The virtual environment that the client's tests use, too; installed if need be. `None`
 /// where it cannot be had, which fails under `CI=true`.
 pub(crate) async fn venv() -> Option<PathBuf> {
+    // That of `newest.py`.
+    if let Some(venv) = std::env::var_os("HOOKWIRE_REFERENCE_VENV") {
+        return Some(venv.into());
+    }
     let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("reference-venv");
     let mut install = Command::new("python3");
     install.args([&shared("prepare_venv.py"), &venv, &shared("requirements.txt")]);
