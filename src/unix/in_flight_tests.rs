@@ -153,3 +153,11 @@ proptest! {
         prop_assert_eq!(responders(&mut queue), waiting);
     }
 }
+
+#[test]
+fn the_memory_of_a_burst_is_given_back() {
+    let mut queue = queue(0..1_000, 10_000);
+    while pop(&mut queue).is_ok() {}
+    queue.shrink();
+    assert!(queue.entries.capacity() < 10, "{}", queue.entries.capacity());
+}

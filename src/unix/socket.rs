@@ -321,6 +321,29 @@ mod tests {
 
     use super::*;
 
+    /// One frame with nothing in it.
+    const EMPTY: &[u8] = &[0; 4];
+
+    /// A socket that was asked once, and whether the reply tells of the server's health.
+    fn answered(method: Method) -> bool {
+        let mut socket = Socket::new(join(EMPTY, sink()), 16);
+        let (responder, _answer) = Responder::new();
+        let deadline = Instant::now();
+        socket.send(Request { method, frame: vec![0], deadline, responder }, deadline);
+        let (mut cx, traffic) = (Context::from_waker(Waker::noop()), Traffic::default());
+        assert!(socket.poll_write(&mut cx, &traffic).is_ready());
+        let mut replies = 0;
+        let _ = socket.poll_read(&mut cx, &traffic, 2, Reading::AsTold, |_| replies += 1);
+        assert_eq!(replies, 1);
+        socket.answered
+    }
+
+    #[test]
+    fn only_what_callers_have_asked_for_tells_of_the_servers_health() {
+        assert!(answered(Method::InvokeHook) && answered(Method::GetConfig));
+        assert!(!answered(Method::Check));
+    }
+
     #[test]
     fn a_turn_that_has_handed_out_its_share_reads_no_further() {
         const FIRST: &[u8] = &[0, 0, 0, 1, b'a', 0, 0, 0, 1, b'b'];
