@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::Details;
+use super::details::Details;
 use crate::config::{Difference, PluginMode};
 use crate::error::{Cause, PluginFault, Stage};
 use crate::model::{PluginResult, PluginViolation};

@@ -75,6 +75,7 @@
 mod answer;
 mod builder;
 mod cause;
+mod details;
 mod double;
 mod error;
 mod line;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::report::number;
+use crate::number::number;
 
 const WIDTH: f64 = 720.0;
 const TEXT: &str = "#7d8590";

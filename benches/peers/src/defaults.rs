@@ -15,7 +15,7 @@ use crate::contenders::ours::Typed;
 use crate::contenders::reference::{ReferenceServer, python};
 use crate::load::{self, median, throughput};
 use crate::process::processor;
-use crate::report::number;
+use crate::number::number;
 
 const CALLERS: usize = 64;
 const CONNECTIONS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];

@@ -13,6 +13,7 @@ mod common;
 mod contenders;
 mod defaults;
 mod load;
+mod number;
 mod points;
 mod process;
 mod report;

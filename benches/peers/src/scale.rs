@@ -21,7 +21,8 @@ use crate::common::sample;
 use crate::contenders::ours::Typed;
 use crate::load::{self, Call, throughput_of};
 use crate::process::{peak_resident, processor, resident};
-use crate::report::{count, number, worker_threads};
+use crate::number::{count, number};
+use crate::report::worker_threads;
 
 /// Long enough for connections to notice that they are idle and to give memory back.
 const QUIET: Duration = Duration::from_millis(1_500);

@@ -19,7 +19,6 @@ use super::outcome::{HaltReason, Halted, Passed};
 use super::plan::{Plan, Step};
 use super::record::{Record, Status};
 use super::report::Report;
-use super::settle::log;
 use super::switch::Pass;
 use super::{ChainHook, Inner, PERMISSION_HOOK, trace};
 use crate::context::RequestContext;
@@ -321,7 +320,7 @@ impl<'a, C: Cargo> Run<'a, C> {
                     if consequence == Consequence::Disable {
                         times.turn_off(&member.switch, pass);
                     }
-                    log::<C::Hook>(&error, "nobody waited for it");
+                    trace::call_failed::<C::Hook>(&error, "nobody waited for it");
                 }
             }
         });

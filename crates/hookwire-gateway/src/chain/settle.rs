@@ -16,6 +16,7 @@ use super::plan::Step;
 use super::record::{Decision, Record, Status};
 use super::run::{Answer, Modified, Run};
 use super::switch::Pass;
+use super::trace;
 
 impl<C: Cargo> Run<'_, C> {
     /// Whether an answer of the concurrent phase ends the chain: as [`settle`](Self::settle)
@@ -126,22 +127,16 @@ impl<C: Cargo> Run<'_, C> {
             Consequence::OutOfTime => Err(self.out_of_time()),
             Consequence::Fail => Err(HaltReason::Failed(error)),
             Consequence::GoOn => {
-                log::<C::Hook>(&error, "ignored, as configured");
+                trace::call_failed::<C::Hook>(&error, "ignored, as configured");
                 Ok(())
             }
             Consequence::Disable => {
                 self.chain.times.turn_off(&member.switch, pass);
-                log::<C::Hook>(&error, "the plugin is disabled from now on");
+                trace::call_failed::<C::Hook>(&error, "the plugin is disabled from now on");
                 Ok(())
             }
         }
     }
-}
-
-/// Without the error's own text, which may be the plugin's words.
-pub(super) fn log<H: Hook>(error: &PluginError, then: &str) {
-    let (plugin, hook, reason) = (error.plugin(), H::NAME, error.reason());
-    tracing::warn!(plugin, hook, reason, "a call failed; {then}");
 }
 
 fn denied(

@@ -1,9 +1,9 @@
-//! The spans of a run and of its calls. Their names, levels and fields are part of the API: the
+//! The spans of a run and of its calls, and the line about a call that failed. Their names, levels and fields are part of the API: the
 //! crate's documentation has them. They hold no payload, no context and no words of a plugin.
 
 use std::borrow::Cow;
 
-use hookwire::{PluginContext, PluginError, PluginResult, ReplyContext};
+use hookwire::{Hook, PluginContext, PluginError, PluginResult, ReplyContext};
 use tracing::{Span, field};
 
 use super::outcome::HaltReason;
@@ -106,4 +106,11 @@ pub(super) fn carried<'a>(span: &Span, context: &'a PluginContext) -> Cow<'a, Pl
         return Cow::Owned(carrying);
     }
     Cow::Borrowed(context)
+}
+
+/// A line about a failed call that does not end the chain, without the error's own text, which
+/// may be the plugin's words.
+pub(super) fn call_failed<H: Hook>(error: &PluginError, then: &str) {
+    let (plugin, hook, reason) = (error.plugin(), H::NAME, error.reason());
+    tracing::warn!(plugin, hook, reason, "a call failed; {then}");
 }

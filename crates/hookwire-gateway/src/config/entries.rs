@@ -8,13 +8,11 @@ use hookwire::PluginConfig;
 
 use super::left_out::LeftOut;
 use super::origin::Origin;
-use super::others::reached_by;
 use super::places::{Place, Places};
 use super::problem::{ConfigProblem, escaped};
+use super::reached::reached_by;
 use super::section::Section;
-use super::tree::{Fault, Field, Node};
-
-pub(super) const HOOKS: &str = "hooks";
+use super::tree::{Fault, Field, Node, value};
 
 const NO_LIST: &str =
     "missing; without this list no plugin is ever asked. Write `plugins: []` if there are none";
@@ -220,8 +218,4 @@ impl<'a> Reading<'a> {
 pub(super) struct Whose {
     pub(super) entry: Option<usize>,
     pub(super) plugin: Option<String>,
-}
-
-pub(super) fn value<'a>(fields: &[Field<'a>], key: &str) -> Option<&'a Node> {
-    fields.iter().find(|field| field.key.text() == Some(key)).map(|field| field.value)
 }

@@ -12,6 +12,7 @@ mod others;
 mod ours;
 mod places;
 mod problem;
+mod reached;
 mod read;
 mod section;
 mod structure;

@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use hookwire::PluginConfig;
 use serde_json::{Value, json};
 
-use super::entries::{HOOKS, Reading, Whose, value};
+use super::entries::{Reading, Whose};
 use super::left_out::{LeftOut, ReachedBy};
-use super::places::{Places, SECTION};
+use super::places::{HOOKS, Places, SECTION};
 use super::problem::GatewayConfigError;
-use super::tree::{Field, Node};
-
-/// The kind of every plugin that is reached over a transport, and of an entry without one.
-const EXTERNAL: &str = "external";
+use super::reached::{EXTERNAL, has, is_like_external, reached_by};
+use super::tree::{Field, Node, value};
 
 impl Reading<'_> {
     /// What looks like an entry of ours and is misspelt would be left out, and never asked.
@@ -113,25 +111,6 @@ impl Reading<'_> {
     }
 }
 
-/// `None` of an entry that is ours: it has the section, or claims to be reached over something
-/// and does not tell what, which may be a misspelt section.
-pub(super) fn reached_by(fields: &[Field<'_>]) -> Option<ReachedBy> {
-    let kind = value(fields, "kind").filter(|kind| !kind.is_null());
-    match kind.map_or(Some(EXTERNAL), Node::text) {
-        _ if has(fields, SECTION) => None,
-        _ if has(fields, "mcp") => Some(ReachedBy::Mcp),
-        _ if has(fields, "grpc") => Some(ReachedBy::Grpc),
-        None => None,
-        Some(EXTERNAL) => None,
-        Some(kind) if is_like_external(kind) => None,
-        Some(_) => Some(ReachedBy::InProcess),
-    }
-}
-
-fn has(fields: &[Field<'_>], key: &str) -> bool {
-    value(fields, key).is_some_and(|value| !value.is_null())
-}
-
 /// Keys that may be a misspelt transport, and which. What other kinds of plugins have beside
 /// the known keys is theirs, so for `mcp` and `grpc`, which are short, it must be a section too.
 fn misspelt<'a>(fields: &[Field<'a>]) -> Vec<(Field<'a>, &'static str)> {
@@ -145,13 +124,4 @@ fn misspelt<'a>(fields: &[Field<'a>]) -> Vec<(Field<'a>, &'static str)> {
             .then_some((*field, meant))
     };
     fields.iter().filter_map(meant).collect()
-}
-
-/// Whether a kind is `external` but for its case, blanks, a typing error, or an end that is cut
-/// off. A class has a dot.
-fn is_like_external(kind: &str) -> bool {
-    let word = kind.trim().to_lowercase();
-    let is_like = EXTERNAL.starts_with(&word)
-        || word.starts_with('e') && strsim::damerau_levenshtein(&word, EXTERNAL) <= 2;
-    kind != EXTERNAL && !word.is_empty() && is_like
 }

@@ -3,10 +3,10 @@
 use hookwire::{HookRegistry, PluginConfig};
 use serde_json::Value;
 
-use super::entries::{HOOKS, Reading, Whose, value};
-use super::places::{Places, SECTION};
+use super::entries::{Reading, Whose};
+use super::places::{HOOKS, Places, SECTION};
 use super::problem::escaped;
-use super::tree::{Field, Node};
+use super::tree::{Field, Node, value};
 use crate::conditions::Conditions;
 
 impl Reading<'_> {

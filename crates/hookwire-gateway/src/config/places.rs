@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::tree::{Field, Node};
 
 pub(super) const SECTION: &str = "unix_socket";
+pub(super) const HOOKS: &str = "hooks";
 
 /// Where the keys of an entry are, and of its section.
 pub(super) struct Places<'a> {

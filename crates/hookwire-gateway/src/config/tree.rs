@@ -37,6 +37,10 @@ pub(super) struct Field<'a> {
     pub(super) value: &'a Node,
 }
 
+pub(super) fn value<'a>(fields: &[Field<'a>], key: &str) -> Option<&'a Node> {
+    fields.iter().find(|field| field.key.text() == Some(key)).map(|field| field.value)
+}
+
 /// Something wrong, at a line of the text.
 pub(super) struct Fault {
     pub(super) line: usize,

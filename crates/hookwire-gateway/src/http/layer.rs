@@ -8,9 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use tower_layer::Layer;
 
-use super::service::HookService;
 use crate::chain::Chain;
 use crate::context::RequestContext;
 use crate::gateway::Gateway;
@@ -171,14 +169,6 @@ use super::axum::client as default_client;
 #[cfg(not(feature = "axum"))]
 fn default_client(_: &Parts) -> Option<SocketAddr> {
     None
-}
-
-impl<S> Layer<S> for HookLayer {
-    type Service = HookService<S>;
-
-    fn layer(&self, inner: S) -> HookService<S> {
-        HookService::new(inner, self.clone())
-    }
 }
 
 impl fmt::Debug for HookLayer {

@@ -14,6 +14,7 @@ use hookwire::hooks::{
 use hookwire::model::Headers;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
+use tower_layer::Layer;
 use tower_service::Service;
 
 use super::headers::{self, Unfit};
@@ -37,9 +38,11 @@ pub struct HookService<S> {
     layer: HookLayer,
 }
 
-impl<S> HookService<S> {
-    pub(super) fn new(inner: S, layer: HookLayer) -> Self {
-        Self { inner, layer }
+impl<S> Layer<S> for HookLayer {
+    type Service = HookService<S>;
+
+    fn layer(&self, inner: S) -> HookService<S> {
+        HookService { inner, layer: self.clone() }
     }
 }
 
