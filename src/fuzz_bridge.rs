@@ -11,7 +11,8 @@ use crate::config::PluginConfig;
 use crate::model::{Object, PluginContext, PluginResult};
 #[cfg(feature = "server")]
 use crate::server::request::Incoming;
-use crate::wire::reply::{Expected, HookReply, ReplyFault, configs_reply, hook_reply};
+use crate::wire::reply::{Expected, HookReply, configs_reply, hook_reply};
+use crate::wire::reply_fault::ReplyFault;
 use crate::wire::stamp::Stamp;
 use crate::wire::structpb::{de::read_struct, ser::write_struct, writer::Writer};
 use crate::wire::{read_any_layout, request};

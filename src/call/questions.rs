@@ -9,7 +9,8 @@ use crate::model::Object;
 use crate::options::CallOptions;
 use crate::unix::message::{Method, Origin, Reply};
 use crate::wire::DecodeError;
-use crate::wire::reply::{ReplyFault, Reported, config_reply, configs_reply};
+use crate::wire::reply::{Reported, config_reply, configs_reply};
+use crate::wire::reply_fault::ReplyFault;
 use crate::wire::request::{self, EncodedFrame};
 
 impl Caller {

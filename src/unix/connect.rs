@@ -248,6 +248,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_stream_that_takes_one_buffer_at_a_time_gets_all_bytes() {
+        let mut written = Plain(tokio::io::join(tokio::io::empty(), Vec::new()));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let wrote = Pin::new(&mut written).poll_write(&mut cx, b"abc");
+        assert!(matches!(wrote, Poll::Ready(Ok(3))), "{wrote:?}");
+        let both = [IoSlice::new(b"de"), IoSlice::new(b"f")];
+        let wrote = Pin::new(&mut written).poll_write_vectored(&mut cx, &both);
+        assert!(matches!(wrote, Poll::Ready(Ok(3))), "{wrote:?}");
+        assert_eq!(written.0.writer(), b"abcdef");
+    }
+
+    #[test]
     fn a_generation_that_panics_is_not_known() {
         let connector = Arc::new(FnConnector(|| async { Ok(tokio::io::duplex(1).0) }));
         let numbered = |generation: Generation| {

@@ -14,7 +14,7 @@
 //! | `plugin` | the way in, for calls |
 //! | `message` | what callers and tasks hand to each other |
 //! | `connections` | what a plugin's callers and tasks share |
-//! | `dispatch`, `reconnect`, `questions`, `in_flight` | pure: values without a task, a socket or a clock |
+//! | `dispatch`, `reconnect`, `questions`, `in_flight`, `age` | pure: values without a task, a socket or a clock |
 //! | `place` | where the path leads, and when that is looked at |
 //! | `supervisor`, `asking`, `socket_task`, `due`, `retire`, `teardown`, `tell` | the tasks around them |
 //! | `socket`, `write_queue`, `connect` | bytes in and out |
@@ -23,6 +23,7 @@
 
 use std::time::Duration;
 
+mod age;
 pub(crate) mod asking;
 pub(crate) mod closed;
 pub(crate) mod connect;

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -13,15 +12,6 @@ use super::closed::Closed;
 use super::connections::Connections;
 use super::place::Place;
 use super::socket_task::SocketTask;
-
-/// The part of its greatest age by which a socket may be younger when it is retired.
-const JITTER: f64 = 0.1;
-
-/// When a socket is too old, if it may have this age. `random` in `[0, 1)` keeps those that
-/// were opened together from being replaced together.
-pub(super) fn younger(age: Duration, random: f64) -> Duration {
-    age.mul_f64(1.0 - JITTER * random)
-}
 
 impl Connections {
     /// Before requests are written: looks where the path leads, if nobody has for a while;
@@ -83,18 +73,5 @@ impl SocketTask {
 
     pub(super) fn check_retired(&self) -> Result<(), Closed> {
         if self.retired && self.is_quiet() { Err(Closed::Retired) } else { Ok(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_socket_grows_older_than_it_may_and_none_is_replaced_much_earlier() {
-        let age = Duration::from_secs(100);
-        assert_eq!(younger(age, 0.0), age);
-        let earliest = younger(age, 1.0 - f64::EPSILON);
-        assert!(earliest >= Duration::from_secs(90) && earliest < age, "{earliest:?}");
     }
 }

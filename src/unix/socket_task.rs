@@ -19,12 +19,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::NEVER;
+use super::age::younger;
 use super::closed::Closed;
 use super::connect::Transport;
 use super::connections::Connections;
 use super::in_flight::Kind;
 use super::message::{Origin, Reply, Request, Responder};
-use super::retire::younger;
 use super::slot::{Slot, Suspicion};
 use super::socket::{Delivery, Reading, Socket};
 use crate::breaker::Signal;

@@ -6,7 +6,8 @@ mod shapes;
 
 use serde_json::Value;
 
-use super::reply::{Expected, ReplyFault, hook_reply};
+use super::reply::{Expected, hook_reply};
+use super::reply_fault::ReplyFault;
 use super::structpb::reader::steps;
 use super::{DecodeError, MAX_UNUSUAL};
 

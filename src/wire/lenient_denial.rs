@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::DecodeError;
-use super::reply::ReplyFault;
+use super::reply_fault::ReplyFault;
 use super::structpb::budget::Budget;
 use super::structpb::de::read_struct;
 use super::structpb::validate::Validation;

@@ -23,6 +23,7 @@ mod deep_nesting;
 mod hostile_tests;
 mod lenient_denial;
 pub(crate) mod reply;
+pub(crate) mod reply_fault;
 pub(crate) mod request;
 pub(crate) mod stamp;
 pub(crate) mod structpb;

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::context::{ContextParts, set_once};
 use super::lenient_denial::{refusal_in, salvage};
+use super::reply_fault::ReplyFault;
 use super::stamp::{Stamp, StampedObject};
 use super::structpb::de::read_struct;
 use super::structpb::reader::Reader;
@@ -40,29 +41,6 @@ pub(crate) struct Expected<'a> {
 pub(crate) enum HookReply<P> {
     Result(PluginResult<P>, Option<ReplyContext>),
     Fault(PluginFault),
-}
-
-/// A reply that is not.
-#[derive(Debug, PartialEq)]
-pub(crate) enum ReplyFault {
-    /// `field` is another than was asked for.
-    Mismatch {
-        field: &'static str,
-    },
-    /// No stamp, where one was sent.
-    Unproven,
-    /// Neither a result nor an error.
-    Empty,
-    Undecodable(DecodeError),
-    /// The answer to this request, with a verdict, but not of the type that was asked
-    /// for. The connection is in order.
-    Unfit(DecodeError),
-}
-
-impl From<DecodeError> for ReplyFault {
-    fn from(error: DecodeError) -> Self {
-        Self::Undecodable(error)
-    }
 }
 
 /// Reads the reply to an `InvokeHookRequest`.

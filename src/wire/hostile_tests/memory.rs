@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::shapes::{entries, entry, field, item, list, object, reply, shapes};
 use crate::hooks::{Hook, HttpPreRequest, MessagePayload, ToolPreInvokePayload};
 use crate::model::PluginResult;
-use crate::wire::reply::{Expected, HookReply, ReplyFault, configs_reply, hook_reply};
+use crate::wire::reply::{Expected, HookReply, configs_reply, hook_reply};
+use crate::wire::reply_fault::ReplyFault;
 
 const MIB: usize = 1024 * 1024;
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::starved::Waits;
+use crate::waits::Waits;
 
 /// What a call may be late, on a machine that is not busy.
 pub(crate) const ALLOWED: Duration = Duration::from_millis(50);

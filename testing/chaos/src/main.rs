@@ -44,6 +44,7 @@ mod tally;
 mod target;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod work;
 
 use std::fs;

@@ -27,8 +27,9 @@ use crate::report::Report;
 use crate::run::{Outcome, Setup};
 use crate::site::Contexts;
 use crate::soak::Samples;
-use crate::starved::{Waits, grown, waited};
+use crate::starved::{grown, waited};
 use crate::tally::Tally;
+use crate::waits::Waits;
 use crate::work::{Marker, Verdict};
 use double::{Double, Lie, marker_with};
 
