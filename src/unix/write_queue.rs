@@ -97,6 +97,15 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_memory_of_a_burst_is_given_back() {
+        let mut write_queue = WriteQueue::default();
+        (0..1_000).for_each(|_| write_queue.push(vec![0]));
+        write_queue.advance(1_000);
+        write_queue.shrink();
+        assert!(write_queue.frames.capacity() < 10, "{}", write_queue.frames.capacity());
+    }
+
     #[tokio::test]
     async fn frames_leave_in_order_through_a_pipe_that_takes_a_few_bytes_at_a_time() {
         let (mut near, mut far) = tokio::io::duplex(7);

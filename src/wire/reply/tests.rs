@@ -184,6 +184,28 @@ fn a_misfit_must_bring_its_stamp_back_too() {
     assert_eq!(bare, ReplyFault::Unproven);
 }
 
+/// A map of maps that nests deeper than anything that is read.
+fn too_deep() -> prost_types::Struct {
+    (0..80).fold(prost_types::Struct::default(), |inner, _| {
+        let kind = Some(prost_types::value::Kind::StructValue(inner));
+        let value = prost_types::Value { kind };
+        prost_types::Struct { fields: [("in".to_owned(), value)].into() }
+    })
+}
+
+/// The stamp may be in what was not read.
+#[test]
+fn a_context_that_is_a_misfit_proves_nothing_where_a_stamp_was_sent() {
+    let stamp = Stamp::new(STAMP.0, STAMP.1);
+    let mut odd = reply(Some(&allow(&json!({}))));
+    odd.context = context("1", &json!({}));
+    let context = odd.context.as_mut().unwrap();
+    context.metadata = Some(too_deep());
+    let unproven = read_with::<Value>(&odd, Some(&stamp)).unwrap_err();
+    assert!(matches!(unproven, ReplyFault::Undecodable(_)), "{unproven:?}");
+    assert!(is_unfit(&read::<Value>(&odd)), "without a stamp it is the plugin's answer");
+}
+
 /// The type gives up before it comes to them.
 // Promise: H6
 #[test]
@@ -206,6 +228,7 @@ fn a_misfit_before_bytes_that_are_no_protobuf_puts_the_connection_in_doubt() {
 #[test]
 fn h25_an_error_with_an_empty_message_is_the_plugins_error_and_keeps_its_codes() {
     let coded = proto::PluginError {
+        plugin_name: "Inner".into(),
         code: "E_QUOTA".into(),
         mcp_error_code: -32_000,
         details: Some(structure(&json!({"left": 0}))),
@@ -213,12 +236,13 @@ fn h25_an_error_with_an_empty_message_is_the_plugins_error_and_keeps_its_codes()
     };
     let Ok(HookReply::Fault(fault)) = read::<Value>(&error(coded.clone())) else { panic!() };
     assert_eq!((&*fault.message, &*fault.code, fault.mcp_error_code), ("", "E_QUOTA", -32_000));
-    assert_eq!((&*fault.plugin_name, fault.details["left"].as_i64()), (PLUGIN, Some(0)));
+    assert_eq!((&*fault.plugin_name, fault.details["left"].as_i64()), ("Inner", Some(0)));
     let typed = read::<ToolPreInvokePayload>(&error(coded));
     assert!(matches!(typed, Ok(HookReply::Fault(typed)) if typed == fault));
 
     let bare = read::<Value>(&error(proto::PluginError::default()));
-    assert!(matches!(bare, Ok(HookReply::Fault(fault)) if fault.mcp_error_code == INTERNAL_ERROR));
+    let Ok(HookReply::Fault(bare)) = bare else { panic!() };
+    assert_eq!((bare.mcp_error_code, &*bare.plugin_name), (INTERNAL_ERROR, PLUGIN));
 }
 
 #[test]
