@@ -125,6 +125,9 @@ pub(super) fn pair(config: &PluginConfig, capacity: usize) -> (Arc<Caller>, Serv
     (Arc::new(client), Server { accepted, door, attempts, path, calls })
 }
 
+/// More than anything waits for, in paused time.
+const LONG: Duration = Duration::from_secs(3_600);
+
 impl Server {
     pub(super) fn set(&self, door: Door) {
         *self.door.lock().unwrap() = door;
@@ -165,7 +168,8 @@ impl Server {
 
     /// The server's end of a pipe as it is, for a script of the fault server.
     pub(super) async fn accept_pipe(&mut self) -> DuplexStream {
-        self.accepted.recv().await.expect("the client is gone")
+        let accepted = tokio::time::timeout(LONG, self.accepted.recv()).await;
+        accepted.expect("nobody has connected for an hour").expect("the client is gone")
     }
 
     /// True if nobody has connected since the last accept.

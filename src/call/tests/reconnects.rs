@@ -59,6 +59,28 @@ async fn half_a_request_is_never_finished_on_another_socket() {
     assert_eq!(answer(behind).await, "behind");
 }
 
+/// Whoever lost a call may wait until the plugin is ready, and make none before.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_ends_with_a_call_on_it_is_replaced_before_the_next_call() {
+    let (client, mut server) = pair(&config(|c| c), 4096);
+    let lost = call(&client, "lost");
+    let mut peer = server.accept().await;
+    assert_eq!(peer.request().await.unwrap(), "lost");
+    drop(peer);
+    assert_eq!(failure(lost).await.kind(), ErrorKind::Disconnected);
+    let peer = server.accept().await;
+    settle().await;
+    assert!(client.plugin.state().is_ready());
+
+    // That one was not in use.
+    drop(peer);
+    settle().await;
+    advance(60 * SECOND).await;
+    settle().await;
+    assert!(server.nobody_came());
+    assert_eq!(client.plugin.state(), ConnectionState::Idle);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_may_have_run_is_sent_again_only_where_that_is_allowed() {
     let (client, mut server) = pair(&config(|c| c), 4096);
