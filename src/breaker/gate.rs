@@ -209,3 +209,27 @@ impl Drop for HalfOpenPermit<'_> {
         self.gate.signal(Signal::TrialOver(self.number));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_plugin_whose_tasks_are_gone_is_called_again_whatever_was_known_of_it() {
+        let identity = Arc::new(Identity::new("Guard".into(), Path::new("/run/guard.sock").into()));
+        let minute = Duration::from_secs(60);
+        let gate = Gate::new(identity, Breaker::new(1, minute, minute));
+        let state = gate.watch_state();
+        gate.signal(Signal::Missing);
+        assert!(gate.admit().is_err() && !gate.is_closed() && gate.is_troubled());
+        assert_eq!(*state.borrow(), BreakerState::Open);
+
+        gate.reset();
+        assert!(matches!(gate.admit(), Ok(None)));
+        assert!(gate.is_closed() && !gate.is_troubled());
+        assert_eq!(*state.borrow(), BreakerState::Closed);
+    }
+}
