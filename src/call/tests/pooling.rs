@@ -265,3 +265,18 @@ async fn beside_a_stalled_connection_one_call_does_not_try_all_the_others() {
     assert!(server.attempts() <= 3, "{}", server.attempts());
     failure(call).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_connection_tells_its_own_state_and_all_their_end() {
+    let (client, mut server) = pair(&config(|c| c.max_connections(2)), 4096);
+    let states = || -> Vec<_> {
+        client.stats().connections.iter().map(|connection| connection.state).collect()
+    };
+    let peer = super::pipe::served(&mut server, call(&client, "one"), "one").await;
+    settle().await;
+    assert_eq!(states(), [ConnectionState::Ready, ConnectionState::Idle]);
+    client.plugin.stop(tokio::time::Instant::now());
+    settle().await;
+    assert_eq!(states(), [ConnectionState::Shutdown; 2]);
+    drop(peer);
+}
