@@ -247,6 +247,16 @@ pub(crate) fn is_busy(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
+    /// A server that is given up must not find out that it could write after all.
+    #[tokio::test]
+    async fn a_socket_that_is_read_no_more_tells_so_to_its_server() {
+        let (near, mut far) = tokio::net::UnixStream::pair().unwrap();
+        let near: Box<dyn Transport> = Box::new(NoSignal::new(near));
+        Transport::stop_reading(&near);
+        let late = tokio::io::AsyncWriteExt::write(&mut far, b"late").await.unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::BrokenPipe);
+    }
+
     #[test]
     fn a_stream_that_takes_one_buffer_at_a_time_gets_all_bytes() {
         let mut written = Plain(tokio::io::join(tokio::io::empty(), Vec::new()));
