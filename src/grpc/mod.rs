@@ -1,0 +1,3 @@
+//! Plugins over gRPC, on this machine or another.
+
+pub(crate) mod target;
