@@ -62,6 +62,23 @@ pub(crate) enum Cause {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// As [`RequestTooLarge`](Self::RequestTooLarge), over gRPC.
+    #[cfg(feature = "grpc")]
+    #[error(
+        "the request is {size} bytes, the limit is {limit}; send less, or raise `max_message_len` where the server takes more (the reference's does not)"
+    )]
+    MessageTooLarge {
+        /// The size of the encoded request, in bytes.
+        size: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The handle was made with a connector, and the plugin is not reached over a socket.
+    #[cfg_attr(not(any(feature = "grpc", feature = "testing", test)), allow(dead_code))]
+    #[error(
+        "the handle has a `connector`, which opens sockets, and the plugin is reached over gRPC; make it without one, or give the plugin a `unix_socket`"
+    )]
+    ConnectorOverGrpc,
     /// All slots for calls are taken, and this call could or would not wait for one.
     #[error("{}{}", taken(*places), no_wait(*waiting, .queue_capacity))]
     Overloaded {
@@ -216,8 +233,11 @@ impl Cause {
             Self::NameMismatch { .. }
             | Self::WeakerServer(_)
             | Self::NoHooks
+            | Self::ConnectorOverGrpc
             | Self::UnregisteredHook { .. } => ErrorKind::Config,
             Self::InvalidRequest(_) | Self::RequestTooLarge { .. } => ErrorKind::InvalidRequest,
+            #[cfg(feature = "grpc")]
+            Self::MessageTooLarge { .. } => ErrorKind::InvalidRequest,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Unavailable { .. }
             | Self::Unresponsive { .. }
@@ -245,9 +265,12 @@ impl Cause {
             Self::WeakerServer(_) => "weaker_server",
             Self::Unchecked => "unchecked",
             Self::NoHooks => "no_hooks",
+            Self::ConnectorOverGrpc => "connector_over_grpc",
             Self::UnregisteredHook { .. } => "unregistered_hook",
             Self::InvalidRequest(_) => "invalid_request",
             Self::RequestTooLarge { .. } => "request_too_large",
+            #[cfg(feature = "grpc")]
+            Self::MessageTooLarge { .. } => "request_too_large",
             Self::Overloaded { .. } => "overloaded",
             Self::Unavailable { .. } => "unavailable",
             Self::Unresponsive { .. } => "unresponsive",
@@ -288,12 +311,15 @@ impl Cause {
             | Self::Disabled
             | Self::WeakerServer(_)
             | Self::NoHooks
+            | Self::ConnectorOverGrpc
             | Self::UnregisteredHook { .. } => "a plugin of this gateway is not set up correctly",
             Self::InvalidRequest(_) => {
                 "the request cannot be checked: it holds a value that plugins cannot be sent, such \
                  as a number beyond 2^53 or objects that nest too deep"
             }
-            Self::RequestTooLarge { .. } => "the request is too large to be checked",
+            Self::RequestTooLarge { .. } => TOO_LARGE,
+            #[cfg(feature = "grpc")]
+            Self::MessageTooLarge { .. } => TOO_LARGE,
             Self::Overloaded { .. } => "too many requests at a time; try again later",
             Self::Unavailable { .. }
             | Self::Unresponsive { .. }
@@ -317,6 +343,8 @@ impl Cause {
         }
     }
 }
+
+const TOO_LARGE: &str = "the request is too large to be checked";
 
 /// What a plugin did that answered with an error.
 fn answered(fault: &PluginFault) -> &'static str {

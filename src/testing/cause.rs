@@ -31,6 +31,7 @@ pub(super) fn of(reason: &str, plugin: &str, details: &mut Details) -> Cause {
         }
         "unchecked" => Cause::Unchecked,
         "no_hooks" => Cause::NoHooks,
+        "connector_over_grpc" => Cause::ConnectorOverGrpc,
         "unregistered_hook" => Cause::UnregisteredHook {
             name: "tool_pre_invok".to_owned(),
             nearest: Some("tool_pre_invoke".to_owned()),

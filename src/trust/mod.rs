@@ -16,6 +16,8 @@ use tokio::net::UnixStream;
 pub(crate) use path::Kind;
 pub(crate) use peer::Peers;
 
+#[cfg(feature = "grpc")]
+use crate::config::GrpcConfig;
 use crate::config::UnixSocketConfig;
 
 /// What a plugin's server must be before it is sent anything.
@@ -27,6 +29,15 @@ pub(crate) struct Trust {
 
 impl From<&UnixSocketConfig> for Trust {
     fn from(config: &UnixSocketConfig) -> Self {
+        let peers = Peers::new(config.peer_uids(), config.peer_gids());
+        Self { path: config.trust_path(), peers }
+    }
+}
+
+/// Of a Unix socket on which a server speaks gRPC.
+#[cfg(feature = "grpc")]
+impl From<&GrpcConfig> for Trust {
+    fn from(config: &GrpcConfig) -> Self {
         let peers = Peers::new(config.peer_uids(), config.peer_gids());
         Self { path: config.trust_path(), peers }
     }

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
 use super::place::Place;
+use crate::config::UnixSocketConfig;
 use crate::nosignal::NoSignal;
 use crate::trust::{Kind, Trust};
 
@@ -153,6 +154,12 @@ pub(crate) struct UnixConnector {
 impl UnixConnector {
     pub(crate) fn new(path: Arc<Path>, trust: Trust) -> Self {
         Self { path, trust: Arc::new(trust) }
+    }
+}
+
+impl From<&UnixSocketConfig> for UnixConnector {
+    fn from(socket: &UnixSocketConfig) -> Self {
+        Self::new(socket.path().into(), socket.into())
     }
 }
 

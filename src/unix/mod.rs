@@ -20,6 +20,7 @@
 //! | `socket`, `write_queue`, `connect` | bytes in and out |
 //! | `slot` | counters of a connection, and what was found out about its replies |
 //! | `closed` | why a socket closed |
+//! | `gauges` | what statistics are told |
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(crate) mod connect;
 pub(crate) mod connections;
 pub(crate) mod dispatch;
 mod due;
+mod gauges;
 pub(crate) mod in_flight;
 pub(crate) mod message;
 pub(crate) mod place;
