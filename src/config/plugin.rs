@@ -167,7 +167,10 @@ fn reach(section: &mut Section<'_>) -> Option<Reach> {
     if section.get("unix_socket").is_none() && section.get("grpc").is_some() {
         return over_grpc(section);
     }
-    section.needs("unix_socket", NEEDED);
+    section.needs(
+        "unix_socket",
+        "hookwire needs this section, with the `path` of the plugin's socket",
+    );
     match section.get("unix_socket")? {
         Value::Object(keys) => Some(Reach::over_a_socket(&mut section.within(keys, PREFIX))),
         _ => {
@@ -176,11 +179,6 @@ fn reach(section: &mut Section<'_>) -> Option<Reach> {
         }
     }
 }
-
-#[cfg(feature = "grpc")]
-const NEEDED: &str = "hookwire needs this section, with the `path` of the plugin's socket; or a section `grpc`, with the `target` where its server is";
-#[cfg(not(feature = "grpc"))]
-const NEEDED: &str = "hookwire needs this section, with the `path` of the plugin's socket";
 
 #[cfg(feature = "grpc")]
 fn over_grpc(section: &mut Section<'_>) -> Option<Reach> {

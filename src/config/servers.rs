@@ -85,16 +85,19 @@ impl Servers {
 
     /// Refuses plaintext to what is not on this machine.
     pub(super) fn refuse_unless_local(&self, section: &mut Section<'_>) {
-        let Some(target) = self.read.iter().find(|target| !target.is_local()) else { return };
-        let key = if self.target.is_some() { "target" } else { "targets" };
-        let what = match target {
-            Target::Host { host, port } if host == "localhost" => format!(
-                "`localhost` is a name, which may lead to another machine (write `127.0.0.1:{port}` or `[::1]:{port}`)"
-            ),
-            Target::Host { .. } => format!("`{target}` is not known to be on this machine"),
-            _ => format!("`{target}` is not on this machine"),
+        let Some(at) = self.read.iter().position(|target| !target.is_local()) else { return };
+        let (key, item) = match self.targets {
+            Some(_) => ("targets", format!("item {}: ", at + 1)),
+            None => ("target", String::new()),
         };
-        section.refuse_key(key, format!("{what}, and there is no `tls`: what is sent could be read and changed on the way; add `tls: {{}}`, with a `ca_bundle` for a private authority, or write `plaintext: true` where something else protects the way"));
+        let what = match &self.read[at] {
+            Target::Host { host, .. } if host == "localhost" => {
+                "`localhost` is a name, which may lead to another machine (write `127.0.0.1` or `[::1]`)"
+            }
+            Target::Host { .. } => "is a name, not known to be that of this machine",
+            _ => "is not on this machine",
+        };
+        section.refuse(key, format!("{item}{what}, and there is no `tls`: what is sent could be read and changed on the way; add `tls: {{}}`, with a `ca_bundle` for a private authority, or write `plaintext: true` where something else protects the way"));
     }
 }
 
@@ -115,14 +118,7 @@ fn list(value: &Value) -> Result<(Vec<String>, Vec<Target>), String> {
     }
     let mut targets = Vec::new();
     for (at, text) in texts.iter().enumerate() {
-        let named = |reason| match may_hold_a_secret(text) {
-            true => format!("item {}: {reason}", at + 1),
-            false => format!(
-                "item {} ({}): {reason}",
-                at + 1,
-                super::problem::shown(&Value::from(&**text))
-            ),
-        };
+        let named = |reason: String| format!("item {}: {reason}", at + 1);
         let target = one(text).map_err(named)?;
         if targets.contains(&target) {
             return Err(named("is there twice".into()));

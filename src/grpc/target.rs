@@ -1,11 +1,13 @@
 //! Where a server is, as it is written in a configuration: text in, a value or the reason why
 //! it is refused out.
 //!
+//! A reason never quotes the text, which may come from where it is not to be told.
+//!
 //! What is accepted has one meaning. gRPC's own libraries take any string that has a colon, and
 //! fail with the first call.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::PathBuf;
 
 /// A name that the system's resolver takes is no longer.
@@ -114,7 +116,7 @@ fn one(text: &str) -> Result<Target, String> {
         return Err("an IPv6 address must be in brackets, with its port: `[::1]:50051`".into());
     }
     let Some((host, digits)) = text.split_once(':') else {
-        return Err(format!("has no port; write `{text}:` and its number"));
+        return Err("has no port; write it behind the host, as in `guard.example:50051`".into());
     };
     let port = port(digits)?;
     match host.parse::<Ipv4Addr>() {
@@ -136,7 +138,7 @@ fn addresses(
     let addresses = list.split(',').map(address).collect::<Result<Vec<_>, _>>()?.concat();
     let twice = addresses.iter().enumerate().find(|(at, one)| addresses[..*at].contains(one));
     match twice {
-        Some((_, address)) => Err(format!("has {address} twice")),
+        Some(_) => Err("has an address twice".into()),
         None => Ok(Target::Addresses(addresses)),
     }
 }
@@ -146,7 +148,7 @@ fn v6(text: &str) -> Result<SocketAddr, String> {
         return Err("has no `]` behind the IPv6 address".into());
     };
     let Some(digits) = rest.strip_prefix(':') else {
-        return Err(format!("has no port; write `[{host}]:` and its number"));
+        return Err("has no port; write it behind the address, as in `[::1]:50051`".into());
     };
     let port = port(digits)?;
     // With its scope, if it has one, which must be a number.
@@ -158,14 +160,10 @@ fn v6(text: &str) -> Result<SocketAddr, String> {
 /// The address of all interfaces is one to listen at.
 fn usable(address: SocketAddr) -> Result<SocketAddr, String> {
     match address.ip() {
-        ip if ip.is_unspecified() => {
-            let local: IpAddr = match ip {
-                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-            };
-            let local = SocketAddr::new(local, address.port());
-            Err(format!("is an address to listen at; connect to `{local}`, or by the server's own"))
-        }
+        ip if ip.is_unspecified() => Err(
+            "is an address to listen at; connect to `127.0.0.1` or `[::1]`, or to the server's own"
+                .into(),
+        ),
         ip if ip.is_multicast() => Err("is a multicast address, not that of a server".into()),
         _ => Ok(address),
     }

@@ -7,7 +7,8 @@ mod denial;
 mod effective;
 mod encoded;
 mod enforce;
-#[cfg(all(test, feature = "grpc"))]
+#[cfg(test)]
+#[cfg(feature = "grpc")]
 mod grpc_tests;
 mod observed;
 mod verify;

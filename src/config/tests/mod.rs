@@ -6,6 +6,8 @@ mod files;
 mod grpc;
 mod merge;
 mod plugin;
+#[cfg(feature = "grpc")]
+mod servers;
 mod socket;
 #[cfg(feature = "grpc")]
 mod tls;

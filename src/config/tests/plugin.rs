@@ -122,14 +122,10 @@ fn an_entry_that_is_no_object_is_refused() {
 
 #[test]
 fn a_plugin_without_a_unix_socket_section_is_refused() {
-    let mut told =
-        "unix_socket: missing; hookwire needs this section, with the `path` of the plugin's socket"
-            .to_owned();
-    if cfg!(feature = "grpc") {
-        told += "; or a section `grpc`, with the `target` where its server is";
-    }
-    assert_eq!(problems(json!({"name": "P"})), [&*told]);
-    assert_eq!(problems(json!({"name": "P", "unix_socket": null, "grpc": null})), [&*told]);
+    let told =
+        "unix_socket: missing; hookwire needs this section, with the `path` of the plugin's socket";
+    assert_eq!(problems(json!({"name": "P"})), [told]);
+    assert_eq!(problems(json!({"name": "P", "unix_socket": null, "grpc": null})), [told]);
     assert_eq!(problems(json!({"name": "P", "mcp": {"url": "http://host"}})), [told]);
     let built = PluginConfig::builder("P").build().unwrap_err();
     let told = "unix_socket.path: missing; it must be the absolute path of the plugin's socket";

@@ -1,4 +1,4 @@
-//! An entry of a plugin behind a Unix socket.
+//! An entry of a plugin that is called here: behind a Unix socket, or over gRPC.
 
 use hookwire::{HookRegistry, PluginConfig};
 use serde_json::Value;
@@ -32,8 +32,9 @@ impl Reading<'_> {
                     let is_there = places.of_key(problem.field()).key.is_some();
                     !(faulty && is_there && problem.reason().starts_with("missing"))
                 });
-                let section =
-                    value(fields, SECTION).is_none_or(|value| value.is_literal(self.origin));
+                let section = [SECTION, "grpc"].into_iter().all(|section| {
+                    value(fields, section).is_none_or(|value| value.is_literal(self.origin))
+                });
                 for problem in problems {
                     let reason = problem.reason();
                     let mut reason =
