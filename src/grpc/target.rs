@@ -23,7 +23,7 @@ const MAX_LABEL: usize = 63;
 /// use hookwire::config::{GrpcConfig, Target};
 ///
 /// let grpc = GrpcConfig::builder().target("127.0.0.1:50051").build()?;
-/// let [Target::Addresses(addresses, ..)] = grpc.targets() else { panic!() };
+/// let [Target::Addresses(addresses)] = grpc.targets() else { panic!() };
 /// assert!(addresses[0].ip().is_loopback());
 /// assert_eq!(grpc.targets()[0].to_string(), "127.0.0.1:50051");
 /// # Ok::<(), hookwire::ConfigError>(())
@@ -32,7 +32,6 @@ const MAX_LABEL: usize = 63;
 #[non_exhaustive]
 pub enum Target {
     /// A name: each of its addresses is a server.
-    #[non_exhaustive]
     Host {
         /// In lower case.
         host: String,
@@ -40,10 +39,8 @@ pub enum Target {
         port: u16,
     },
     /// Addresses, each of a server; never empty.
-    #[non_exhaustive]
     Addresses(Vec<SocketAddr>),
     /// A Unix socket on which a server speaks gRPC.
-    #[non_exhaustive]
     Unix(PathBuf),
 }
 
