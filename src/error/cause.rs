@@ -158,6 +158,10 @@ pub(crate) enum Cause {
         "the reply holds neither a result nor an error; the server may not have understood the request"
     )]
     EmptyReply,
+    /// The server does not speak the protocol.
+    #[cfg(feature = "grpc")]
+    #[error("{0}; is it a plugin server, and of the same version?")]
+    Unimplemented(Arc<str>),
     /// The plugin answered with an error of its own.
     #[error("the plugin {}{}", answered(.0), in_its_words(.0))]
     Plugin(Box<PluginFault>),
@@ -232,6 +236,8 @@ impl Cause {
             | Self::Undecodable(_)
             | Self::RefusedByType(_)
             | Self::EmptyReply => ErrorKind::BadReply,
+            #[cfg(feature = "grpc")]
+            Self::Unimplemented(_) => ErrorKind::Config,
             Self::Plugin(_) => ErrorKind::Plugin,
             Self::Shutdown | Self::TaskGone => ErrorKind::Closed,
         }
@@ -262,6 +268,8 @@ impl Cause {
             Self::Undecodable(_) => "undecodable",
             Self::RefusedByType(_) => "wrong_type",
             Self::EmptyReply => "empty_reply",
+            #[cfg(feature = "grpc")]
+            Self::Unimplemented(_) => "unimplemented",
             Self::Plugin(fault) if fault.is_denial() => "denied",
             Self::Plugin(_) => "plugin_error",
             Self::Shutdown => "shutdown",
@@ -289,6 +297,8 @@ impl Cause {
             | Self::WeakerServer(_)
             | Self::NoHooks
             | Self::UnregisteredHook { .. } => "a plugin of this gateway is not set up correctly",
+            #[cfg(feature = "grpc")]
+            Self::Unimplemented(_) => "a plugin of this gateway is not set up correctly",
             Self::InvalidRequest(_) => {
                 "the request cannot be checked: it holds a value that plugins cannot be sent, such \
                  as a number beyond 2^53 or objects that nest too deep"

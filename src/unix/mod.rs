@@ -45,4 +45,4 @@ mod tell;
 pub(crate) mod write_queue;
 
 /// Far enough away to mean "no timer".
-const NEVER: Duration = Duration::from_secs(86_400 * 365);
+pub(crate) const NEVER: Duration = Duration::from_secs(86_400 * 365);

@@ -1,0 +1,292 @@
+//! A plugin over gRPC, as calls reach it: an encoded request in, its encoded reply out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use super::admission::Outcome;
+use super::call::{Fault, call, message_len};
+use super::deadline::{Deadline, Over};
+use super::settings::{Servers, Settings};
+use super::shared::{Seat, Shared, Supervision, Ticket, random};
+use super::supervisor::{Guard, supervise};
+use crate::breaker::Gate;
+use crate::config::CallPolicy;
+use crate::error::{Cause, Sent, Stage};
+use crate::identity::Identity;
+use crate::unix::message::{Failure, Method, Origin, Reply};
+use crate::unix::plugin::Outbound;
+use crate::unix::reconnect::ConnectionState;
+use crate::unix::slot::Suspicion;
+
+/// How often a call goes to another server after one that has refused to look at it.
+const MOST_REFUSALS: u32 = 3;
+
+/// Dropping it ends the plugin's tasks.
+#[derive(Debug)]
+pub(crate) struct GrpcPlugin {
+    shared: Arc<Shared>,
+}
+
+/// A call, in what stays the same for every server that it is tried on.
+struct Call {
+    method: Method,
+    frame: Bytes,
+    deadline: Instant,
+    timeout: Duration,
+    time: Deadline,
+}
+
+impl GrpcPlugin {
+    /// Its tasks run on `runtime`, or else on the one that is entered here, or else on
+    /// that of the first call. Nothing is opened yet. There is at least one server.
+    pub(crate) fn new(
+        identity: Arc<Identity>,
+        settings: Settings,
+        policy: &CallPolicy,
+        gate: Arc<Gate>,
+        servers: Servers,
+        runtime: Option<Handle>,
+    ) -> Self {
+        let shared = Shared::new(identity, settings, policy, gate, servers, runtime);
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Sends a request and waits for its reply.
+    ///
+    /// What did not leave for a server goes to the next one by itself.
+    ///
+    /// # Errors
+    /// Why there is no reply, and whether the plugin can have seen the request.
+    ///
+    /// # Cancel safety
+    /// A request that waits is not sent any more. The stream of one that was sent is reset,
+    /// and its reply thrown away.
+    pub(crate) async fn exchange(&self, request: Outbound) -> Result<Reply, Box<Failure>> {
+        let Outbound { method, frame, deadline, timeout, may_wait } = request;
+        let (size, limit) = (message_len(&frame), self.shared.settings.max_request_len);
+        if size > limit {
+            return Err(unsent(Cause::RequestTooLarge { size, limit }));
+        }
+        let (frame, time) = (Bytes::from(frame), Deadline::new(deadline));
+        let mut call = Call { method, frame, deadline, timeout, time };
+        let mut refusals = 0;
+        loop {
+            let seat = self.seat(&mut call, may_wait).await?;
+            match self.attempt(seat, &mut call).await {
+                Ok(reply) => return Ok(reply),
+                Err(Attempt::Unsent) => {}
+                Err(Attempt::Refused(_)) if refusals < MOST_REFUSALS => refusals += 1,
+                Err(Attempt::Refused(cause)) => return Err(unsent(cause)),
+                Err(Attempt::Failed(cause)) => {
+                    return Err(Box::new(Failure { cause, sent: Sent::Maybe }));
+                }
+            }
+        }
+    }
+
+    /// Waits for a place on a server.
+    async fn seat(&self, call: &mut Call, may_wait: bool) -> Result<Seat, Box<Failure>> {
+        let shared = &self.shared;
+        let seat = {
+            let mut locked = shared.lock();
+            // Under the lock: what is taken in before a stop is finished, or answered by it.
+            if shared.stop_at().is_some() {
+                return Err(unsent(Cause::Shutdown));
+            }
+            if let Some(down) = locked.down() {
+                return Err(unsent(down.into()));
+            }
+            if let Some(place) = locked.admission.enter(shared.now(), random)
+                && let Some(seat) = shared.seat(&locked, place)
+            {
+                return Ok(seat);
+            }
+            let (waiter, seat) = oneshot::channel();
+            if let Err(waiting) = locked.admission.wait(Ticket(waiter), may_wait) {
+                let queue_capacity = may_wait.then_some(shared.queue_capacity);
+                let places = locked.admission.places();
+                return Err(unsent(Cause::Overloaded { places, waiting, queue_capacity }));
+            }
+            let unsupervised = locked.supervision == Supervision::None;
+            drop(locked);
+            if unsupervised {
+                self.supervise();
+            }
+            seat
+        };
+        match call.time.limit(seat).await {
+            Ok(Ok(seat)) => seat,
+            Ok(Err(_)) => Err(unsent(Cause::TaskGone)),
+            Err(Over) => {
+                let locked = shared.lock();
+                let no_room = locked.admission.is_connected();
+                let stage = if no_room { Stage::Admission } else { Stage::Queued };
+                let last_error = locked.why().filter(|_| !no_room);
+                Err(unsent(Cause::Timeout { timeout: call.timeout, stage, last_error }))
+            }
+        }
+    }
+
+    /// One request on one server.
+    async fn attempt(&self, mut seat: Seat, task: &mut Call) -> Result<Reply, Attempt> {
+        let connection = Arc::clone(&seat.connection);
+        let origin = Origin { slot: connection.server, socket: connection.number };
+        if task.method == Method::Connect {
+            return Ok(Reply { message: Bytes::new(), origin, arrived: Instant::now() });
+        }
+        let size = message_len(&task.frame);
+        let path = self.shared.servers[connection.server].paths().of(task.method, size == 0);
+        let settings = &self.shared.settings;
+        let (begun, heard) = (Instant::now(), connection.cut.received());
+        let left = task.deadline.saturating_duration_since(begun);
+        let (sender, frame) = (connection.sender.clone(), task.frame.clone());
+        let call = call(sender, path, frame, left, settings.max_reply_len);
+        let answer = task.time.limit(call).await;
+        let arrived = Instant::now();
+        let is_hook = task.method == Method::InvokeHook;
+        let fault = match answer {
+            Ok(Ok(message)) => {
+                connection.prove();
+                seat.outcome = if is_hook { Outcome::Answered } else { Outcome::Silent };
+                return Ok(Reply { message, origin, arrived });
+            }
+            Ok(Err(fault)) => Some(fault),
+            Err(Over) => None,
+        };
+        let late = || Cause::Timeout {
+            timeout: task.timeout,
+            stage: Stage::InFlight,
+            last_error: None,
+        };
+        let lost = |cause| connection.cut.why().cloned().unwrap_or(cause);
+        let (outcome, attempt) = match fault {
+            Some(Fault::Unsent(_)) => {
+                // Whoever comes next must not find it again.
+                self.shared.close(&connection);
+                (Outcome::Silent, Attempt::Unsent)
+            }
+            Some(Fault::Refused(error)) => {
+                (Outcome::Failed, Attempt::Refused(Cause::Disconnected(error)))
+            }
+            Some(Fault::Lost(cause)) => (Outcome::Silent, Attempt::Failed(lost(cause))),
+            Some(Fault::Status(status)) if !status.is_late() && arrived < task.deadline => {
+                let cause = status.into_cause(size, settings.max_request_len);
+                let too_large = matches!(cause, Cause::RequestTooLarge { .. });
+                let outcome = if too_large { Outcome::Silent } else { Outcome::Failed };
+                (outcome, Attempt::Failed(cause))
+            }
+            Some(Fault::Failed(cause)) if arrived < task.deadline => {
+                (Outcome::Failed, Attempt::Failed(cause))
+            }
+            // The server counts the time too, and may be quicker to say that it is over.
+            Some(Fault::Status(_) | Fault::Failed(_)) | None => {
+                // Every call loses some of its time on the way.
+                let outcome = if left >= self.shared.timeout / 2 {
+                    Outcome::Missing
+                } else if connection.cut.received() == heard {
+                    Outcome::Failed
+                } else {
+                    Outcome::Silent
+                };
+                (outcome, Attempt::Failed(late()))
+            }
+        };
+        seat.outcome = if is_hook { outcome } else { Outcome::Silent };
+        Err(attempt)
+    }
+
+    /// Starts the supervisor on the runtime of the last one. If that has ended, on the
+    /// caller's.
+    fn supervise(&self) {
+        let mut here = Handle::try_current().ok();
+        loop {
+            let mut locked = self.shared.lock();
+            if locked.supervision != Supervision::None {
+                return;
+            }
+            let Some(runtime) = locked.runtime.clone().or_else(|| here.take()) else {
+                drop(locked);
+                return self.shared.task_gone();
+            };
+            locked.supervision = Supervision::Starting;
+            drop(locked);
+            runtime.spawn(supervise(Guard::new(Arc::clone(&self.shared))));
+            let mut locked = self.shared.lock();
+            // A runtime that has ended drops it at once.
+            let is_there = locked.supervision != Supervision::None;
+            locked.runtime = is_there.then_some(runtime);
+            if is_there {
+                locked.supervision = Supervision::Running;
+                return;
+            }
+        }
+    }
+
+    /// A reply of this origin was what had been asked for.
+    pub(crate) fn confirm(&self, origin: Origin) {
+        self.shared.servers[origin.slot].slot.confirm(origin.socket);
+    }
+
+    /// A reply of this origin was not what had been asked for. One that is another call's
+    /// shows that somebody on the way mixes them up: its connection is closed.
+    pub(crate) fn suspect(&self, origin: Origin, suspicion: Suspicion) {
+        self.shared.distrust(origin.slot);
+        let mixed_up = matches!(suspicion, Suspicion::Mismatch | Suspicion::Unproven);
+        if mixed_up && let Some(connection) = self.shared.connection(origin.slot, origin.socket) {
+            self.shared.close(&connection);
+            connection.cut.cut(Cause::ClosedAfterFault(suspicion.as_str()));
+        }
+    }
+
+    pub(crate) fn state(&self) -> ConnectionState {
+        self.shared.state()
+    }
+
+    pub(crate) fn watch_state(&self) -> watch::Receiver<ConnectionState> {
+        self.shared.watch_state()
+    }
+
+    /// True if it takes no more calls.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.shared.stop_at().is_some()
+    }
+
+    /// Asks the tasks to end at `deadline`, or as soon as nothing is under way.
+    pub(crate) fn stop(&self, deadline: Instant) {
+        self.shared.stop(deadline);
+    }
+
+    /// For stats.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// The last handle is gone: nobody can wait any more.
+impl Drop for GrpcPlugin {
+    fn drop(&mut self) {
+        self.shared.release();
+    }
+}
+
+/// Why a server has not answered.
+enum Attempt {
+    /// The request has not left.
+    Unsent,
+    /// The server has not looked at it.
+    Refused(Cause),
+    Failed(Cause),
+}
+
+fn unsent(cause: Cause) -> Box<Failure> {
+    Box::new(Failure { cause, sent: Sent::No })
+}
+
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod tests;
