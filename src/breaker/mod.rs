@@ -5,6 +5,6 @@ mod machine;
 
 pub(crate) use gate::{Gate, HalfOpenPermit};
 pub use machine::BreakerState;
-pub(crate) use machine::{Breaker, Signal};
 #[cfg(feature = "grpc")]
 pub(crate) use machine::Verdict;
+pub(crate) use machine::{Breaker, Signal};

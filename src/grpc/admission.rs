@@ -119,6 +119,15 @@ impl<T: Waiting> Admission<T> {
         if self.queue.is_empty() { self.take(now, random) } else { None }
     }
 
+    /// A place on this server, for what has to be asked there.
+    pub(crate) fn enter_on(&mut self, server: usize) -> Option<Place> {
+        let standing = &mut self.standings[server];
+        standing.has_room().then(|| {
+            standing.load += 1;
+            Place { server, trial: None }
+        })
+    }
+
     /// Waits for a place.
     ///
     /// # Errors

@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     Unsent(Arc<io::Error>),
     /// The server told that it has not looked at the request.
     Refused(Arc<io::Error>),
+    /// It was sent to a server that is stopping, and has told that it never came to it.
+    PassedOver(Arc<io::Error>),
     /// The connection was lost.
     Lost(Cause),
     /// The reply is no reply, or the stream ended without one.
@@ -61,6 +63,9 @@ pub(crate) async fn call(
             let error = refusal.into_error();
             return Err(if unsent {
                 Fault::Unsent(Arc::new(status::into_io(&error)))
+            } else if status::is_passed_over(&error) {
+                let reason = "the server is stopping, and has not begun this call";
+                Fault::PassedOver(Arc::new(io::Error::other(reason)))
             } else {
                 broken(&error)
             });
@@ -73,7 +78,9 @@ pub(crate) async fn call(
     let content_type = head.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if !is_grpc(content_type) {
         let found = String::from_utf8_lossy(content_type).chars().take(80).collect::<String>();
-        return Err(unframed(format!("the content-type of the reply is `{found}`, so it is no gRPC")));
+        return Err(unframed(format!(
+            "the content-type of the reply is `{found}`, so it is no gRPC"
+        )));
     }
     let early = Status::of(&head.headers);
     match early {

@@ -59,9 +59,8 @@ fn of_many_servers_the_better_of_two_takes_the_call() {
 
 fn standing() -> impl Strategy<Value = Standing> {
     let limit = prop_oneof![Just(0), 1..20_usize];
-    (limit, 0..20_usize, 0..9_usize, any::<bool>()).prop_map(|(limit, load, failures, ejected)| {
-        Standing { limit, load, failures, ejected }
-    })
+    (limit, 0..20_usize, 0..9_usize, any::<bool>())
+        .prop_map(|(limit, load, failures, ejected)| Standing { limit, load, failures, ejected })
 }
 
 proptest! {

@@ -18,6 +18,7 @@
 //! | `shared`, `server` | what a plugin's callers and tasks share |
 //! | `admission`, `choice` | pure: values without a task, a connection or a clock |
 //! | `supervisor`, `open` | the task that keeps connections, and how one begins |
+//! | `asking` | what it asks the servers about the plugin |
 //! | `call`, `status` | one call on one stream, and what its end means |
 //! | `deadline` | when a call's time is over |
 //! | `link` | bytes in and out, counted, and cut where a connection must end |
@@ -27,6 +28,7 @@
 //! and nothing waits for replies that nobody wants any more.
 
 mod admission;
+mod asking;
 mod call;
 mod choice;
 mod deadline;

@@ -139,7 +139,9 @@ pub(super) async fn check(shared: &Shared, connection: &Connection) -> io::Resul
         },
         Err(Fault::Status(status)) if status.is_alive() => Ok(()),
         Err(Fault::Status(status)) => Err(status.into_io()),
-        Err(Fault::Unsent(error) | Fault::Refused(error)) => Err(copy(&error)),
+        Err(Fault::Unsent(error) | Fault::Refused(error) | Fault::PassedOver(error)) => {
+            Err(copy(&error))
+        }
         Err(Fault::Lost(cause) | Fault::Failed(cause)) => match cause {
             Cause::Disconnected(error) | Cause::Framing(error) => Err(copy(&error)),
             cause => Err(io::Error::other(cause.to_string())),

@@ -18,6 +18,7 @@ use crate::breaker::Gate;
 use crate::config::CallPolicy;
 use crate::error::{Cause, Sent, Stage};
 use crate::identity::Identity;
+use crate::unix::asking::{Heard, Listener};
 use crate::unix::message::{Failure, Method, Origin, Reply};
 use crate::unix::plugin::Outbound;
 use crate::unix::reconnect::ConnectionState;
@@ -82,8 +83,8 @@ impl GrpcPlugin {
                 Err(Attempt::Unsent) => {}
                 Err(Attempt::Refused(_)) if refusals < MOST_REFUSALS => refusals += 1,
                 Err(Attempt::Refused(cause)) => return Err(unsent(cause)),
-                Err(Attempt::Failed(cause)) => {
-                    return Err(Box::new(Failure { cause, sent: Sent::Maybe }));
+                Err(Attempt::Failed(cause, sent)) => {
+                    return Err(Box::new(Failure { cause, sent }));
                 }
             }
         }
@@ -158,11 +159,8 @@ impl GrpcPlugin {
             Ok(Err(fault)) => Some(fault),
             Err(Over) => None,
         };
-        let late = || Cause::Timeout {
-            timeout: task.timeout,
-            stage: Stage::InFlight,
-            last_error: None,
-        };
+        let late =
+            || Cause::Timeout { timeout: task.timeout, stage: Stage::InFlight, last_error: None };
         let lost = |cause| connection.cut.why().cloned().unwrap_or(cause);
         let (outcome, attempt) = match fault {
             Some(Fault::Unsent(_)) => {
@@ -173,15 +171,22 @@ impl GrpcPlugin {
             Some(Fault::Refused(error)) => {
                 (Outcome::Failed, Attempt::Refused(Cause::Disconnected(error)))
             }
-            Some(Fault::Lost(cause)) => (Outcome::Silent, Attempt::Failed(lost(cause))),
+            Some(Fault::PassedOver(error)) => {
+                self.shared.close(&connection);
+                let cause = Cause::Disconnected(error);
+                (Outcome::Silent, Attempt::Failed(cause, Sent::Unstarted))
+            }
+            Some(Fault::Lost(cause)) => {
+                (Outcome::Silent, Attempt::Failed(lost(cause), Sent::Maybe))
+            }
             Some(Fault::Status(status)) if !status.is_late() && arrived < task.deadline => {
                 let cause = status.into_cause(size, settings.max_request_len);
                 let too_large = matches!(cause, Cause::RequestTooLarge { .. });
                 let outcome = if too_large { Outcome::Silent } else { Outcome::Failed };
-                (outcome, Attempt::Failed(cause))
+                (outcome, Attempt::Failed(cause, Sent::Maybe))
             }
             Some(Fault::Failed(cause)) if arrived < task.deadline => {
-                (Outcome::Failed, Attempt::Failed(cause))
+                (Outcome::Failed, Attempt::Failed(cause, Sent::Maybe))
             }
             // The server counts the time too, and may be quicker to say that it is over.
             Some(Fault::Status(_) | Fault::Failed(_)) | None => {
@@ -193,7 +198,7 @@ impl GrpcPlugin {
                 } else {
                     Outcome::Silent
                 };
-                (outcome, Attempt::Failed(late()))
+                (outcome, Attempt::Failed(late(), Sent::Maybe))
             }
         };
         seat.outcome = if is_hook { outcome } else { Outcome::Silent };
@@ -243,6 +248,13 @@ impl GrpcPlugin {
         }
     }
 
+    /// From now on the plugin's task asks its servers about the plugin, whenever one of them
+    /// may be another one, and until it has answered. `heard`: how the caller's own question
+    /// went, and where its answer came from.
+    pub(crate) fn listen(&self, listener: Arc<dyn Listener>, heard: Heard, origin: Option<Origin>) {
+        self.shared.listening.begin(listener, heard, origin);
+    }
+
     pub(crate) fn state(&self) -> ConnectionState {
         self.shared.state()
     }
@@ -280,7 +292,7 @@ enum Attempt {
     Unsent,
     /// The server has not looked at it.
     Refused(Cause),
-    Failed(Cause),
+    Failed(Cause, Sent),
 }
 
 fn unsent(cause: Cause) -> Box<Failure> {

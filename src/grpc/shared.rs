@@ -3,6 +3,7 @@
 //! All that they have to agree on is behind one lock, held for a few moves at a time and
 //! never while anything is awaited.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,6 +14,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::Instant;
 
 use super::admission::{Admission, Bounds, Outcome, Place, Waiting};
+use super::asking::Listening;
 use super::link::Cut;
 use super::server::{Connection, Server};
 use super::settings::{Servers, Settings};
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     /// Wakes the supervisor: to stop, or to look whether it can.
     pub(crate) ending: Notify,
     pub(super) connections: AtomicU64,
+    /// Who hears what the servers tell of the plugin.
+    pub(crate) listening: Listening,
     /// Byte streams that are there.
     pub(super) links: watch::Sender<usize>,
 }
@@ -143,6 +147,7 @@ impl Shared {
             stop_at: AtomicU64::new(u64::MAX),
             ending: Notify::new(),
             connections: AtomicU64::new(0),
+            listening: Listening::default(),
             links: watch::Sender::new(0),
         }
     }
@@ -163,6 +168,23 @@ impl Shared {
         let connection = locked.open[place.server].clone()?;
         let (shared, place) = (Arc::clone(self), Some(place));
         Some(Seat { shared, connection, place, outcome: Outcome::Silent })
+    }
+
+    /// A seat on this server, if it has room.
+    pub(crate) fn seat_on(self: &Arc<Self>, server: usize) -> Option<Seat> {
+        let mut locked = self.lock();
+        let place = locked.admission.enter_on(server)?;
+        self.seat(&locked, place)
+    }
+
+    /// The first of these servers that is connected to; of all, if these are none.
+    pub(crate) fn connected(&self, servers: &BTreeSet<usize>) -> Option<usize> {
+        let locked = self.lock();
+        let is_open = |server: &usize| locked.open[*server].is_some();
+        if servers.is_empty() {
+            return (0..locked.open.len()).find(is_open);
+        }
+        servers.iter().copied().find(is_open)
     }
 
     /// Gives places to those who wait, for as long as there are both. To be called after
@@ -192,9 +214,7 @@ impl Shared {
             Outcome::Missing => {
                 locked.admission.all_missing().map(|missing| Signal::AllMissing { missing })
             }
-            Outcome::Answered => {
-                self.gate.is_troubled().then_some(Signal::Reply { timely: true })
-            }
+            Outcome::Answered => self.gate.is_troubled().then_some(Signal::Reply { timely: true }),
             Outcome::Silent | Outcome::Failed => None,
         };
         let doubtful = outcome != Outcome::Answered && locked.admission.is_doubtful(place.server);
@@ -214,6 +234,7 @@ impl Shared {
     /// Calls go to this connection from now on.
     pub(crate) fn opened(self: &Arc<Self>, connection: &Arc<Connection>, limit: usize) {
         let index = connection.server;
+        self.listening.opened(index);
         let mut locked = self.lock();
         locked.troubles[index] = Trouble::default();
         locked.open[index] = Some(Arc::clone(connection));

@@ -139,6 +139,19 @@ pub(crate) fn reset(error: &hyper::Error) -> Option<h2::Reason> {
     if h2.is_reset() && h2.is_remote() { h2.reason() } else { None }
 }
 
+/// Whether the server is stopping, and has said of this request that it never came to it.
+///
+/// Of streams that are open when a server stops, h2 ends those with the server's GOAWAY that
+/// are above the last one which the server will look at, and no others; and hyper gives it for
+/// requests of which it had sent no body. Other reasons than `NO_ERROR` are given by servers
+/// that are at odds with us, so they are not believed.
+pub(crate) fn is_passed_over(error: &hyper::Error) -> bool {
+    let h2 = sources(error).find_map(|source| source.downcast_ref::<h2::Error>());
+    h2.is_some_and(|error| {
+        error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
+    })
+}
+
 /// With all that its sources tell: the first of them says little.
 pub(crate) fn into_io(error: &hyper::Error) -> io::Error {
     let kind = sources(error)

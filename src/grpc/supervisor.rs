@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::asking::ask;
 use super::open::{Driver, check, open};
 use super::server::Connection;
 use super::shared::{Shared, Supervision, Trouble};
@@ -54,8 +55,9 @@ pub(super) async fn supervise(mut guard: Guard) {
     tokio::select! {
         biased;
         () = end(&shared) => {}
-        // They never end by themselves.
+        // These never end by themselves.
         _ = servers => {}
+        () = ask(&shared) => {}
     }
     shared.finish().await;
     guard.ended = true;

@@ -33,7 +33,7 @@ pub(crate) mod in_flight;
 pub(crate) mod message;
 pub(crate) mod place;
 pub(crate) mod plugin;
-mod questions;
+pub(crate) mod questions;
 pub(crate) mod reconnect;
 mod retire;
 pub(crate) mod slot;

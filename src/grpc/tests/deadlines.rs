@@ -94,11 +94,8 @@ async fn a_reply_that_comes_after_the_time_reaches_nobody() {
 
 #[test]
 fn a_caller_outside_of_any_runtime_has_its_deadline_too() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let bench = runtime.block_on(async { Bench::new(1) });
     let reply = futures::executor::block_on(bench.plugin.exchange(hook("a", TIMEOUT)));
     assert_eq!(&reply.unwrap().message[..], b"a");
@@ -110,11 +107,8 @@ fn a_caller_outside_of_any_runtime_has_its_deadline_too() {
 
 #[test]
 fn a_runtime_that_ends_leaves_nobody_waiting() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut bench = runtime.block_on(async { Bench::new(1) });
     bench.one().does(Do::Stall);
     let plugin = Arc::clone(&bench.plugin);

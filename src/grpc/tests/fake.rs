@@ -5,7 +5,6 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures::FutureExt as _;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
@@ -128,7 +127,7 @@ impl Fake {
 
     /// How many calls have come since it was last asked.
     pub(super) fn calls(&mut self) -> usize {
-        let seen = std::iter::from_fn(|| self.seen.recv().now_or_never().flatten());
+        let seen = std::iter::from_fn(|| self.seen.try_recv().ok());
         seen.filter(|seen| matches!(seen, Seen::Call { .. })).count()
     }
 }
@@ -160,6 +159,11 @@ async fn serve(io: DuplexStream, inner: Arc<Inner>) {
         inner.mode.send_replace(Mode::Up);
         mode.mark_unchanged();
     }
+    while *mode.borrow_and_update() == Mode::Frozen {
+        if mode.changed().await.is_err() {
+            return;
+        }
+    }
     let max_streams = *inner.max_streams.lock().unwrap();
     let mut builder = h2::server::Builder::new();
     builder.max_concurrent_streams(max_streams);
@@ -167,7 +171,6 @@ async fn serve(io: DuplexStream, inner: Arc<Inner>) {
     let mut connection = tokio::select! {
         biased;
         () = becomes(&inner, Mode::Down) => return,
-        () = becomes(&inner, Mode::Frozen) => return std::future::pending().await,
         connection = handshake => match connection {
             Ok(connection) => connection,
             Err(_) => return,
@@ -204,11 +207,7 @@ async fn becomes(inner: &Inner, expected: Mode) {
     drop(mode.wait_for(|mode| *mode == expected).await);
 }
 
-async fn answer(
-    request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-    inner: Arc<Inner>,
-) {
+async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, inner: Arc<Inner>) {
     let path = request.uri().path().to_owned();
     let what = if path == "/cpex.Health/Check" {
         inner.check.lock().unwrap().clone()

@@ -1,5 +1,6 @@
 //! Calls over HTTP/2 to servers in memory, in paused time.
 
+mod asking;
 mod deadlines;
 mod fake;
 mod replies;
@@ -76,10 +77,8 @@ impl Bench {
 
     /// As the calls of a handle: the breaker is asked before.
     async fn gated(&self, text: &str, timeout: Duration) -> Result<Reply, Box<Failure>> {
-        let _permit = self
-            .gate
-            .admit()
-            .map_err(|cause| Box::new(Failure { cause, sent: Sent::No }))?;
+        let _permit =
+            self.gate.admit().map_err(|cause| Box::new(Failure { cause, sent: Sent::No }))?;
         self.plugin.exchange(hook(text, timeout)).await
     }
 }

@@ -77,8 +77,16 @@ async fn a_status_is_an_error_of_its_kind_and_may_have_run() {
     for (code, message, words) in [
         (1, "CANCELLED", "the connection was lost: the server answered CANCELLED: CANCELLED"),
         (2, "Unexpected%20%3Cclass%3E", "answered UNKNOWN: Unexpected <class>"),
-        (7, "who%20are%20you", "is not trusted (1 attempt failed): the server answered PERMISSION_DENIED"),
-        (12, "Method not found!", "the server answered UNIMPLEMENTED: Method not found!; is it a plugin server"),
+        (
+            7,
+            "who%20are%20you",
+            "is not trusted (1 attempt failed): the server answered PERMISSION_DENIED",
+        ),
+        (
+            12,
+            "Method not found!",
+            "the server answered UNIMPLEMENTED: Method not found!; is it a plugin server",
+        ),
         (14, "Cancelling all calls", "answered UNAVAILABLE: Cancelling all calls"),
         (16, "", "is not trusted (1 attempt failed): the server answered UNAUTHENTICATED"),
         (99, "", "the server answered the unknown status 99"),

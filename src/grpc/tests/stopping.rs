@@ -1,6 +1,6 @@
 //! The end of a plugin.
 
-use super::fake::{Do, Seen};
+use super::fake::{Do, Mode, Seen};
 use super::*;
 use crate::unix::reconnect::ConnectionState;
 
@@ -27,14 +27,14 @@ async fn what_is_under_way_is_finished_before_a_plugin_stops() {
     let settings = Settings { max_in_flight: 1, ..Settings::default() };
     let mut bench = Bench::with(1, settings, CallPolicy::builder().build().unwrap());
     bench.call("first").await.unwrap();
+    bench.one().is(Mode::Frozen);
     let calls: Vec<_> = (0..5).map(|_| bench.begin(hook("a", TIMEOUT))).collect();
-    while bench.plugin.shared().lock().admission.waiting() < 4 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
     let started = Instant::now();
     bench.plugin.stop(Instant::now() + SECOND * 10);
     let (cause, _) = bench.failure("too late").await;
     assert!(matches!(cause, Cause::Shutdown), "{cause}");
+    bench.one().is(Mode::Up);
     stopped(&bench).await;
     assert!(started.elapsed() < SECOND);
     for call in calls {
