@@ -158,8 +158,8 @@ pub(crate) enum Cause {
         "the reply holds neither a result nor an error; the server may not have understood the request"
     )]
     EmptyReply,
-    /// The server does not speak the protocol.
-    #[cfg(feature = "grpc")]
+    /// The server does not know the method. Only one over gRPC can say so.
+    #[cfg_attr(not(any(feature = "grpc", feature = "testing", test)), allow(dead_code))]
     #[error("{0}; is it a plugin server, and of the same version?")]
     Unimplemented(Arc<str>),
     /// The plugin answered with an error of its own.
@@ -220,7 +220,8 @@ impl Cause {
             Self::NameMismatch { .. }
             | Self::WeakerServer(_)
             | Self::NoHooks
-            | Self::UnregisteredHook { .. } => ErrorKind::Config,
+            | Self::UnregisteredHook { .. }
+            | Self::Unimplemented(_) => ErrorKind::Config,
             Self::InvalidRequest(_) | Self::RequestTooLarge { .. } => ErrorKind::InvalidRequest,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Unavailable { .. }
@@ -236,8 +237,6 @@ impl Cause {
             | Self::Undecodable(_)
             | Self::RefusedByType(_)
             | Self::EmptyReply => ErrorKind::BadReply,
-            #[cfg(feature = "grpc")]
-            Self::Unimplemented(_) => ErrorKind::Config,
             Self::Plugin(_) => ErrorKind::Plugin,
             Self::Shutdown | Self::TaskGone => ErrorKind::Closed,
         }
@@ -268,7 +267,6 @@ impl Cause {
             Self::Undecodable(_) => "undecodable",
             Self::RefusedByType(_) => "wrong_type",
             Self::EmptyReply => "empty_reply",
-            #[cfg(feature = "grpc")]
             Self::Unimplemented(_) => "unimplemented",
             Self::Plugin(fault) if fault.is_denial() => "denied",
             Self::Plugin(_) => "plugin_error",
@@ -296,9 +294,8 @@ impl Cause {
             | Self::Disabled
             | Self::WeakerServer(_)
             | Self::NoHooks
-            | Self::UnregisteredHook { .. } => "a plugin of this gateway is not set up correctly",
-            #[cfg(feature = "grpc")]
-            Self::Unimplemented(_) => "a plugin of this gateway is not set up correctly",
+            | Self::UnregisteredHook { .. }
+            | Self::Unimplemented(_) => "a plugin of this gateway is not set up correctly",
             Self::InvalidRequest(_) => {
                 "the request cannot be checked: it holds a value that plugins cannot be sent, such \
                  as a number beyond 2^53 or objects that nest too deep"

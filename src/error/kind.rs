@@ -36,8 +36,8 @@ use std::fmt;
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The plugin cannot be used as it is configured: its name differs on the server, the
-    /// server is weaker than a strict entry allows, no hook is named, or the hook type is not
-    /// registered.
+    /// server is weaker than a strict entry allows, no hook is named, the hook type is not
+    /// registered, or the server does not know the method that was called.
     Config,
     /// The plugin is disabled, here or on its server, and not to be called: the gateway leaves
     /// it out, which is no failure.
@@ -100,7 +100,13 @@ impl ErrorKind {
     #[must_use]
     pub fn reasons(self) -> &'static [&'static str] {
         match self {
-            Self::Config => &["name_mismatch", "weaker_server", "no_hooks", "unregistered_hook"],
+            Self::Config => &[
+                "name_mismatch",
+                "weaker_server",
+                "no_hooks",
+                "unregistered_hook",
+                "unimplemented",
+            ],
             Self::Disabled => &["disabled"],
             Self::InvalidRequest => &["invalid_request", "request_too_large"],
             Self::Overloaded => &["overloaded"],
