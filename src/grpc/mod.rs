@@ -16,11 +16,13 @@
 //! | `plugin` | the way in, for calls |
 //! | `settings` | what connections are held to, and where they lead |
 //! | `shared`, `server` | what a plugin's callers and tasks share |
+//! | `seat` | a place for one call, and what its end tells of the server |
 //! | `admission`, `choice` | pure: values without a task, a connection or a clock |
 //! | `supervisor`, `open` | the task that keeps connections, and how one begins |
 //! | `asking` | what it asks the servers about the plugin |
 //! | `call`, `status` | one call on one stream, and what its end means |
 //! | `deadline` | when a call's time is over |
+//! | `gauges` | what all that tells, for statistics |
 //! | `link` | bytes in and out, counted, and cut where a connection must end |
 //!
 //! HTTP/2 has what the Unix socket lacks: a reply finds its request by the number of its
@@ -35,9 +37,11 @@ mod asking;
 mod call;
 mod choice;
 mod deadline;
+mod gauges;
 mod link;
 mod open;
 pub(crate) mod plugin;
+mod seat;
 mod server;
 pub(crate) mod settings;
 pub(crate) mod shared;

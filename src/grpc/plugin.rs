@@ -1,5 +1,6 @@
 //! A plugin over gRPC, as calls reach it: an encoded request in, its encoded reply out.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use tokio::time::Instant;
 
 use super::admission::Outcome;
 use super::call::{Fault, call, message_len};
-use super::deadline::{Deadline, Over};
+use super::deadline::{Deadline, Over, deadline, limit};
+use super::seat::{Seat, Ticket, random};
 use super::settings::{Servers, Settings};
-use super::shared::{Seat, Shared, Supervision, Ticket, random};
+use super::shared::{Shared, Supervision};
 use super::supervisor::{Guard, supervise};
 use crate::breaker::Gate;
 use crate::config::CallPolicy;
@@ -34,12 +36,12 @@ pub(crate) struct GrpcPlugin {
 }
 
 /// A call, in what stays the same for every server that it is tried on.
-struct Call {
+struct Call<'a> {
     method: Method,
     frame: Bytes,
-    deadline: Instant,
+    until: Instant,
     timeout: Duration,
-    time: Deadline,
+    time: Pin<&'a mut Deadline>,
 }
 
 impl GrpcPlugin {
@@ -68,13 +70,13 @@ impl GrpcPlugin {
     /// A request that waits is not sent any more. The stream of one that was sent is reset,
     /// and its reply thrown away.
     pub(crate) async fn exchange(&self, request: Outbound) -> Result<Reply, Box<Failure>> {
-        let Outbound { method, frame, deadline, timeout, may_wait } = request;
+        let Outbound { method, frame, deadline: until, timeout, may_wait } = request;
         let (size, limit) = (message_len(&frame), self.shared.settings.max_request_len);
         if size > limit {
             return Err(unsent(Cause::RequestTooLarge { size, limit }));
         }
-        let (frame, time) = (Bytes::from(frame), Deadline::new(deadline));
-        let mut call = Call { method, frame, deadline, timeout, time };
+        let (frame, time) = (Bytes::from(frame), pin!(deadline(until)));
+        let mut call = Call { method, frame, until, timeout, time };
         let mut refusals = 0;
         loop {
             let seat = self.seat(&mut call, may_wait).await?;
@@ -91,7 +93,7 @@ impl GrpcPlugin {
     }
 
     /// Waits for a place on a server.
-    async fn seat(&self, call: &mut Call, may_wait: bool) -> Result<Seat, Box<Failure>> {
+    async fn seat(&self, call: &mut Call<'_>, may_wait: bool) -> Result<Seat, Box<Failure>> {
         let shared = &self.shared;
         let seat = {
             let mut locked = shared.lock();
@@ -120,7 +122,7 @@ impl GrpcPlugin {
             }
             seat
         };
-        match call.time.limit(seat).await {
+        match limit(call.time.as_mut(), seat).await {
             Ok(Ok(seat)) => seat,
             Ok(Err(_)) => Err(unsent(Cause::TaskGone)),
             Err(Over) => {
@@ -134,7 +136,7 @@ impl GrpcPlugin {
     }
 
     /// One request on one server.
-    async fn attempt(&self, mut seat: Seat, task: &mut Call) -> Result<Reply, Attempt> {
+    async fn attempt(&self, mut seat: Seat, task: &mut Call<'_>) -> Result<Reply, Attempt> {
         let connection = Arc::clone(&seat.connection);
         let origin = Origin { slot: connection.server, socket: connection.number };
         if task.method == Method::Connect {
@@ -144,10 +146,10 @@ impl GrpcPlugin {
         let path = self.shared.servers[connection.server].paths().of(task.method, size == 0);
         let settings = &self.shared.settings;
         let (begun, heard) = (Instant::now(), connection.cut.received());
-        let left = task.deadline.saturating_duration_since(begun);
+        let left = task.until.saturating_duration_since(begun);
         let (sender, frame) = (connection.sender.clone(), task.frame.clone());
         let call = call(sender, path, frame, left, settings.max_reply_len);
-        let answer = task.time.limit(call).await;
+        let answer = limit(task.time.as_mut(), call).await;
         let arrived = Instant::now();
         let is_hook = task.method == Method::InvokeHook;
         let fault = match answer {
@@ -179,13 +181,13 @@ impl GrpcPlugin {
             Some(Fault::Lost(cause)) => {
                 (Outcome::Silent, Attempt::Failed(lost(cause), Sent::Maybe))
             }
-            Some(Fault::Status(status)) if !status.is_late() && arrived < task.deadline => {
+            Some(Fault::Status(status)) if !status.is_late() && arrived < task.until => {
                 let cause = status.into_cause(size, settings.max_request_len);
                 let too_large = matches!(cause, Cause::RequestTooLarge { .. });
                 let outcome = if too_large { Outcome::Silent } else { Outcome::Failed };
                 (outcome, Attempt::Failed(cause, Sent::Maybe))
             }
-            Some(Fault::Failed(cause)) if arrived < task.deadline => {
+            Some(Fault::Failed(cause)) if arrived < task.until => {
                 (Outcome::Failed, Attempt::Failed(cause, Sent::Maybe))
             }
             // The server counts the time too, and may be quicker to say that it is over.
@@ -273,7 +275,6 @@ impl GrpcPlugin {
         self.shared.stop(deadline);
     }
 
-    /// For stats.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

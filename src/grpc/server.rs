@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) number: u64,
     pub(crate) sender: SendRequest<Body>,
     pub(crate) cut: Arc<Cut>,
+    /// It takes no more calls, whatever becomes of those that are on it.
+    pub(crate) retired: Notify,
     /// Something but its first check was answered on it.
     proven: AtomicBool,
 }
@@ -57,7 +59,8 @@ impl Connection {
         sender: SendRequest<Body>,
         cut: Arc<Cut>,
     ) -> Self {
-        Self { server, number, sender, cut, proven: AtomicBool::new(false) }
+        let (retired, proven) = (Notify::new(), AtomicBool::new(false));
+        Self { server, number, sender, cut, retired, proven }
     }
 
     pub(crate) fn prove(&self) {

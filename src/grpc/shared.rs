@@ -3,19 +3,19 @@
 //! All that they have to agree on is behind one lock, held for a few moves at a time and
 //! never while anything is awaited.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::admission::{Admission, Bounds, Outcome, Place, Waiting};
+use super::admission::{Admission, Bounds};
 use super::asking::Listening;
 use super::link::Cut;
+use super::seat::Ticket;
 use super::server::{Connection, Server};
 use super::settings::{Servers, Settings};
 use crate::breaker::{Gate, Signal};
@@ -80,34 +80,6 @@ pub(crate) enum Supervision {
     Running,
 }
 
-/// One who waits for a place.
-#[derive(Debug)]
-pub(crate) struct Ticket(pub(crate) oneshot::Sender<Result<Seat, Box<Failure>>>);
-
-impl Waiting for Ticket {
-    fn is_abandoned(&self) -> bool {
-        self.0.is_closed()
-    }
-}
-
-/// A place for one call, and the connection that it is on. Given back when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    shared: Arc<Shared>,
-    pub(crate) connection: Arc<Connection>,
-    /// `None` once it was given back.
-    place: Option<Place>,
-    pub(crate) outcome: Outcome,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.shared.leave(place, self.outcome);
-        }
-    }
-}
-
 impl Shared {
     pub(crate) fn new(
         identity: Arc<Identity>,
@@ -163,74 +135,6 @@ impl Shared {
         self.started.elapsed()
     }
 
-    /// A seat at a place that was given just now.
-    pub(crate) fn seat(self: &Arc<Self>, locked: &Locked, place: Place) -> Option<Seat> {
-        let connection = locked.open[place.server].clone()?;
-        let (shared, place) = (Arc::clone(self), Some(place));
-        Some(Seat { shared, connection, place, outcome: Outcome::Silent })
-    }
-
-    /// A seat on this server, if it has room.
-    pub(crate) fn seat_on(self: &Arc<Self>, server: usize) -> Option<Seat> {
-        let mut locked = self.lock();
-        let place = locked.admission.enter_on(server)?;
-        self.seat(&locked, place)
-    }
-
-    /// The first of these servers that is connected to; of all, if these are none.
-    pub(crate) fn connected(&self, servers: &BTreeSet<usize>) -> Option<usize> {
-        let locked = self.lock();
-        let is_open = |server: &usize| locked.open[*server].is_some();
-        if servers.is_empty() {
-            return (0..locked.open.len()).find(is_open);
-        }
-        servers.iter().copied().find(is_open)
-    }
-
-    /// Gives places to those who wait, for as long as there are both. To be called after
-    /// every change of the admission.
-    pub(crate) fn hand_out(self: &Arc<Self>, locked: &mut Locked) {
-        let now = self.now();
-        while let Some((place, Ticket(waiter))) = locked.admission.next(now, random) {
-            let Some(seat) = self.seat(locked, place) else {
-                debug_assert!(false, "a place on a server without a connection");
-                locked.admission.leave(place, Outcome::Silent, now, 0.0);
-                return;
-            };
-            // One who leaves in this moment has not taken it.
-            if let Err(Ok(mut seat)) = waiter.send(Ok(seat))
-                && let Some(place) = seat.place.take()
-            {
-                locked.admission.leave(place, Outcome::Silent, now, 0.0);
-            }
-        }
-    }
-
-    fn leave(self: &Arc<Self>, place: Place, outcome: Outcome) {
-        let mut locked = self.lock();
-        locked.admission.leave(place, outcome, self.now(), fastrand::f64());
-        self.hand_out(&mut locked);
-        let signal = match outcome {
-            Outcome::Missing => {
-                locked.admission.all_missing().map(|missing| Signal::AllMissing { missing })
-            }
-            Outcome::Answered => self.gate.is_troubled().then_some(Signal::Reply { timely: true }),
-            Outcome::Silent | Outcome::Failed => None,
-        };
-        let doubtful = outcome != Outcome::Answered && locked.admission.is_doubtful(place.server);
-        let quiet = locked.admission.load() == 0 && locked.admission.waiting() == 0;
-        drop(locked);
-        if let Some(signal) = signal {
-            self.gate.signal(signal);
-        }
-        if doubtful {
-            self.servers[place.server].doubt.notify_one();
-        }
-        if quiet && self.stop_at().is_some() {
-            self.ending.notify_one();
-        }
-    }
-
     /// Calls go to this connection from now on.
     pub(crate) fn opened(self: &Arc<Self>, connection: &Arc<Connection>, limit: usize) {
         let index = connection.server;
@@ -259,6 +163,8 @@ impl Shared {
             locked.open[index] = None;
             locked.admission.set_limit(index, 0, self.now());
         }
+        drop(locked);
+        connection.retired.notify_one();
     }
 
     /// A connection may have this many calls under way from now on.
@@ -400,11 +306,6 @@ impl From<Down> for Cause {
     fn from(Down { attempts, error, delay }: Down) -> Self {
         Self::unreachable(attempts, error, delay)
     }
-}
-
-/// Below `below`, which is not 0.
-pub(crate) fn random(below: usize) -> usize {
-    fastrand::usize(..below.max(1))
 }
 
 impl std::fmt::Debug for Shared {

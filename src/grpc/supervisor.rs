@@ -143,6 +143,10 @@ async fn keep(
         tokio::select! {
             biased;
             error = driver.ended(shared) => return error,
+            () = connection.retired.notified() => {
+                let reason = "the server takes no more calls on this connection";
+                return Arc::new(io::Error::other(reason));
+            }
             () = server.doubt.notified() => {}
             () = sleep(quiet) => {
                 // One that is in use shows by itself that it is there.

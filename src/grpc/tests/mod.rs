@@ -3,6 +3,7 @@
 mod asking;
 mod deadlines;
 mod fake;
+mod goaway;
 mod replies;
 mod servers;
 mod stopping;
