@@ -178,6 +178,10 @@ pub(crate) enum Cause {
         "the reply holds neither a result nor an error; the server may not have understood the request"
     )]
     EmptyReply,
+    /// The server does not know the method. Only one over gRPC can say so.
+    #[cfg_attr(not(any(feature = "grpc", feature = "testing", test)), allow(dead_code))]
+    #[error("{0}; is it a plugin server, and of the same version?")]
+    Unimplemented(Arc<str>),
     /// The plugin answered with an error of its own.
     #[error("the plugin {}{}", answered(.0), in_its_words(.0))]
     Plugin(Box<PluginFault>),
@@ -237,7 +241,8 @@ impl Cause {
             | Self::WeakerServer(_)
             | Self::NoHooks
             | Self::ConnectorOverGrpc
-            | Self::UnregisteredHook { .. } => ErrorKind::Config,
+            | Self::UnregisteredHook { .. }
+            | Self::Unimplemented(_) => ErrorKind::Config,
             Self::InvalidRequest(_) | Self::RequestTooLarge { .. } => ErrorKind::InvalidRequest,
             #[cfg(feature = "grpc")]
             Self::MessageTooLarge { .. } => ErrorKind::InvalidRequest,
@@ -288,6 +293,7 @@ impl Cause {
             Self::Undecodable(_) => "undecodable",
             Self::RefusedByType(_) => "wrong_type",
             Self::EmptyReply => "empty_reply",
+            Self::Unimplemented(_) => "unimplemented",
             Self::Plugin(fault) if fault.is_denial() => "denied",
             Self::Plugin(_) => "plugin_error",
             Self::Shutdown => "shutdown",
@@ -315,7 +321,8 @@ impl Cause {
             | Self::WeakerServer(_)
             | Self::NoHooks
             | Self::ConnectorOverGrpc
-            | Self::UnregisteredHook { .. } => "a plugin of this gateway is not set up correctly",
+            | Self::UnregisteredHook { .. }
+            | Self::Unimplemented(_) => "a plugin of this gateway is not set up correctly",
             Self::InvalidRequest(_) => {
                 "the request cannot be checked: it holds a value that plugins cannot be sent, such \
                  as a number beyond 2^53 or objects that nest too deep"

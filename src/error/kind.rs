@@ -37,7 +37,8 @@ use std::fmt;
 pub enum ErrorKind {
     /// The plugin cannot be used as it is configured: its name differs on the server, the
     /// server is weaker than a strict entry allows, no hook is named, the hook type is not
-    /// registered, or the handle has a connector and the plugin no socket.
+    /// registered, the handle has a connector and the plugin no socket, or the server does not
+    /// know the method that was called.
     Config,
     /// The plugin is disabled, here or on its server, and not to be called: the gateway leaves
     /// it out, which is no failure.
@@ -107,6 +108,7 @@ impl ErrorKind {
                 "no_hooks",
                 "unregistered_hook",
                 "connector_over_grpc",
+                "unimplemented",
             ],
             Self::Disabled => &["disabled"],
             Self::InvalidRequest => &["invalid_request", "request_too_large"],

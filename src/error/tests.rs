@@ -61,6 +61,7 @@ fn every_cause() -> Vec<Cause> {
         Cause::Plugin(Box::new(denied)),
         Cause::Shutdown,
         Cause::TaskGone,
+        Cause::Unimplemented("/run/secret".into()),
     ]
 }
 

@@ -36,6 +36,9 @@ pub(super) fn of(reason: &str, plugin: &str, details: &mut Details) -> Cause {
             name: "tool_pre_invok".to_owned(),
             nearest: Some("tool_pre_invoke".to_owned()),
         },
+        "unimplemented" => {
+            Cause::Unimplemented("the server answered UNIMPLEMENTED: Method not found!".into())
+        }
         "invalid_request" => Cause::InvalidRequest(EncodeError::Within {
             place: "payload.args".to_owned(),
             why: Box::new(EncodeError::BigInteger),

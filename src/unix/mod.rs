@@ -35,7 +35,7 @@ pub(crate) mod in_flight;
 pub(crate) mod message;
 pub(crate) mod place;
 pub(crate) mod plugin;
-mod questions;
+pub(crate) mod questions;
 pub(crate) mod reconnect;
 mod retire;
 pub(crate) mod slot;
@@ -47,4 +47,4 @@ mod tell;
 pub(crate) mod write_queue;
 
 /// Far enough away to mean "no timer".
-const NEVER: Duration = Duration::from_secs(86_400 * 365);
+pub(crate) const NEVER: Duration = Duration::from_secs(86_400 * 365);
