@@ -87,6 +87,8 @@ mod call;
 pub mod config;
 mod endpoint;
 mod error;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod handle;
 pub mod hooks;
 mod identity;

@@ -52,8 +52,8 @@ impl Trust {
     }
 }
 
-/// Why the other side is not trusted: what was found, what was expected, and which
-/// setting says so.
+/// Why the other side is not trusted, or does not trust us: what was found, what was
+/// expected, and which setting says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("the other side is user {found}, expected {expected} (`peer_uids`)")]
@@ -62,6 +62,9 @@ pub(crate) enum Refusal {
     Group { found: u32, expected: String },
     #[error("{} {fault} (`trust_path`)", path.display())]
     Path { path: PathBuf, fault: path::Fault },
+    #[cfg(feature = "grpc")]
+    #[error("{0}")]
+    Tls(String),
 }
 
 impl From<Refusal> for io::Error {
