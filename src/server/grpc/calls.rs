@@ -77,10 +77,14 @@ async fn within_its_time(
         Box::pin(dispatch(shared, method, request.into_body(), busy));
     match time {
         None => answer.await,
-        Some(time) => timeout(time, answer).await.unwrap_or_else(|_| {
-            Err(Status::new(Code::DeadlineExceeded, "the time of the call was over"))
-        }),
+        // A timeout of nothing would still begin.
+        Some(Duration::ZERO) => Err(too_late()),
+        Some(time) => timeout(time, answer).await.unwrap_or_else(|_| Err(too_late())),
     }
+}
+
+fn too_late() -> Status {
+    Status::new(Code::DeadlineExceeded, "the time of the call was over")
 }
 
 async fn dispatch(
@@ -128,11 +132,12 @@ async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Result<By
         let too_slow = |_| Status::new(Code::DeadlineExceeded, "the request did not come");
         match next.await.map_err(too_slow)? {
             None => return received.finish(),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(chunk) => received.push(chunk)?,
-                // Trailers, which a request has no use for.
-                Err(_) => {}
-            },
+            Some(Ok(frame)) => {
+                // Trailers are none, and a request has no use for them.
+                if let Ok(chunk) = frame.into_data() {
+                    received.push(chunk)?;
+                }
+            }
             Some(Err(_)) => {
                 return Err(Status::new(Code::InvalidArgument, "the request broke off"));
             }

@@ -98,7 +98,9 @@ impl GrpcServerConfig {
         self
     }
 
-    /// The most calls at once on one connection, as its client is told. Default: 256.
+    /// The most calls at once on one connection, as its client is told. Default: 256. Each
+    /// may hold a request of [`max_request_len`](Self::max_request_len) in memory, and its
+    /// reply until that is taken.
     pub fn max_concurrent_streams(mut self, streams: u32) -> Self {
         self.limits.max_concurrent_streams = streams;
         self

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,11 @@ use crate::unix::connect::Transport;
 /// What the headers of a request may take, with room for a proxy's.
 const MAX_HEADERS: u32 = 16 * 1024;
 
+/// Calls that were reset before they were looked at, in a row, before the connection is
+/// ended as an attack. When this process was stopped for a while it finds those whose time
+/// ran out meanwhile; the library's own limit is 20, and costs all others of the connection.
+const MAX_RESETS: usize = 4096;
+
 /// How often a client is pinged; it must answer within the second time. A machine that is
 /// gone says nothing, and its calls would run for nobody.
 const PING: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
@@ -32,7 +38,11 @@ const PING: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Serves until the client leaves, is idle for too long, or the server stops.
-pub(super) async fn serve(stream: Box<dyn Transport>, shared: Arc<Shared>) -> io::Result<()> {
+pub(super) async fn serve(
+    stream: Box<dyn Transport>,
+    peer: Option<SocketAddr>,
+    shared: Arc<Shared>,
+) -> io::Result<()> {
     let mut run = shared.run.clone();
     let _open = shared.service.open();
     let served = async {
@@ -48,7 +58,7 @@ pub(super) async fn serve(stream: Box<dyn Transport>, shared: Arc<Shared>) -> io
         match stream {
             Ok(stream) => serve_http(stream, &shared).await,
             Err(error) => {
-                shared.tell_refusal(&error);
+                shared.tell_refusal(peer, &error);
                 Err(error)
             }
         }
@@ -73,6 +83,7 @@ where
         http2::Builder::new(Streams(shared.run.clone()))
             .timer(TokioTimer::new())
             .max_concurrent_streams(shared.limits.max_concurrent_streams)
+            .max_pending_accept_reset_streams(MAX_RESETS)
             .max_header_list_size(MAX_HEADERS)
             .keep_alive_interval(PING.0)
             .keep_alive_timeout(PING.1)

@@ -1,6 +1,7 @@
 //! Accepts connections, up to as many as there may be.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -18,15 +19,17 @@ pub(super) enum Listener {
 }
 
 impl Listener {
-    async fn accept(&mut self) -> io::Result<Box<dyn Transport>> {
-        Ok(match self {
+    /// A client, and its address where it has one.
+    async fn accept(&mut self) -> io::Result<(Box<dyn Transport>, Option<SocketAddr>)> {
+        match self {
             Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Box::new(NoSignal::new(stream))
+                let (stream, peer) = listener.accept().await?;
+                // Fails only for one that is gone already.
+                let _ = stream.set_nodelay(true);
+                Ok((Box::new(NoSignal::new(stream)), Some(peer)))
             }
-            Self::Unix(listener) => Box::new(listener.accept().await?),
-        })
+            Self::Unix(listener) => Ok((Box::new(listener.accept().await?), None)),
+        }
     }
 }
 
@@ -40,8 +43,8 @@ pub(super) async fn run(mut listener: Listener, shared: Arc<Shared>) {
             // Never closed.
             let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
             match listener.accept().await {
-                Ok(stream) => {
-                    let served = connection::serve(stream, Arc::clone(&shared));
+                Ok((stream, peer)) => {
+                    let served = connection::serve(stream, peer, Arc::clone(&shared));
                     tokio::spawn(async move {
                         if let Err(error) = served.await {
                             tracing::debug!(%error, "a client's connection ended");
@@ -49,6 +52,8 @@ pub(super) async fn run(mut listener: Listener, shared: Arc<Shared>) {
                         drop(place);
                     });
                 }
+                // A client that has left before it was accepted: no trouble of ours.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;

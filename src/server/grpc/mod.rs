@@ -35,6 +35,10 @@
 //! - A connection without a call for the
 //!   [idle timeout](super::PluginServerBuilder::idle_timeout) is closed in good order, and
 //!   one whose machine does not answer an HTTP/2 ping in 20 s, asked once a minute.
+//! - On a Unix socket, a client must send an authority that is one, such as `localhost`, as
+//!   most do. The one of grpc's C core (Python, C++) sends the path and is refused with a
+//!   protocol error, unless it is given the option `grpc.default_authority`; the
+//!   reference's client cannot be given it, and comes over TCP.
 //! - A request that nests deeper than 100 messages is `INVALID_ARGUMENT`.
 
 mod activity;
@@ -87,10 +91,10 @@ struct Shared {
 impl Shared {
     /// A line in the log for a client that did not get through the handshake, but no more
     /// than one in a while: whoever can connect can do so over and over.
-    fn tell_refusal(&self, error: &io::Error) {
+    fn tell_refusal(&self, peer: Option<SocketAddr>, error: &io::Error) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(untold) = refusals.count(Instant::now()) {
-            tracing::warn!(%error, untold, "a client did not get through the TLS handshake");
+            tracing::warn!(?peer, %error, untold, "a client did not get through the TLS handshake");
         }
     }
 }

@@ -89,3 +89,52 @@ async fn calls_that_are_reset_at_once_harm_nobody() {
     gate.open.add_permits(1000);
     good.invoke().await.message();
 }
+
+/// The head of a call in HPACK, without its dictionary.
+fn call_headers() -> Vec<u8> {
+    let text = |text: &str| [&[text.len() as u8][..], text.as_bytes()].concat();
+    // POST, http, then literals: the path, the authority, the content type.
+    let mut headers = vec![0x83, 0x86, 0x04];
+    headers.extend(text(INVOKE));
+    headers.push(0x01);
+    headers.extend(text("server"));
+    headers.extend([0x0f, 0x10]);
+    headers.extend(text("application/grpc"));
+    headers
+}
+
+/// What a server finds that was stopped for a while: calls, each with its reset behind it.
+#[tokio::test]
+async fn calls_that_were_reset_meanwhile_do_not_cost_the_others_their_connection() {
+    let (_server, mut near) = InMemory::start(echo(), Limits::default());
+    let headers = call_headers();
+    let mut bytes = [PREFACE, &head(0, 4, 0, 0)].concat();
+    for stream in (1..600).step_by(2) {
+        bytes.extend(head(headers.len() as u32, 1, 4, stream));
+        bytes.extend(&headers);
+        bytes.extend(head(4, 3, 0, stream));
+        bytes.extend(8_u32.to_be_bytes());
+    }
+    // A call that stays.
+    bytes.extend(head(headers.len() as u32, 1, 4, 601));
+    bytes.extend(&headers);
+    let body = framed(&invocation());
+    bytes.extend(head(body.len() as u32, 0, 1, 601));
+    bytes.extend(&body);
+    near.write_all(&bytes).await.unwrap();
+
+    let answered = async {
+        loop {
+            let mut frame = [0; 9];
+            near.read_exact(&mut frame).await.unwrap();
+            let [a, b, c, kind, _, stream @ ..] = frame;
+            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            near.read_exact(&mut payload).await.unwrap();
+            assert_ne!(kind, 7, "GOAWAY: {payload:?}");
+            if (kind, u32::from_be_bytes(stream)) == (0, 601) {
+                break;
+            }
+        }
+    };
+    within(answered).await;
+}

@@ -99,8 +99,11 @@ async fn a_call_whose_time_is_over_is_cancelled_and_told_so() {
     assert_eq!(answer.code, 4);
     assert_eq!(start.elapsed().as_millis() / 10, 150);
     gate.gone().await;
+    gate.begun(1).await;
     let odd = client.try_call(INVOKE, &[("grpc-timeout", "soon")], &invocation()).await.unwrap();
     assert_eq!(odd.code, 3);
+    let late = client.try_call(INVOKE, &[("grpc-timeout", "0S")], &invocation()).await.unwrap();
+    assert_eq!((late.code, gate.begun.available_permits()), (4, 0), "it did not begin");
 }
 
 #[tokio::test]

@@ -176,7 +176,7 @@ impl InMemory {
             limits,
             refusals: Mutex::default(),
         };
-        let served = tokio::spawn(connection::serve(Box::new(far), Arc::new(shared)));
+        let served = tokio::spawn(connection::serve(Box::new(far), None, Arc::new(shared)));
         (Self { run, served }, near)
     }
 }
