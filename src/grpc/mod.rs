@@ -25,6 +25,10 @@
 //! | `call`, `status` | one call on one stream, and what its end means |
 //! | `deadline` | when a call's time is over |
 //! | `gauges` | what all that tells, for statistics |
+//! | `connect`, `name` | a byte stream to one server |
+//! | `tls`, `tls_error` | TLS to a server, and why it failed, for people |
+//! | `pem` | certificates and keys from files |
+//! | `resolve` | names to addresses, and what changed since |
 //! | `link` | bytes in and out, counted, and cut where a connection must end |
 //!
 //! HTTP/2 has what the Unix socket lacks: a reply finds its request by the number of its
@@ -36,11 +40,17 @@ mod asking;
 mod call;
 mod choice;
 pub(crate) mod configured;
+pub(crate) mod connect;
 mod deadline;
 mod gauges;
 mod link;
+mod name;
 mod open;
+pub(crate) mod pem;
 pub(crate) mod plugin;
+// Until the addresses of a name come and go.
+#[allow(dead_code)]
+pub(crate) mod resolve;
 mod seat;
 mod server;
 pub(crate) mod settings;
@@ -48,3 +58,7 @@ pub(crate) mod shared;
 mod status;
 mod supervisor;
 pub(crate) mod target;
+#[cfg(test)]
+pub(crate) mod test_certificates;
+pub(crate) mod tls;
+mod tls_error;

@@ -63,8 +63,8 @@ impl Trust {
     }
 }
 
-/// Why the other side is not trusted: what was found, what was expected, and which
-/// setting says so.
+/// Why the other side is not trusted, or does not trust us: what was found, what was
+/// expected, and which setting says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("the other side is user {found}, expected {expected} (`peer_uids`)")]

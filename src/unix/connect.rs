@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 
 use super::place::Place;
 use crate::config::UnixSocketConfig;
-use crate::nosignal::NoSignal;
+use crate::nosignal::{NoSignal, Socket};
 use crate::trust::{Kind, Trust};
 
 /// What a socket's task reads from and writes to.
@@ -37,7 +37,7 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn stop_reading(&self) {}
 }
 
-impl Transport for NoSignal {
+impl<S: Socket> Transport for NoSignal<S> {
     fn stop_reading(&self) {
         // Fails only where the socket has ended already.
         let _ = Self::stop_reading(self);

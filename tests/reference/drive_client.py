@@ -1,6 +1,7 @@
 """Drives the reference CLIENT against any socket: JSON lines in, JSON lines out.
 
-The first line sets it up: {"socket", "plugin", "timeout"?, "reconnect_attempts"?, "reconnect_delay"?}.
+The first line sets it up: {"socket", "plugin", "timeout"?, "reconnect_attempts"?, "reconnect_delay"?}
+for the client of the Unix socket, or {"grpc", "plugin"} for that of gRPC, with its section `grpc`.
 Every further line is a step and is answered by one line with `ok`, `elapsed_ms`, `connected`, and:
   {"do": "initialize"} and {"do": "shutdown"}
   {"do": "invoke", "hook", "payload", "context"?, "timeout"?, "cancel_after_ms"?, "typed"?}
@@ -17,10 +18,17 @@ import time
 
 import orjson
 from cpex.framework.errors import PluginError
+from cpex.framework.external.grpc.client import GrpcExternalPlugin
 from cpex.framework.external.unix.client import UnixSocketExternalPlugin
 from cpex.framework.hooks import identity, message  # noqa: F401, registers their hooks
 from cpex.framework.hooks.registry import get_hook_registry
-from cpex.framework.models import GlobalContext, PluginConfig, PluginContext, UnixSocketClientConfig
+from cpex.framework.models import (
+    GlobalContext,
+    GRPCClientConfig,
+    PluginConfig,
+    PluginContext,
+    UnixSocketClientConfig,
+)
 
 
 def numbered(value, i):
@@ -38,15 +46,14 @@ def described(error):
 
 class Driver:
     def __init__(self, setup):
-        options = {k: setup[k] for k in ("timeout", "reconnect_attempts", "reconnect_delay") if k in setup}
-        self.client = UnixSocketExternalPlugin(
-            PluginConfig(
-                name=setup["plugin"],
-                kind="external",
-                hooks=["tool_pre_invoke"],
-                unix_socket=UnixSocketClientConfig(path=setup["socket"], **options),
-            )
-        )
+        if "grpc" in setup:
+            make, transport = GrpcExternalPlugin, {"grpc": GRPCClientConfig(**setup["grpc"])}
+        else:
+            options = {k: setup[k] for k in ("timeout", "reconnect_attempts", "reconnect_delay") if k in setup}
+            unix_socket = UnixSocketClientConfig(path=setup["socket"], **options)
+            make, transport = UnixSocketExternalPlugin, {"unix_socket": unix_socket}
+        name = setup["plugin"]
+        self.client = make(PluginConfig(name=name, kind="external", hooks=["tool_pre_invoke"], **transport))
         self.context = PluginContext(global_context=GlobalContext(request_id="drive"))
 
     async def step(self, step):
@@ -71,7 +78,9 @@ class Driver:
             answer = {"ok": True, **(await task or {})}
         except (Exception, asyncio.CancelledError) as error:
             answer = {"ok": False, "error": described(error)}
-        return {**answer, "elapsed_ms": (time.monotonic() - start) * 1000, "connected": self.client.connected}
+        # The client of gRPC does not say.
+        connected = getattr(self.client, "connected", None)
+        return {**answer, "elapsed_ms": (time.monotonic() - start) * 1000, "connected": connected}
 
     async def invoke(self, step, context):
         if "timeout" in step:
