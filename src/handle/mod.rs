@@ -8,6 +8,9 @@ mod effective;
 mod encoded;
 mod enforce;
 #[cfg(test)]
+#[cfg(all(feature = "grpc", feature = "server"))]
+mod grpc_served_tests;
+#[cfg(test)]
 #[cfg(feature = "grpc")]
 mod grpc_tests;
 mod observed;
