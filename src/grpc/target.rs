@@ -228,4 +228,5 @@ impl fmt::Display for Target {
 }
 
 #[cfg(test)]
+#[path = "target_tests.rs"]
 mod tests;
