@@ -12,9 +12,10 @@ use super::PluginHandle;
 use crate::config::{GrpcBuilder, GrpcConfig, PluginConfig, TlsConfig};
 use crate::error::{ErrorKind, PluginError, Sent};
 use crate::grpc::test_certificates::{Authority, Files};
+use crate::hooks::ToolPreInvoke;
 use crate::model::{PluginContext, PluginResult};
 use crate::server::grpc::{GrpcServer, GrpcServerConfig, ServerTlsConfig};
-use crate::server::tests::echo;
+use crate::server::{Handlers, PluginServer};
 
 /// Far above what any step takes on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -23,8 +24,11 @@ fn local() -> GrpcServerConfig {
     GrpcServerConfig::tcp(SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
+/// A plugin `Echo` that gives every tool's payload back.
 async fn serve(config: GrpcServerConfig) -> GrpcServer {
-    echo().bind_grpc(config).await.unwrap()
+    let echo = Handlers::new()
+        .on::<ToolPreInvoke>(|payload, _| async move { Ok(PluginResult::modify(payload)) });
+    PluginServer::builder().plugin("Echo", echo).bind_grpc(config).await.unwrap()
 }
 
 fn address(server: &GrpcServer) -> String {
