@@ -8,7 +8,9 @@ use serde::{Serialize, Serializer};
 use super::keys::keys;
 use super::policy;
 use super::problem::ConfigError;
-use super::rule::{U32, YEAR, ids, in_seconds, seconds, seconds_or_off, some, switch, whole};
+use super::rule::{
+    U32, YEAR, ids, in_seconds, in_seconds_or_off, seconds, seconds_or_off, some, switch, whole,
+};
 use super::section::{self, Section};
 use super::servers::{self, Servers};
 use super::tls::{self, TlsConfig};
@@ -85,9 +87,10 @@ keys! {
     pub fn max_in_flight: usize = 128, whole(1..=65_536);
     /// How long a connection may be idle before the server is asked, for nobody, whether it
     /// still answers: a call of `cpex.Health/Check`, no ping of HTTP/2, for which the
-    /// reference's server would end running hooks. Up to a year. Default `None`: never.
-    #[serde(serialize_with = "in_seconds", skip_serializing_if = "Option::is_none")]
-    pub fn keep_alive: Option<Duration> = None, seconds_or_off(YEAR);
+    /// reference's server would end running hooks. Up to a year. Default 10 s, for a machine
+    /// that is gone says nothing; `None`: never.
+    #[serde(serialize_with = "in_seconds_or_off")]
+    pub fn keep_alive: Option<Duration> = Some(Duration::from_secs(10)), seconds_or_off(YEAR);
     /// The largest request, in bytes. Default 4194304 (4 MiB, the fixed limit of the
     /// reference's gRPC server), from 1024 to 4294967295: raise it only for servers that take
     /// more.

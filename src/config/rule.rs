@@ -192,3 +192,15 @@ pub(super) fn some_path<S: Serializer>(
 ) -> Result<S::Ok, S::Error> {
     path_or_bytes(path.as_deref().unwrap_or(Path::new("")), serializer)
 }
+
+/// Of a key that is not off by default: what is not set would be the default.
+#[cfg(feature = "grpc")]
+pub(super) fn in_seconds_or_off<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(_) => in_seconds(duration, serializer),
+        None => serializer.serialize_str("off"),
+    }
+}

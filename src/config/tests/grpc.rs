@@ -47,7 +47,7 @@ fn a_target_is_enough_and_the_rest_has_the_documented_defaults() {
     assert_eq!(grpc.max_backoff(), Duration::from_secs(1));
     assert_eq!(grpc.connect_timeout(), Duration::from_secs(5));
     assert_eq!(grpc.max_in_flight(), 128);
-    assert_eq!(grpc.keep_alive(), None);
+    assert_eq!(grpc.keep_alive(), Some(Duration::from_secs(10)));
     assert_eq!(grpc.max_message_len(), 4_194_304);
     assert_eq!(grpc.max_reply_len(), 16_777_216);
     assert!(!grpc.trust_path() && grpc.peer_uids().is_empty() && grpc.peer_gids().is_empty());
@@ -135,6 +135,14 @@ fn counts_and_times_out_of_bounds_are_refused() {
     ] {
         assert_eq!(told(json!({key: value})), [format!("grpc.{key} = {value}: must be {rule}")]);
     }
+}
+
+#[test]
+fn keep_alive_is_on_unless_it_is_off() {
+    for off in [json!("off"), json!(false)] {
+        assert_eq!(grpc(json!({"keep_alive": off})).keep_alive(), None);
+    }
+    assert!(grpc(json!({"keep_alive": null})).keep_alive().is_some());
 }
 
 #[test]
@@ -288,6 +296,7 @@ proptest! {
     fn what_is_written_reads_as_the_same(
         targets in prop::collection::hash_set(any_target(), 1..4),
         [delay, connect, keep_alive] in std::array::from_fn(|_| 1..=86_400_000_u64),
+        probed in any::<bool>(),
         (attempts, in_flight) in (any::<u32>(), 1..=65_536_usize),
         [message, reply] in std::array::from_fn(|_| 1024..=u32::MAX as usize),
         [tls, authority, client, name, stamp, list] in any::<[bool; 6]>(),
@@ -296,7 +305,7 @@ proptest! {
             .reconnect_attempts(attempts)
             .reconnect_delay(Duration::from_millis(delay))
             .connect_timeout(Duration::from_millis(connect))
-            .keep_alive(Some(Duration::from_millis(keep_alive)))
+            .keep_alive(probed.then_some(Duration::from_millis(keep_alive)))
             .max_in_flight(in_flight)
             .max_message_len(message)
             .max_reply_len(reply);
