@@ -120,7 +120,7 @@ impl Loaded {
             .map_err(tls_error::in_handshake)?;
         // A server that knows no ALPN goes on without, and so would HTTP/1.
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
-            return Err(Refusal::Tls(tls_error::NO_HTTP_2.to_owned()).into());
+            return Err(Refusal::Server(tls_error::NO_HTTP_2.to_owned()).into());
         }
         Ok(Encrypted(stream))
     }

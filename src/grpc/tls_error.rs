@@ -25,7 +25,7 @@ pub(super) fn explained(error: io::Error) -> io::Error {
     let tls = error.get_ref().and_then(|source| source.downcast_ref::<Error>());
     match tls.map(reason) {
         None => error,
-        Some(Reason::Refused(reason)) => Refusal::Tls(reason).into(),
+        Some(Reason::Refused(reason)) => Refusal::Server(reason).into(),
         Some(Reason::Ended(reason)) => io::Error::new(io::ErrorKind::ConnectionAborted, reason),
     }
 }

@@ -62,9 +62,10 @@ pub(crate) enum Refusal {
     Group { found: u32, expected: String },
     #[error("{} {fault} (`trust_path`)", path.display())]
     Path { path: PathBuf, fault: path::Fault },
+    /// Of a server on another machine: that TLS or the server itself refused.
     #[cfg(feature = "grpc")]
     #[error("{0}")]
-    Tls(String),
+    Server(String),
 }
 
 impl From<Refusal> for io::Error {
