@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -192,6 +193,37 @@ async fn it_comes_back_to_a_server_that_was_stopped_in_good_order() {
         is_back
     });
     assert!(back, "its own waits between attempts take up to some seconds");
+}
+
+/// What grpcio itself makes of our headers and trailers, where the reference's client does
+/// not let it show.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_status_is_read_by_grpcio_as_it_is_meant() {
+    let Some(venv) = common::reference::venv() else { return };
+    let server = serve(local()).await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/grpc_statuses.py");
+    let output = Command::new(venv.join("bin/python"))
+        .arg(script)
+        .arg(server.local_addr().unwrap().to_string())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let statuses: Value = serde_json::from_slice(&output.stdout).expect(&told);
+    let expected = json!({
+        "unknown method": ["UNIMPLEMENTED", "Method not found!"],
+        "no request": ["INVALID_ARGUMENT", "the request is no InvokeHookRequest"],
+        "too large": [
+            "RESOURCE_EXHAUSTED", "Received message larger than max (4194305 vs. 4194304)",
+        ],
+        "just not too large": ["INVALID_ARGUMENT", "the request is no InvokeHookRequest"],
+        "compressed": ["UNIMPLEMENTED", "compression is not supported"],
+        "too slow": ["DEADLINE_EXCEEDED"],
+        "cpex.Health": [1],
+        "grpc.health.v1": [1],
+        "no such service": ["NOT_FOUND", "no such service"],
+        "watched": [1],
+    });
+    assert_eq!(statuses, expected, "{told}");
 }
 
 /// Certificates of one authority, in files.

@@ -117,7 +117,9 @@ impl GrpcServerConfig {
     pub(super) fn check(&self) -> io::Result<()> {
         let problem = match &self.at {
             At::Tcp(address)
-                if self.tls.is_none() && !self.plaintext && !address.ip().is_loopback() =>
+                if self.tls.is_none()
+                    && !self.plaintext
+                    && !address.ip().to_canonical().is_loopback() =>
             {
                 format!(
                     "cannot serve gRPC on {address} without TLS: others could read and forge \

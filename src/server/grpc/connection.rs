@@ -85,6 +85,7 @@ where
             .max_concurrent_streams(shared.limits.max_concurrent_streams)
             .max_pending_accept_reset_streams(MAX_RESETS)
             .max_header_list_size(MAX_HEADERS)
+            .auto_date_header(false)
             .keep_alive_interval(PING.0)
             .keep_alive_timeout(PING.1)
             .serve_connection(TokioIo::new(Linger::new(stream)), service)

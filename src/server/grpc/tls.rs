@@ -21,6 +21,8 @@ use crate::unix::connect::Transport;
 /// replaced while the server runs. Files that cannot be used then, as when half of them are
 /// replaced, are warned of in the log, and those that were good last stay in use.
 ///
+/// A connection that is there stays, whatever becomes of the certificates it was made with.
+///
 /// TLS 1.2 and 1.3; keys must not be encrypted.
 ///
 /// ```
