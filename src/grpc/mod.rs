@@ -20,6 +20,7 @@
 //! | `admission`, `choice` | pure: values without a task, a connection or a clock |
 //! | `supervisor`, `open` | the task that keeps connections, and how one begins |
 //! | `asking` | what it asks the servers about the plugin |
+//! | `members` | which servers there are, and who looks after each |
 //! | `call`, `status` | one call on one stream, and what its end means |
 //! | `deadline` | when a call's time is over |
 //! | `gauges` | what all that tells, for statistics |
@@ -39,6 +40,7 @@ mod choice;
 mod deadline;
 mod gauges;
 mod link;
+mod members;
 mod open;
 pub(crate) mod plugin;
 mod seat;
