@@ -60,10 +60,7 @@ pub(crate) struct Admission<T> {
     standings: Vec<Standing>,
     servers: Vec<Server>,
     queue: VecDeque<T>,
-    capacity: usize,
-    max_in_flight: usize,
-    /// Missing replies in a row from every server, for the plugin as a whole to be down.
-    threshold: u32,
+    bounds: Bounds,
 }
 
 /// Where silence never makes a plugin down, a server is ejected all the same.
@@ -71,22 +68,36 @@ const EJECTED_AFTER: u32 = 5;
 
 impl<T: Waiting> Admission<T> {
     pub(crate) fn new(servers: usize, bounds: Bounds) -> Self {
-        let Bounds { max_in_flight, queue_capacity, threshold, longest_rest, longest_trial } =
-            bounds;
-        let ejected_after = if threshold > 0 { threshold } else { EJECTED_AFTER };
-        let server = || Server {
-            breaker: Breaker::new(ejected_after, longest_rest, longest_trial),
+        let queue = VecDeque::new();
+        let mut new = Self { standings: Vec::new(), servers: Vec::new(), queue, bounds };
+        (0..servers).for_each(|server| new.renew(server));
+        new
+    }
+
+    /// Another server is where this one was, or is new at the end. What is under way on the
+    /// one before still counts.
+    pub(crate) fn renew(&mut self, server: usize) {
+        let new = Server {
+            breaker: Breaker::new(
+                self.ejected_after(),
+                self.bounds.longest_rest,
+                self.bounds.longest_trial,
+            ),
             missing: 0,
             alive: false,
         };
-        Self {
-            standings: vec![Standing::default(); servers],
-            servers: (0..servers).map(|_| server()).collect(),
-            queue: VecDeque::new(),
-            capacity: queue_capacity,
-            max_in_flight,
-            threshold,
+        if let Some(old) = self.servers.get_mut(server) {
+            *old = new;
+            let load = self.standings[server].load;
+            self.standings[server] = Standing { load, ..Standing::default() };
+        } else {
+            self.servers.push(new);
+            self.standings.push(Standing::default());
         }
+    }
+
+    fn ejected_after(&self) -> u32 {
+        if self.bounds.threshold > 0 { self.bounds.threshold } else { EJECTED_AFTER }
     }
 
     pub(crate) fn standing(&self, server: usize) -> &Standing {
@@ -133,7 +144,7 @@ impl<T: Waiting> Admission<T> {
     /// # Errors
     /// So many wait already, and no more may.
     pub(crate) fn wait(&mut self, ticket: T, may_wait: bool) -> Result<(), usize> {
-        let capacity = self.coming() + if may_wait { self.capacity } else { 0 };
+        let capacity = self.coming() + if may_wait { self.bounds.queue_capacity } else { 0 };
         if self.queue.len() >= capacity {
             self.sweep();
         }
@@ -147,7 +158,9 @@ impl<T: Waiting> Admission<T> {
 
     /// Room that there will be as soon as servers are connected to, while none is.
     fn coming(&self) -> usize {
-        if self.is_connected() { 0 } else { self.standings.len() * self.max_in_flight }
+        // A name that is not resolved yet stands for one server.
+        let servers = self.standings.len().max(1);
+        if self.is_connected() { 0 } else { servers * self.bounds.max_in_flight }
     }
 
     /// The one who has waited longest, and a place for it. To be asked after every change,
@@ -229,9 +242,9 @@ impl<T: Waiting> Admission<T> {
             let both = self.standings.iter().zip(&self.servers);
             both.filter(|(standing, _)| standing.is_connected()).map(|(_, server)| server.missing)
         };
-        let down = self.threshold > 0
+        let down = self.bounds.threshold > 0
             && self.is_connected()
-            && connected().all(|missing| missing >= self.threshold);
+            && connected().all(|missing| missing >= self.bounds.threshold);
         down.then(|| connected().fold(0, u32::saturating_add))
     }
 

@@ -157,7 +157,7 @@ async fn question(shared: &Arc<Shared>, server: usize) -> (usize, Asked) {
     let Ok(frame) = request::get_plugin_config(&shared.identity.plugin) else {
         return (server, Asked::Heard(Heard::NoAnswer));
     };
-    let path = shared.servers[server].paths().of(Method::Check, false);
+    let path = seat.connection.server.paths().of(Method::Check, false);
     let (time, limit) = (shared.timeout, shared.settings.max_reply_len);
     let call = call(seat.connection.sender.clone(), path, Bytes::from(frame), time, limit);
     let asked = match timeout(time, call).await {

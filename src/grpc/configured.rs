@@ -2,16 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::uri::{Authority, Scheme};
 
-use super::connect::{TcpConnector, TlsConnector};
-use super::name::NameConnector;
+use super::connect::{Security, to_address};
+use super::names::ByName;
 use super::settings::{Remote, Servers, Settings};
 use super::target::Target;
 use super::tls;
 use crate::config::{GrpcConfig, TlsConfig};
+use crate::trust::Trust;
 use crate::unix::connect::{Connect, Connecting, UnixConnector};
 
 pub(crate) fn settings(grpc: &GrpcConfig) -> Settings {
@@ -28,58 +30,74 @@ pub(crate) fn settings(grpc: &GrpcConfig) -> Settings {
     }
 }
 
-/// A name is one server, whatever it resolves to.
 pub(crate) fn servers(grpc: &GrpcConfig) -> Servers {
-    let tls = grpc.tls().map(|tls| Arc::new(tls::TlsConfig::from(tls)));
-    let mut servers = Servers::new();
-    for target in grpc.targets() {
-        match target {
-            Target::Host { host, port } => {
-                let connector = Arc::new(NameConnector::new(host, *port));
-                // The dot of a name that is looked up as it is, is no part of it.
-                let host = host.trim_end_matches('.');
-                servers.push(remote(target.to_string(), host, *port, connector, tls.as_ref()));
-            }
-            Target::Addresses(addresses) => servers.extend(addresses.iter().map(|address| {
-                let connector = Arc::new(TcpConnector::new(*address));
-                let (ip, port) = (address.ip().to_string(), address.port());
-                remote(address.to_string(), &ip, port, connector, tls.as_ref())
-            })),
-            Target::Unix(path) => {
-                let connector = Arc::new(UnixConnector::new(path.as_path().into(), grpc.into()));
-                let authority = Authority::from_static("localhost");
-                servers.push(Remote::new(target.to_string(), Scheme::HTTP, &authority, connector));
-            }
-        }
+    let (way, targets) = (Way::from(grpc), grpc.targets());
+    if targets.iter().any(|target| matches!(target, Target::Host { .. })) {
+        return Servers::Named(Arc::new(ByName::new(targets.to_vec(), way)));
     }
-    servers
+    Servers::Known(targets.iter().flat_map(|target| way.to(target)).collect())
 }
 
-fn remote(
-    name: String,
-    host: &str,
-    port: u16,
-    connector: Arc<dyn Connect>,
-    tls: Option<&Arc<tls::TlsConfig>>,
-) -> Remote {
-    let authority = match host.parse() {
-        Ok(ip) => SocketAddr::new(ip, port).to_string(),
-        Err(_) => format!("{host}:{port}"),
+/// How every server of a plugin is reached.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    pub(super) security: Security,
+    /// Of a Unix socket.
+    pub(super) trust: Option<Arc<GrpcConfig>>,
+}
+
+impl From<&GrpcConfig> for Way {
+    fn from(grpc: &GrpcConfig) -> Self {
+        let security = match (grpc.tls(), grpc.plaintext()) {
+            (Some(tls), _) => Security::Tls(Arc::new(tls.into())),
+            (None, Some(true)) => Security::Plaintext,
+            (None, _) => Security::Loopback,
+        };
+        Self { security, trust: Some(Arc::new(grpc.clone())) }
+    }
+}
+
+impl Way {
+    /// The servers of a target that is no name.
+    pub(super) fn to(&self, target: &Target) -> Vec<Remote> {
+        match target {
+            Target::Host { .. } => Vec::new(),
+            Target::Addresses(addresses) => {
+                let to = |address: &SocketAddr| remote(address.to_string(), None, *address, self);
+                addresses.iter().map(to).collect()
+            }
+            Target::Unix(path) => vec![self.to_socket(target.to_string(), path)],
+        }
+    }
+
+    fn to_socket(&self, name: String, path: &Path) -> Remote {
+        let connector: Arc<dyn Connect> = match &self.trust {
+            Some(grpc) => Arc::new(UnixConnector::new(path.into(), Trust::from(&**grpc))),
+            None => Arc::new(Never(io::ErrorKind::InvalidInput, "nobody is trusted".into())),
+        };
+        Remote::new(name, Scheme::HTTP, &Authority::from_static("localhost"), connector)
+    }
+}
+
+/// The server at an address, which a host name may have led to.
+pub(super) fn remote(name: String, host: Option<&str>, address: SocketAddr, way: &Way) -> Remote {
+    // The dot of a name that is looked up as it is, is no part of it.
+    let host = host.map(|host| host.trim_end_matches('.'));
+    let authority = match host {
+        Some(host) => format!("{host}:{}", address.port()),
+        // Without a scope, which an authority has no place for.
+        None => SocketAddr::new(address.ip(), address.port()).to_string(),
     };
     // What the configuration takes for a host is one.
     let authority = authority.parse().unwrap_or(Authority::from_static("localhost"));
-    let (scheme, connector) = match tls {
-        None => (Scheme::HTTP, connector),
-        Some(tls) => (Scheme::HTTPS, secured(connector, tls, host)),
+    let scheme = match way.security {
+        Security::Tls(_) => Scheme::HTTPS,
+        Security::Loopback | Security::Plaintext => Scheme::HTTP,
     };
+    let connector = to_address(address, host, &way.security);
+    let connector = connector
+        .unwrap_or_else(|error| Arc::new(Never(error.kind(), error.to_string())) as Arc<_>);
     Remote::new(name, scheme, &authority, connector)
-}
-
-fn secured(inner: Arc<dyn Connect>, tls: &Arc<tls::TlsConfig>, host: &str) -> Arc<dyn Connect> {
-    match TlsConnector::new(inner, Arc::clone(tls), Some(host)) {
-        Ok(connector) => Arc::new(connector),
-        Err(error) => Arc::new(Never(error.kind(), error.to_string())),
-    }
 }
 
 impl From<&TlsConfig> for tls::TlsConfig {
@@ -92,7 +110,7 @@ impl From<&TlsConfig> for tls::TlsConfig {
     }
 }
 
-/// Has no way to its server that would be as secure as it is to be.
+/// There is no way to the server that would be as secure as the configuration asks.
 struct Never(io::ErrorKind, String);
 
 impl Connect for Never {

@@ -22,15 +22,13 @@ impl Shared {
     fn connection_stats(&self) -> Vec<ConnectionStats> {
         let locked = self.lock();
         let load = |server| locked.admission.standing(server).load;
-        let loads: Vec<_> = (0..self.servers.len()).map(load).collect();
-        drop(locked);
-        let servers = self.servers.iter().zip(loads);
-        let stats = servers.map(|(server, load)| {
+        let servers = locked.members.iter();
+        let stats = servers.map(|(index, server)| {
             let traffic = &server.slot.traffic;
             ConnectionStats {
                 state: server.state(),
                 queued: 0,
-                in_flight: load,
+                in_flight: load(index),
                 connects: traffic.connects.load(Relaxed),
                 bytes_sent: traffic.bytes_sent.load(Relaxed),
                 bytes_received: traffic.bytes_received.load(Relaxed),

@@ -22,10 +22,12 @@
 //! | `admission`, `choice` | pure: values without a task, a connection or a clock |
 //! | `supervisor`, `open` | the task that keeps connections, and how one begins |
 //! | `asking` | what it asks the servers about the plugin |
+//! | `members` | which servers there are, and who looks after each |
 //! | `call`, `status` | one call on one stream, and what its end means |
 //! | `deadline` | when a call's time is over |
 //! | `gauges` | what all that tells, for statistics |
-//! | `connect`, `name` | a byte stream to one server |
+//! | `connect` | a byte stream to one server |
+//! | `names` | the servers that names lead to |
 //! | `tls`, `tls_error` | TLS to a server, and why it failed, for people |
 //! | `pem` | certificates and keys from files |
 //! | `resolve` | names to addresses, and what changed since |
@@ -44,12 +46,11 @@ pub(crate) mod connect;
 mod deadline;
 mod gauges;
 mod link;
-mod name;
+mod members;
+mod names;
 mod open;
 pub(crate) mod pem;
 pub(crate) mod plugin;
-// Until the addresses of a name come and go.
-#[allow(dead_code)]
 pub(crate) mod resolve;
 mod seat;
 mod server;

@@ -67,14 +67,14 @@ pub(super) async fn open(
     shared: &Arc<Shared>,
     index: usize,
 ) -> io::Result<(Arc<Connection>, Driver)> {
-    let server = &shared.servers[index];
+    let server = shared.server(index);
     let transport = server.remote.connector.connect().await.map_err(distrusted)?;
     let (link, cut) = Link::new(transport, Arc::clone(&server.slot), shared.links.clone());
     let http2 = http2::Builder::new(TokioExecutor::new());
     let handshake = http2.handshake(TokioIo::new(link)).await;
     let (sender, mut http2): (_, Http2) = handshake.map_err(|error| status::into_io(&error))?;
     let number = shared.next_connection();
-    let connection = Connection::new(index, number, sender, Arc::clone(&cut));
+    let connection = Connection::new(server, index, number, sender, Arc::clone(&cut));
     let connection = Arc::new(connection);
     tokio::select! {
         answer = check(shared, &connection) => answer?,
@@ -125,7 +125,7 @@ async fn drive(
 /// # Errors
 /// Why it cannot be used. One that does not know the question is there.
 pub(super) async fn check(shared: &Shared, connection: &Connection) -> io::Result<()> {
-    let path = &shared.servers[connection.server].paths().check;
+    let path = &connection.server.paths().check;
     let within: Duration = shared.settings.connect_timeout;
     let frame = Bytes::from_static(EMPTY);
     let answer = call(connection.sender.clone(), path, frame, within, MAX_CHECK_LEN).await;

@@ -46,7 +46,7 @@ struct Call<'a> {
 
 impl GrpcPlugin {
     /// Its tasks run on `runtime`, or else on the one that is entered here, or else on
-    /// that of the first call. Nothing is opened yet. There is at least one server.
+    /// that of the first call. Nothing is opened yet.
     pub(crate) fn new(
         identity: Arc<Identity>,
         settings: Settings,
@@ -138,12 +138,12 @@ impl GrpcPlugin {
     /// One request on one server.
     async fn attempt(&self, mut seat: Seat, task: &mut Call<'_>) -> Result<Reply, Attempt> {
         let connection = Arc::clone(&seat.connection);
-        let origin = Origin { slot: connection.server, socket: connection.number };
+        let origin = Origin { slot: connection.index, socket: connection.number };
         if task.method == Method::Connect {
             return Ok(Reply { message: Bytes::new(), origin, arrived: Instant::now() });
         }
         let size = message_len(&task.frame);
-        let path = self.shared.servers[connection.server].paths().of(task.method, size == 0);
+        let path = connection.server.paths().of(task.method, size == 0);
         let settings = &self.shared.settings;
         let (begun, heard) = (Instant::now(), connection.cut.received());
         let left = task.until.saturating_duration_since(begun);
@@ -234,10 +234,10 @@ impl GrpcPlugin {
         }
     }
 
-    /// A reply of this origin was what had been asked for.
-    pub(crate) fn confirm(&self, origin: Origin) {
-        self.shared.servers[origin.slot].slot.confirm(origin.socket);
-    }
+    /// A reply of this origin was what had been asked for: which is taken for granted, until
+    /// it is [suspected](Self::suspect).
+    #[allow(clippy::unused_self)]
+    pub(crate) fn confirm(&self, _: Origin) {}
 
     /// A reply of this origin was not what had been asked for. One that is another call's
     /// shows that somebody on the way mixes them up: its connection is closed.

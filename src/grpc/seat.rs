@@ -106,7 +106,7 @@ impl Shared {
             self.gate.signal(signal);
         }
         if doubtful {
-            self.servers[place.server].doubt.notify_one();
+            self.server(place.server).doubt.notify_one();
         }
         if quiet && self.stop_at().is_some() {
             self.ending.notify_one();
@@ -117,7 +117,8 @@ impl Shared {
 impl Shared {
     #[cold]
     fn tell_ejected(&self, server: usize, ejected: bool) {
-        let server = &self.servers[server].remote.name;
+        let server = self.server(server);
+        let server = &server.remote.name;
         self.identity.log(|identity| {
             let plugin = &identity.plugin;
             if ejected {

@@ -22,11 +22,13 @@ pub(crate) struct Server {
     pub(crate) slot: Arc<Slot>,
     /// Its connection is to be looked at.
     pub(crate) doubt: Notify,
+    /// It is no server of the plugin any more.
+    pub(crate) gone: Notify,
 }
 
 impl Server {
     pub(crate) fn new(remote: Remote) -> Self {
-        Self { remote, slot: Arc::default(), doubt: Notify::new() }
+        Self { remote, slot: Arc::default(), doubt: Notify::new(), gone: Notify::new() }
     }
 
     pub(crate) fn paths(&self) -> &Paths {
@@ -41,7 +43,9 @@ impl Server {
 /// A connection that takes calls, or did: those that are on it may still be answered.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) server: usize,
+    pub(crate) server: Arc<Server>,
+    /// Where the server is among the plugin's.
+    pub(crate) index: usize,
     /// Never given twice.
     pub(crate) number: u64,
     pub(crate) sender: SendRequest<Body>,
@@ -54,13 +58,14 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(
-        server: usize,
+        server: Arc<Server>,
+        index: usize,
         number: u64,
         sender: SendRequest<Body>,
         cut: Arc<Cut>,
     ) -> Self {
         let (retired, proven) = (Notify::new(), AtomicBool::new(false));
-        Self { server, number, sender, cut, retired, proven }
+        Self { server, index, number, sender, cut, retired, proven }
     }
 
     pub(crate) fn prove(&self) {

@@ -1,5 +1,7 @@
 //! What a plugin's connections over gRPC are held to, and where they lead.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,8 +73,23 @@ impl std::fmt::Debug for Remote {
     }
 }
 
-/// All servers of a plugin; there is at least one.
-pub(crate) type Servers = Vec<Remote>;
+/// The servers of a plugin.
+#[derive(Clone)]
+pub(crate) enum Servers {
+    /// They do not change.
+    Known(Vec<Remote>),
+    /// They have to be found, and others may be found later.
+    Named(Arc<dyn Names>),
+}
+
+/// An attempt to find a plugin's servers.
+pub(crate) type Finding = Pin<Box<dyn Future<Output = io::Result<Vec<Remote>>> + Send>>;
+
+/// Finds all servers of a plugin, each with a name of its own that stays the same.
+pub(crate) trait Names: Send + Sync + 'static {
+    /// Starts one attempt.
+    fn find(&self) -> Finding;
+}
 
 /// Where the methods of the protocol are on one server.
 #[derive(Debug, Clone)]

@@ -15,9 +15,10 @@ use tokio::time::Instant;
 use super::admission::{Admission, Bounds};
 use super::asking::Listening;
 use super::link::Cut;
+use super::members::Members;
 use super::seat::Ticket;
-use super::server::{Connection, Server};
-use super::settings::{Servers, Settings};
+use super::server::Connection;
+use super::settings::{Names, Servers, Settings};
 use crate::breaker::{Gate, Signal};
 use crate::config::CallPolicy;
 use crate::error::{Cause, Sent};
@@ -32,7 +33,12 @@ pub(crate) struct Shared {
     pub(crate) timeout: Duration,
     pub(crate) queue_capacity: usize,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) servers: Box<[Server]>,
+    /// Finds the servers, where they are not known for good.
+    pub(crate) names: Option<Arc<dyn Names>>,
+    /// Wakes who looks after the servers: there are others.
+    pub(crate) changed: Notify,
+    /// Wakes who finds the servers: one of them cannot be reached.
+    pub(crate) lost: Notify,
     locked: Mutex<Locked>,
     state: watch::Sender<ConnectionState>,
     started: Instant,
@@ -49,11 +55,14 @@ pub(crate) struct Shared {
 
 /// What is behind the lock.
 pub(crate) struct Locked {
+    pub(crate) members: Members,
     pub(crate) admission: Admission<Ticket>,
     /// By server: the connection that takes calls.
     pub(crate) open: Vec<Option<Arc<Connection>>>,
     /// By server: why it is not connected, and whether it counts as down.
     pub(crate) troubles: Vec<Trouble>,
+    /// Why no servers were found.
+    pub(crate) not_found: Trouble,
     /// Every connection that has not ended, those that take no calls any more included.
     alive: Vec<Weak<Cut>>,
     pub(crate) supervision: Supervision,
@@ -96,11 +105,18 @@ impl Shared {
             longest_rest: policy.breaker_max_open(),
             longest_trial: policy.timeout(),
         };
-        let count = servers.len();
+        let (known, names) = match servers {
+            Servers::Known(servers) => (servers, None),
+            Servers::Named(names) => (Vec::new(), Some(names)),
+        };
+        let members = Members::new(known);
+        let count = members.len();
         let locked = Locked {
+            members,
             admission: Admission::new(count, bounds),
             open: vec![None; count],
             troubles: vec![Trouble::default(); count],
+            not_found: Trouble::default(),
             alive: Vec::new(),
             supervision: Supervision::None,
             runtime: runtime.or_else(|| Handle::try_current().ok()),
@@ -112,7 +128,9 @@ impl Shared {
             timeout: policy.timeout(),
             queue_capacity: bounds.queue_capacity,
             gate,
-            servers: servers.into_iter().map(Server::new).collect(),
+            names,
+            changed: Notify::new(),
+            lost: Notify::new(),
             locked: Mutex::new(locked),
             state: watch::Sender::new(ConnectionState::Idle),
             started: Instant::now(),
@@ -137,7 +155,7 @@ impl Shared {
 
     /// Calls go to this connection from now on.
     pub(crate) fn opened(self: &Arc<Self>, connection: &Arc<Connection>, limit: usize) {
-        let index = connection.server;
+        let index = connection.index;
         self.listening.opened(index);
         let mut locked = self.lock();
         locked.troubles[index] = Trouble::default();
@@ -149,14 +167,14 @@ impl Shared {
         drop(locked);
         // Before anybody sees that it is ready: whoever does may call.
         self.gate.signal(Signal::Connected);
-        self.servers[index].slot.traffic.connects.fetch_add(1, Relaxed);
+        connection.server.slot.traffic.connects.fetch_add(1, Relaxed);
         self.set_state(index, ConnectionState::Ready);
         self.hand_out(&mut self.lock());
     }
 
     /// This connection takes no more calls. Those on it go on, if they can.
     pub(crate) fn close(&self, connection: &Connection) {
-        let index = connection.server;
+        let index = connection.index;
         let mut locked = self.lock();
         let is_open = |open: &Arc<Connection>| open.number == connection.number;
         if locked.open[index].as_ref().is_some_and(is_open) {
@@ -206,21 +224,23 @@ impl Shared {
 
     /// Publishes a server's state, and that of the plugin: that of the best of its servers.
     pub(crate) fn set_state(&self, server: usize, state: ConnectionState) {
-        self.servers[server].slot.set_state(state);
-        let has = |state| self.servers.iter().any(|server| server.state() == state);
+        let locked = self.lock();
+        locked.members.get(server).slot.set_state(state);
+        let has = |state| locked.members.iter().any(|(_, server)| server.state() == state);
         let best = [
             ConnectionState::Ready,
             ConnectionState::Connecting,
             ConnectionState::TransientFailure,
             ConnectionState::Idle,
         ];
-        let best = best.into_iter().find(|state| has(*state)).unwrap_or(ConnectionState::Shutdown);
+        let best = best.into_iter().find(|state| has(*state)).unwrap_or(ConnectionState::Idle);
+        drop(locked);
         self.publish(best);
     }
 
     pub(crate) fn publish(&self, state: ConnectionState) {
         if state == ConnectionState::Shutdown {
-            self.servers.iter().for_each(|server| server.slot.set_state(state));
+            self.lock().members.iter().for_each(|(_, server)| server.slot.set_state(state));
         }
         self.state.send_if_modified(|now| std::mem::replace(now, state) != state);
     }
@@ -279,18 +299,24 @@ impl Locked {
 
     /// Why no call can be made now and none may wait, if that is so: every server is down.
     pub(crate) fn down(&self) -> Option<Down> {
-        if self.admission.is_connected() || !self.troubles.iter().all(|trouble| trouble.is_down) {
+        if self.admission.is_connected() || !self.troubles().all(|trouble| trouble.is_down) {
             return None;
         }
-        let first = self.troubles.iter().min_by_key(|trouble| trouble.next)?;
-        let attempts = self.troubles.iter().map(|trouble| trouble.attempts).max()?;
+        let first = self.troubles().min_by_key(|trouble| trouble.next)?;
+        let attempts = self.troubles().map(|trouble| trouble.attempts).max()?;
         let delay = first.next.map(|next| next.saturating_duration_since(Instant::now()));
         Some(Down { attempts, error: self.why()?, delay })
     }
 
     /// Why there is no connection.
     pub(crate) fn why(&self) -> Option<Arc<io::Error>> {
-        self.troubles.iter().find_map(|trouble| trouble.error.clone())
+        self.troubles().find_map(|trouble| trouble.error.clone())
+    }
+
+    /// Those of the servers that there are, or, where there are none, why not.
+    fn troubles(&self) -> impl Iterator<Item = &Trouble> {
+        let none = self.members.iter().next().is_none().then_some(&self.not_found);
+        self.members.iter().map(|(index, _)| &self.troubles[index]).chain(none)
     }
 }
 

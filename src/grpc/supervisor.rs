@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use futures::future::join_all;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::asking::ask;
+use super::members::{find, tend_all};
 use super::open::{Driver, check, open};
 use super::server::Connection;
 use super::shared::{Shared, Supervision, Trouble};
@@ -51,12 +51,12 @@ impl Drop for Guard {
 /// Runs until the plugin is stopped.
 pub(super) async fn supervise(mut guard: Guard) {
     let shared = Arc::clone(&guard.shared);
-    let servers = join_all((0..shared.servers.len()).map(|index| tend(&shared, index)));
     tokio::select! {
         biased;
         () = end(&shared) => {}
         // These never end by themselves.
-        _ = servers => {}
+        () = tend_all(&shared) => {}
+        () = find(&shared) => {}
         () = ask(&shared) => {}
     }
     shared.finish().await;
@@ -80,7 +80,7 @@ async fn end(shared: &Shared) {
 }
 
 /// Keeps a connection to one server, for ever.
-async fn tend(shared: &Arc<Shared>, index: usize) {
+pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
     let settings = &shared.settings;
     let backoff = Backoff::new(settings.reconnect_delay, settings.max_backoff);
     let mut reconnect = Reconnect::new(backoff, settings.reconnect_attempts);
@@ -130,11 +130,11 @@ async fn keep(
     connection: &Arc<Connection>,
     mut driver: Driver,
 ) -> Arc<io::Error> {
-    let server = &shared.servers[connection.server];
+    let server = &connection.server;
     let settings = &shared.settings;
     loop {
         let heard = connection.cut.received();
-        let (doubtful, load) = shared.standing(connection.server);
+        let (doubtful, load) = shared.standing(connection.index);
         let quiet = match settings.keep_alive {
             _ if doubtful => CHECK_AGAIN,
             Some(keep_alive) => keep_alive,
@@ -162,7 +162,7 @@ async fn keep(
             answer = timeout(settings.connect_timeout, check(shared, connection)) => match answer {
                 Ok(Ok(())) => {
                     connection.prove();
-                    shared.found_alive(connection.server);
+                    shared.found_alive(connection.index);
                 }
                 Ok(Err(_)) => {}
                 Err(_) => {
@@ -205,16 +205,19 @@ impl Shared {
     }
 
     fn trouble(&self, server: usize, trouble: Trouble) {
-        let name = &self.servers[server].remote.name;
+        let member = self.server(server);
+        let name = &member.remote.name;
         self.identity.log(|identity| {
             let (plugin, error) = (&identity.plugin, trouble.error.as_ref().map(tracing::field::display));
             tracing::debug!(%plugin, server = %name, attempts = trouble.attempts, error, "not connected");
         });
         self.lock().troubles[server] = trouble;
+        // Its name may lead elsewhere by now.
+        self.lost.notify_one();
     }
 
     /// Opens the breaker, and answers who waits, if no server can be reached.
-    fn tell_if_down(&self, broken: bool) {
+    pub(super) fn tell_if_down(&self, broken: bool) {
         let down = self.lock().down();
         if let Some(down) = down {
             let delay = down.delay.unwrap_or_default();

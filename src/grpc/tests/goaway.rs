@@ -71,11 +71,12 @@ fn plugin() -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
         async move { Ok(client) }
     });
     let authority = Authority::from_static("plugins.test:50051");
-    let remotes = vec![Remote::new("server", Scheme::HTTP, &authority, Arc::new(connector))];
+    let remote = Remote::new("server", Scheme::HTTP, &authority, Arc::new(connector));
+    let servers = Servers::Known(vec![remote]);
     let policy = CallPolicy::builder().build().unwrap();
     let identity = Arc::new(Identity::new("P".into(), std::path::Path::new("/p").into()));
     let gate = Arc::new(Gate::new(Arc::clone(&identity), Breaker::new(5, TIMEOUT, TIMEOUT)));
-    let plugin = GrpcPlugin::new(identity, Settings::default(), &policy, gate, remotes, None);
+    let plugin = GrpcPlugin::new(identity, Settings::default(), &policy, gate, servers, None);
     (Arc::new(plugin), connections)
 }
 

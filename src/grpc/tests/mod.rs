@@ -4,6 +4,7 @@ mod asking;
 mod deadlines;
 mod fake;
 mod goaway;
+mod names;
 mod replies;
 mod servers;
 mod stopping;
@@ -21,7 +22,7 @@ use super::GrpcPlugin;
 use crate::breaker::{Breaker, Gate};
 use crate::config::CallPolicy;
 use crate::error::{Cause, Sent};
-use crate::grpc::settings::{Remote, Settings};
+use crate::grpc::settings::{Remote, Servers, Settings};
 use crate::identity::Identity;
 use crate::unix::message::{Failure, Method, Reply};
 use crate::unix::plugin::Outbound;
@@ -41,19 +42,32 @@ impl Bench {
     }
 
     fn with(servers: usize, settings: Settings, policy: CallPolicy) -> Self {
-        let servers: Vec<_> = (0..servers).map(|_| Fake::new()).collect();
-        let authority = Authority::from_static("plugins.test:50051");
-        let remote = |(index, server): (usize, &Fake)| {
-            let connector = Arc::new(Connector(Arc::clone(&server.inner)));
-            Remote::new(format!("server {index}"), Scheme::HTTP, &authority, connector)
-        };
-        let remotes = servers.iter().enumerate().map(remote).collect();
+        let servers = (0..servers).map(|_| Fake::new()).collect();
+        Self::over_with(servers, known, settings, policy)
+    }
+
+    /// With `found` of these servers.
+    fn over(
+        servers: Vec<Fake>,
+        found: impl FnOnce(&[Fake]) -> Servers,
+        settings: Settings,
+    ) -> Self {
+        Self::over_with(servers, found, settings, CallPolicy::builder().build().unwrap())
+    }
+
+    fn over_with(
+        servers: Vec<Fake>,
+        found: impl FnOnce(&[Fake]) -> Servers,
+        settings: Settings,
+        policy: CallPolicy,
+    ) -> Self {
+        let found = found(&servers);
         let identity = Arc::new(Identity::new("P".into(), std::path::Path::new("/p").into()));
         let (threshold, rest) = (policy.breaker_threshold(), policy.breaker_max_open());
         let breaker = Breaker::new(threshold, rest, policy.timeout());
         let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
         let health = Arc::clone(&gate);
-        let plugin = GrpcPlugin::new(identity, settings, &policy, health, remotes, None);
+        let plugin = GrpcPlugin::new(identity, settings, &policy, health, found, None);
         Self { plugin: Arc::new(plugin), gate, servers }
     }
 
@@ -82,6 +96,18 @@ impl Bench {
             self.gate.admit().map_err(|cause| Box::new(Failure { cause, sent: Sent::No }))?;
         self.plugin.exchange(hook(text, timeout)).await
     }
+}
+
+/// All of them.
+fn known(servers: &[Fake]) -> Servers {
+    let remotes = servers.iter().enumerate();
+    Servers::Known(remotes.map(|(index, server)| remote(index, server)).collect())
+}
+
+fn remote(index: usize, server: &Fake) -> Remote {
+    let authority = Authority::from_static("plugins.test:50051");
+    let connector = Arc::new(Connector(Arc::clone(&server.inner)));
+    Remote::new(format!("server {index}"), Scheme::HTTP, &authority, connector)
 }
 
 fn failed(answer: Result<Reply, Box<Failure>>) -> (Cause, Sent) {

@@ -27,7 +27,7 @@ async fn ready_with(servers: usize, settings: Settings, policy: CallPolicy) -> B
 }
 
 async fn connected(bench: &Bench, index: usize) {
-    while bench.plugin.shared().servers[index].state() != ConnectionState::Ready {
+    while bench.plugin.shared().server(index).state() != ConnectionState::Ready {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -328,7 +328,7 @@ async fn an_idle_server_that_froze_is_found_before_a_call_is() {
 #[tokio::test(start_paused = true)]
 async fn a_quiet_connection_is_asked_and_kept() {
     let bench = ready(1).await;
-    let received = || bench.plugin.shared().servers[0].slot.traffic.bytes_received.load(SeqCst);
+    let received = || bench.plugin.shared().server(0).slot.traffic.bytes_received.load(SeqCst);
     let before = received();
     tokio::time::sleep(SECOND * 100).await;
     assert!(received() > before);
