@@ -7,15 +7,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::resolve::resolve;
 use super::tls::TlsConfig;
 use crate::nosignal::NoSignal;
-use crate::trust::is_refusal;
 use crate::unix::connect::{Connect, Connecting, Transport};
 use crate::unix::place::Place;
 
@@ -55,49 +52,6 @@ pub(crate) fn to_address(
             Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
         }
         Security::Loopback | Security::Plaintext => Ok(tcp),
-    }
-}
-
-/// The way to whichever server a name leads to: it is resolved for each connection, and
-/// the addresses are tried in turn.
-///
-/// For a target whose addresses are not servers of their own. The next connection begins
-/// with the next address, so that one which is lost is not all there is.
-pub(crate) struct NameConnector {
-    host: Arc<str>,
-    port: u16,
-    security: Security,
-    turn: AtomicUsize,
-}
-
-impl NameConnector {
-    pub(crate) fn new(host: impl Into<Arc<str>>, port: u16, security: Security) -> Self {
-        Self { host: host.into(), port, security, turn: AtomicUsize::new(0) }
-    }
-}
-
-impl Connect for NameConnector {
-    /// Fails as resolving, or as the last address.
-    fn connect(&self) -> Connecting {
-        let (host, port, security) = (Arc::clone(&self.host), self.port, self.security.clone());
-        let turn = self.turn.fetch_add(1, Relaxed);
-        Box::pin(async move {
-            let mut addresses = resolve(&host, port).await?;
-            let first = turn % addresses.len().max(1);
-            addresses.rotate_left(first);
-            let mut failed = io::Error::from(io::ErrorKind::NotFound);
-            for address in addresses {
-                let connector = to_address(address, Some(&host), &security);
-                let connected = async { connector?.connect().await };
-                match connected.await {
-                    Ok(stream) => return Ok(stream),
-                    // One that is not trusted says more than one that is not there.
-                    Err(error) if is_refusal(&error) => return Err(error),
-                    Err(error) => failed = error,
-                }
-            }
-            Err(failed)
-        })
     }
 }
 

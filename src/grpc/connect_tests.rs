@@ -18,6 +18,7 @@ use crate::config::UnixSocketConfig;
 use crate::grpc::pem;
 use crate::grpc::test_certificates::{Authority, Files, Signed};
 use crate::trust::Trust;
+use crate::trust::is_refusal;
 use crate::unix::connect::UnixConnector;
 
 /// Far above what any step takes on a busy machine.
@@ -419,20 +420,4 @@ async fn the_address_is_the_name_where_there_is_no_other() {
     drop(within(connector.connect()).await.unwrap());
     let named = to_address(server.address, Some("guard.internal"), &security).unwrap();
     assert!(is_refusal(&within(named.connect()).await.err().unwrap()));
-}
-
-#[tokio::test]
-async fn a_name_is_resolved_for_each_connection_and_is_what_the_certificate_must_be_for() {
-    let ca = Authority::new("CA");
-    let server = ServerSide::new(ca.server("localhost")).start().await;
-    let client = ClientSide::trusting(&ca);
-    let security = Security::Tls(Arc::new(client.config.clone()));
-    let connector = NameConnector::new("localhost", server.address.port(), security);
-    // Whichever of its addresses is the first: one of them has the server.
-    for _ in 0..3 {
-        ask(&connector).await.unwrap();
-    }
-    let unknown = NameConnector::new("a b", 1, Security::Plaintext);
-    let error = within(unknown.connect()).await.err().unwrap();
-    assert!(error.to_string().contains("cannot be resolved"), "{error}");
 }

@@ -30,7 +30,7 @@
 //! | `names` | the servers that names lead to |
 //! | `tls`, `tls_error` | TLS to a server, and why it failed, for people |
 //! | `pem` | certificates and keys from files |
-//! | `resolve` | names to addresses, and what changed since |
+//! | `resolve` | names to addresses |
 //! | `link` | bytes in and out, counted, and cut where a connection must end |
 //!
 //! HTTP/2 has what the Unix socket lacks: a reply finds its request by the number of its
