@@ -173,3 +173,38 @@ fn sources<'a>(
     // Not `error.source()`: that would be the source of the reference.
     std::iter::successors(Some(error), |error| (**error).source())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: &str, message: &str) -> Option<Status> {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-status", code.parse().unwrap());
+        headers.insert("grpc-message", message.parse().unwrap());
+        Status::of(&headers)
+    }
+
+    #[test]
+    fn a_code_that_is_no_number_is_no_ok() {
+        for code in ["", "OK", "-1", "0x0", "4294967296"] {
+            assert_eq!(status(code, "").unwrap().code, UNKNOWN, "{code}");
+        }
+        assert_eq!(Status::of(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_servers_words_are_one_line_and_not_without_end() {
+        let message = status("2", &format!("a%0Ab%1b[31m{}", "x".repeat(1000))).unwrap().message;
+        assert!(message.starts_with("a b [31mxxx"), "{message}");
+        assert_eq!(message.chars().count(), LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn no_http_status_is_an_ok() {
+        for code in 100..600 {
+            let status = Status::of_http(StatusCode::from_u16(code).unwrap());
+            assert_ne!(status.code, OK, "{code}");
+        }
+    }
+}

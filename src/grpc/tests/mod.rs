@@ -8,6 +8,7 @@ mod names;
 mod replies;
 mod servers;
 mod stopping;
+mod storm;
 mod waiting;
 
 use std::sync::Arc;
