@@ -138,5 +138,5 @@ fn explained(error: io::Error) -> io::Error {
 }
 
 #[cfg(test)]
-#[path = "connect_tests.rs"]
+#[path = "connect_tests/mod.rs"]
 mod tests;
