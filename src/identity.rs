@@ -4,21 +4,22 @@
 //! output is gone, say. That costs the line, never the task that wrote it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::endpoint::Endpoint;
 
 /// What every log line and every error of a plugin names.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) plugin: Arc<str>,
-    pub(crate) socket: Arc<Path>,
+    pub(crate) endpoint: Endpoint,
     panics: AtomicU64,
 }
 
 impl Identity {
-    pub(crate) fn new(plugin: Arc<str>, socket: Arc<Path>) -> Self {
-        Self { plugin, socket, panics: AtomicU64::new(0) }
+    pub(crate) fn new(plugin: Arc<str>, endpoint: Endpoint) -> Self {
+        Self { plugin, endpoint, panics: AtomicU64::new(0) }
     }
 
     /// Writes a log line. A panic in it ends here and is counted; while this thread
@@ -45,6 +46,8 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

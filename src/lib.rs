@@ -65,14 +65,16 @@
 //! span `invoke_hook` at debug, target `hookwire::handle`, with the fields `plugin`, `socket`,
 //! `hook`, `request_id`, `attempt`, `outcome` (`allowed`, `denied`, or an error's
 //! [`reason`](PluginError::reason)), `inexact` (true where a value came over as something else,
-//! see [`PluginResult::is_exact`]) and `duration_us`. These names are part of the API. Nothing
-//! that is logged or traced holds a payload, a context or a secret.
+//! see [`PluginResult::is_exact`]) and `duration_us`. Of a plugin that is reached over gRPC,
+//! `socket` names its targets. These names are part of the API. Nothing that is logged or traced
+//! holds a payload, a context or a secret.
 //!
 //! # Features
 //!
-//! None is on by default: the client, and nothing else. `server` brings an
-//! embedded plugin server, and `testing` doubles of plugins for a gateway's own tests. The
-//! command line is a package of its own, `hookwire-cli`.
+//! None is on by default: the client, and nothing else. `grpc` reaches plugins over gRPC, on
+//! other machines too, and brings HTTP/2 and TLS with it; `server` brings an embedded plugin
+//! server, and `testing` doubles of plugins for a gateway's own tests. The command line is a
+//! package of its own, `hookwire-cli`.
 //!
 //! [`enforce`]: PluginHandle::enforce
 //! [`invoke_hook`]: PluginHandle::invoke_hook
@@ -87,6 +89,8 @@ mod call;
 pub mod config;
 mod endpoint;
 mod error;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod handle;
 pub mod hooks;
 mod identity;
@@ -112,6 +116,8 @@ mod wire;
 pub mod fuzz_bridge;
 
 pub use breaker::BreakerState;
+#[cfg(feature = "grpc")]
+pub use config::GrpcConfig;
 pub use config::{
     BigIntegers, CallPolicy, ConfigError, DeepNesting, Difference, PluginConfig, RetryPolicy,
     ServerEntry, Transport, UnixSocketConfig, Verify,

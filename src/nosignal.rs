@@ -1,10 +1,11 @@
-//! A Unix stream whose writes never raise SIGPIPE.
+//! A stream socket whose writes never raise SIGPIPE.
 //!
 //! Rust programs ignore that signal from their start, but a library may live in another's
 //! process: a C host, or a `cdylib`, has it at its default, which is to die. The vectored
 //! writes of the standard library do not ask the kernel to spare the process.
 
 use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -28,13 +29,42 @@ const FLAGS: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
 const FLAGS: SendFlags = SendFlags::empty();
 
-/// A [`UnixStream`] whose writes to a peer that is gone fail with
+/// A stream socket of tokio's, of either kind.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static {
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Runs `write`, and takes note where it would block.
+    fn try_write(&self, write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize>;
+}
+
+impl Socket for UnixStream {
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_write_ready(self, cx)
+    }
+
+    fn try_write(&self, write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, write)
+    }
+}
+
+#[cfg(feature = "grpc")]
+impl Socket for tokio::net::TcpStream {
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_write_ready(self, cx)
+    }
+
+    fn try_write(&self, write: impl FnOnce() -> io::Result<usize>) -> io::Result<usize> {
+        self.try_io(Interest::WRITABLE, write)
+    }
+}
+
+/// A socket whose writes to a peer that is gone fail with
 /// [`BrokenPipe`](io::ErrorKind::BrokenPipe), whatever the process does with SIGPIPE.
 #[derive(Debug)]
-pub(crate) struct NoSignal(UnixStream);
+pub(crate) struct NoSignal<S = UnixStream>(S);
 
-impl NoSignal {
-    pub(crate) fn new(stream: UnixStream) -> Self {
+impl<S: Socket> NoSignal<S> {
+    pub(crate) fn new(stream: S) -> Self {
         Self(stream)
     }
 
@@ -80,7 +110,7 @@ impl NoSignal {
         loop {
             ready!(self.0.poll_write_ready(cx))?;
             // A write that would block clears the readiness, so the next turn waits for it.
-            match self.0.try_io(Interest::WRITABLE, || send(&self.0, buffers)) {
+            match self.0.try_write(|| send(&self.0, buffers)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
@@ -88,11 +118,11 @@ impl NoSignal {
     }
 }
 
-fn send(stream: &UnixStream, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+fn send(stream: &impl AsFd, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
     Ok(sendmsg(stream, buffers, &mut SendAncillaryBuffer::default(), FLAGS)?)
 }
 
-impl AsyncRead for NoSignal {
+impl<S: Socket> AsyncRead for NoSignal<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -102,7 +132,7 @@ impl AsyncRead for NoSignal {
     }
 }
 
-impl AsyncWrite for NoSignal {
+impl<S: Socket> AsyncWrite for NoSignal<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -39,9 +39,15 @@ struct Locked {
     breaker: Breaker,
     /// Why the last attempt to reach the plugin failed.
     error: Arc<io::Error>,
+    /// Why nothing passes, ever.
+    bar: Option<Cause>,
 }
 
 impl Locked {
+    fn barred(&self) -> Result<(), Cause> {
+        self.bar.clone().map_or(Ok(()), Err)
+    }
+
     fn cause(&self, reason: Reason, retry_after: Option<Duration>) -> Cause {
         match reason {
             Reason::Unreachable { attempts } => {
@@ -60,9 +66,22 @@ impl Gate {
             started: Instant::now(),
             level: AtomicU8::new(UNTROUBLED),
             opened: AtomicU64::new(0),
-            locked: Mutex::new(Locked { breaker, error }),
+            locked: Mutex::new(Locked { breaker, error, bar: None }),
             state: watch::Sender::new(BreakerState::Closed),
         }
+    }
+
+    /// From now on nothing passes, no question either.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn bar(&self, cause: Cause) {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner).bar = Some(cause);
+        self.level.store(OPEN, Relaxed);
+    }
+
+    /// True if nothing passes, ever.
+    pub(crate) fn is_barred(&self) -> bool {
+        let locked = || self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.is_closed() && locked().bar.is_some()
     }
 
     /// Lets a hook call through or tells why not. What comes back is held until the call
@@ -72,6 +91,7 @@ impl Gate {
             return Ok(None);
         }
         self.change(|locked, now| match locked.breaker.admit(now) {
+            _ if locked.bar.is_some() => locked.barred().map(|()| None),
             Verdict::Pass => Ok(None),
             Verdict::Trial(number) => Ok(Some(HalfOpenPermit { gate: self, number })),
             Verdict::Refuse(reason, after) => Err(locked.cause(reason, after)),
@@ -85,6 +105,7 @@ impl Gate {
             return Ok(());
         }
         let locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        locked.barred()?;
         match locked.breaker.refusal(self.started.elapsed()) {
             (reason @ Reason::Unreachable { .. }, after) if locked.breaker.is_reconnecting() => {
                 Err(locked.cause(reason, after))
@@ -149,6 +170,7 @@ impl Gate {
         let output = change(&mut locked, now);
         let after = locked.breaker.state();
         let level = match after {
+            _ if locked.bar.is_some() => OPEN,
             BreakerState::Closed if locked.breaker.is_untroubled() => UNTROUBLED,
             BreakerState::Closed => TROUBLED,
             _ => OPEN,
@@ -174,7 +196,7 @@ impl Gate {
     pub(crate) fn reset(&self) {
         let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
         locked.breaker.on(Signal::Reset, self.started.elapsed(), 0.0);
-        self.level.store(UNTROUBLED, Relaxed);
+        self.level.store(if locked.bar.is_some() { OPEN } else { UNTROUBLED }, Relaxed);
         self.state.send_if_modified(|state| {
             std::mem::replace(state, BreakerState::Closed) != BreakerState::Closed
         });
@@ -182,7 +204,7 @@ impl Gate {
 }
 
 fn tell(identity: &Identity, before: BreakerState, after: BreakerState, reason: &Cause) {
-    let (plugin, socket) = (&identity.plugin, identity.socket.display());
+    let (plugin, socket) = (&identity.plugin, &identity.endpoint);
     match (before, after) {
         (BreakerState::Closed, _) => {
             tracing::info!(%plugin, %socket, %reason, "breaker opened, plugin is down: calls fail at once until it is back");

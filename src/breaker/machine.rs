@@ -62,6 +62,9 @@ pub(crate) enum Signal {
     HungUp,
     /// A reply that the server owes did not come.
     Missing,
+    /// No server of several answers any more: so many replies in a row did not come.
+    #[allow(dead_code)] // Without `grpc`, and until handles are made over it.
+    AllMissing { missing: u32 },
     /// A reply came. `timely`: its caller was still there.
     Reply { timely: bool },
     /// The trial of this number ended, and nothing else was heard of it.
@@ -207,6 +210,10 @@ impl Breaker {
             }
             (OnTrial { number, .. }, Signal::TrialOver(over)) if number == over => {
                 self.end_rest(now)
+            }
+            (_, Signal::AllMissing { missing }) if self.threshold > 0 => {
+                self.missing = self.missing.max(missing.saturating_sub(1));
+                self.miss(now, random);
             }
             (Closed | Reconnecting { .. } | Resting { .. } | OnTrial { .. }, _) => {}
         }

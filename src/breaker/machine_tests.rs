@@ -30,6 +30,21 @@ fn unresponsive(missing: u32, after: Option<Duration>) -> Verdict {
 }
 
 #[test]
+fn servers_none_of_which_answers_open_it_at_once_and_a_trial_without_a_reply_rests_longer() {
+    let mut breaker = after(&[Signal::AllMissing { missing: 7 }]);
+    assert_eq!(breaker.admit(Duration::ZERO), unresponsive(7, Some(SECOND)));
+    assert!(matches!(breaker.admit(SECOND), Verdict::Trial(_)));
+    breaker.on(Signal::AllMissing { missing: 8 }, SECOND, 1.0);
+    assert_eq!(breaker.admit(SECOND), unresponsive(8, Some(secs(2))));
+    breaker.on(TIMELY, SECOND, 1.0);
+    assert_eq!(breaker.state(), BreakerState::Closed);
+
+    let mut never = Breaker::new(0, CAP, TRIAL);
+    never.on(Signal::AllMissing { missing: 7 }, Duration::ZERO, 1.0);
+    assert_eq!(never.state(), BreakerState::Closed);
+}
+
+#[test]
 fn as_many_missing_replies_in_a_row_as_configured_open_it() {
     let mut breaker = after(&[Signal::Missing; 2]);
     assert_eq!(breaker.admit(Duration::ZERO), Verdict::Pass);

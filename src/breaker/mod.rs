@@ -5,4 +5,6 @@ mod machine;
 
 pub(crate) use gate::{Gate, HalfOpenPermit};
 pub use machine::BreakerState;
+#[cfg(feature = "grpc")]
+pub(crate) use machine::Verdict;
 pub(crate) use machine::{Breaker, Signal};

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Gate, HalfOpenPermit};
-use crate::config::{PluginConfig, RetryPolicy, Transport};
+use crate::config::{PluginConfig, RetryPolicy};
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::identity::Identity;
 use crate::last_seen::LastSeen;
@@ -21,7 +21,7 @@ use crate::options::{CallOptions, Overload};
 use crate::stats::Counters;
 use crate::unix::connect::Connect;
 use crate::unix::message::{Failure, Method, Reply};
-use crate::unix::plugin::{Outbound, UnixPlugin};
+use crate::unix::plugin::Outbound;
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
 use crate::wire::reply::{Expected, HookReply, hook_reply};
@@ -31,8 +31,11 @@ use crate::wire::stamp::{Stamp, Stamps};
 use crate::wire::{DecodeError, FRAME_HEADER};
 
 use budget::RetryBudget;
+pub(crate) use plugin::Observer;
+use plugin::{Bounds, Plugin};
 
 mod budget;
+mod plugin;
 mod questions;
 #[cfg(test)]
 mod tests;
@@ -44,14 +47,13 @@ pub(crate) struct Caller {
     pub(crate) counters: Arc<Counters>,
     pub(crate) last_seen: LastSeen,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) plugin: UnixPlugin,
+    pub(crate) plugin: Plugin,
     timeout: Duration,
     retry: RetryPolicy,
-    reconnect_attempts: u32,
+    bounds: Bounds,
     budget: RetryBudget,
     fidelity: Fidelity,
     stamps: Option<Stamps>,
-    max_frame_len: usize,
     /// The size of the last request: a good first guess for the next one's buffer.
     last_size: AtomicUsize,
 }
@@ -65,22 +67,22 @@ const INEXACT_REPLY: &str =
     "the reply holds NaN or an infinity, which JSON does not have: it is null";
 
 impl Caller {
-    /// The plugin's tasks run on `runtime`, or else on the one that is entered here, or
-    /// else on that of the first call.
+    /// As [`Plugin::new`].
     pub(crate) fn new(
         config: &PluginConfig,
-        connector: Arc<dyn Connect>,
+        connector: Option<Arc<dyn Connect>>,
         runtime: Option<Handle>,
     ) -> Self {
-        let (Transport::Unix(socket), policy) = (config.transport(), config.policy());
-        let identity = Arc::new(Identity::new(config.name().into(), socket.path().into()));
+        let policy = config.policy();
+        let identity = Arc::new(Identity::new(config.name().into(), config.endpoint()));
+        let bounds = Bounds::from(config.transport());
         // By then a call with the plugin's own time is over, and its connection given up.
-        let trial = policy.timeout() + socket.stall_limit();
+        let trial = policy.timeout() + bounds.stall_limit;
         let (threshold, longest_rest) = (policy.breaker_threshold(), policy.breaker_max_open());
         let breaker = Breaker::new(threshold, longest_rest, trial);
         let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
         let (name, health) = (Arc::clone(&identity), Arc::clone(&gate));
-        let plugin = UnixPlugin::new(name, socket, policy, health, connector, runtime);
+        let plugin = Plugin::new(name, config, health, connector, runtime);
         Self {
             identity,
             counters: Arc::default(),
@@ -89,14 +91,13 @@ impl Caller {
             plugin,
             timeout: policy.timeout(),
             retry: policy.retry(),
-            reconnect_attempts: socket.reconnect_attempts(),
+            bounds,
             budget: RetryBudget::new(policy.retry_budget()),
             fidelity: Fidelity {
                 big_integers: policy.big_integers(),
                 deep_nesting: policy.deep_nesting(),
             },
             stamps: policy.stamp().then(Stamps::default),
-            max_frame_len: socket.max_frame_len(),
             last_size: AtomicUsize::new(0),
         }
     }
@@ -186,8 +187,8 @@ impl Caller {
     }
 
     pub(crate) fn error(&self, errand: Errand, failure: (Sent, Cause)) -> PluginError {
-        let Identity { plugin, socket, .. } = &*self.identity;
-        PluginError::new(Arc::clone(plugin), Arc::clone(socket), errand, failure)
+        let Identity { plugin, endpoint, .. } = &*self.identity;
+        PluginError::new(Arc::clone(plugin), endpoint.clone(), errand, failure)
     }
 
     fn encode<P: Payload + ?Sized>(
@@ -203,9 +204,7 @@ impl Caller {
             request::invoke_hook(hook_type, plugin, payload, context, stamp, fidelity, capacity)
                 .map_err(|why| Cause::InvalidRequest(why.into()))?;
         let size = encoded.frame.len() - FRAME_HEADER;
-        if size > self.max_frame_len {
-            return Err(Cause::RequestTooLarge { size, limit: self.max_frame_len });
-        }
+        self.bounds.check(size)?;
         self.last_size.store(encoded.frame.len().min(LARGEST_GUESS), Relaxed);
         Ok(encoded)
     }
@@ -272,7 +271,7 @@ impl Caller {
         let mut resends = 0;
         if policy == RetryPolicy::Resend {
             self.budget.observe(started, self.counters.sent.load(Relaxed));
-            resends = self.reconnect_attempts;
+            resends = self.bounds.reconnect_attempts;
         }
         let mut sent_before = Sent::No;
         let mut attempt = 1_u64;

@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
+#[cfg(feature = "grpc")]
+use super::grpc::{GrpcBuilder, GrpcConfig};
 use super::plugin::PluginConfig;
 use super::policy::{CallPolicy, CallPolicyBuilder};
 use super::problem::{ConfigError, Problems};
 use super::section;
 use super::settings::{Local, Settings};
-use super::transport::{Transport, UnixSocketSection};
+#[cfg(feature = "grpc")]
+use super::transport::GrpcSection;
+use super::transport::{Reach, Transport, UnixSocketSection};
 use super::unix_socket::{UnixSocketBuilder, UnixSocketConfig};
 use super::words::{OnError, PluginMode};
 use crate::model::Object;
@@ -53,14 +57,14 @@ pub struct PluginConfigBuilder(PluginConfig);
 
 impl PluginConfig {
     /// Starts the configuration of an external plugin; it still needs a
-    /// [`socket`](PluginConfigBuilder::socket).
+    /// [`socket`](PluginConfigBuilder::socket), or another transport.
     pub fn builder(name: impl Into<String>) -> PluginConfigBuilder {
         PluginConfigBuilder(Self {
             local: Local { name: name.into(), ..Local::default() },
             settings: Settings::default(),
             config: None,
             reported: None,
-            unix_socket: UnixSocketSection::unset(),
+            reach: Reach::unset(),
         })
     }
 }
@@ -74,17 +78,21 @@ impl PluginConfigBuilder {
         PluginConfig::from_entry(section::written(&self.0), Problems::default())
     }
 
-    /// Sets the path of the plugin's socket, absolute; what else is set stays.
-    pub fn socket(mut self, path: impl AsRef<Path>) -> Self {
-        let Transport::Unix(socket) = &mut self.0.unix_socket.transport;
-        socket.0.path = path.as_ref().into();
-        self
+    /// Sets the path of the plugin's socket, absolute; what else is set stays, but for another
+    /// transport.
+    pub fn socket(self, path: impl AsRef<Path>) -> Self {
+        let socket = match self.0.transport() {
+            Transport::Unix(socket) => UnixSocketBuilder::from(socket.clone()),
+            #[cfg(feature = "grpc")]
+            Transport::Grpc(_) => UnixSocketBuilder::default(),
+        };
+        self.unix_socket(socket.path(path))
     }
 
     /// Sets the time a call has for everything, [`CallPolicy::timeout`];
     /// what else is set stays.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.0.unix_socket.policy.0.timeout = timeout;
+        self.0.reach.policy.0.timeout = timeout;
         self
     }
 
@@ -92,20 +100,36 @@ impl PluginConfigBuilder {
     /// [builder](UnixSocketConfig::builder) of one, whose problems are then reported
     /// together with the plugin's.
     pub fn unix_socket(mut self, socket: impl Into<UnixSocketBuilder>) -> Self {
-        self.0.unix_socket.transport = Transport::Unix(UnixSocketConfig(socket.into().0));
+        self.0.reach.transport = Transport::Unix(UnixSocketConfig(socket.into().0));
+        self
+    }
+
+    /// Replaces the whole transport by gRPC: a [`GrpcConfig`], or the
+    /// [builder](GrpcConfig::builder) of one, whose problems are then reported together with
+    /// the plugin's. Feature `grpc`.
+    #[cfg(feature = "grpc")]
+    pub fn grpc(mut self, grpc: impl Into<GrpcBuilder>) -> Self {
+        self.0.reach.transport = Transport::Grpc(GrpcConfig::unchecked(grpc.into()));
         self
     }
 
     /// Replaces the whole policy: a [`CallPolicy`], or the [builder](CallPolicy::builder)
     /// of one, whose problems are then reported together with the plugin's.
     pub fn policy(mut self, policy: impl Into<CallPolicyBuilder>) -> Self {
-        self.0.unix_socket.policy = CallPolicy(policy.into().0);
+        self.0.reach.policy = CallPolicy(policy.into().0);
         self
     }
 
     /// Replaces both by those of a section that was read from a file.
     pub fn unix_socket_section(mut self, section: UnixSocketSection) -> Self {
-        self.0.unix_socket = section;
+        self.0.reach = section.0;
+        self
+    }
+
+    /// Replaces both by those of a section that was read from a file. Feature `grpc`.
+    #[cfg(feature = "grpc")]
+    pub fn grpc_section(mut self, section: GrpcSection) -> Self {
+        self.0.reach = section.0;
         self
     }
 

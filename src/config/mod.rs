@@ -8,6 +8,8 @@
 
 mod builder;
 mod difference;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod keys;
 mod plugin;
 mod policy;
@@ -16,7 +18,11 @@ mod raw;
 mod rule;
 mod section;
 mod server_entry;
+#[cfg(feature = "grpc")]
+mod servers;
 mod settings;
+#[cfg(feature = "grpc")]
+mod tls;
 mod transport;
 mod unix_socket;
 mod words;
@@ -25,12 +31,20 @@ mod words;
 mod tests;
 
 pub use crate::endpoint::Endpoint;
+#[cfg(feature = "grpc")]
+pub use crate::grpc::target::Target;
 pub use builder::PluginConfigBuilder;
 pub use difference::Difference;
+#[cfg(feature = "grpc")]
+pub use grpc::{GrpcBuilder, GrpcConfig};
 pub use plugin::PluginConfig;
 pub use policy::{CallPolicy, CallPolicyBuilder};
 pub use problem::{ConfigError, Problem};
 pub use server_entry::ServerEntry;
+#[cfg(feature = "grpc")]
+pub use tls::TlsConfig;
+#[cfg(feature = "grpc")]
+pub use transport::GrpcSection;
 pub use transport::{Transport, UnixSocketSection};
 pub use unix_socket::{UnixSocketBuilder, UnixSocketConfig};
 pub use words::{BigIntegers, DeepNesting, OnError, PluginMode, RetryPolicy, Verify};

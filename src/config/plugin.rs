@@ -1,6 +1,6 @@
 //! One entry of the gateway's list of plugins.
 //!
-//! hookwire needs the name, the socket and the hooks. Everything else it carries for the
+//! hookwire needs the name, the transport and the hooks. Everything else it carries for the
 //! gateway that runs the plugins, with the defaults of the reference.
 
 use std::fmt;
@@ -13,7 +13,7 @@ use super::problem::{ConfigError, Problems};
 use super::raw;
 use super::section::{self, Section};
 use super::settings::{EXTERNAL, Local, Settings, with_present_mode};
-use super::transport::{Transport, UnixSocketSection};
+use super::transport::{Reach, Transport};
 use super::unix_socket::PREFIX;
 use crate::endpoint::{Endpoint, Escaped};
 use crate::model::Object;
@@ -24,8 +24,9 @@ pub(super) const KEYS: &[&[&str]] =
 /// The configuration of one plugin, valid as soon as it exists.
 ///
 /// Deserialises from an entry of the gateway's file, in any self-describing serde format, or
-/// is built in code with [`builder`](Self::builder). `name` and `unix_socket` are needed.
-/// Unknown keys are ignored with one warning; inside `unix_socket` they are refused. What an
+/// is built in code with [`builder`](Self::builder). `name` and `unix_socket` are needed, or
+/// `name` and `grpc` (feature `grpc`).
+/// Unknown keys are ignored with one warning; inside those sections they are refused. What an
 /// entry does not set comes from the plugin's server when a handle starts: an empty list is
 /// set, a null is not.
 ///
@@ -56,7 +57,8 @@ pub struct PluginConfig {
     /// The server's own `config`: never written, since it cannot be read back here.
     #[serde(skip)]
     pub(super) reported: Option<Object>,
-    pub(super) unix_socket: UnixSocketSection,
+    #[serde(flatten, serialize_with = "Reach::in_its_section")]
+    pub(super) reach: Reach,
 }
 
 fn what_is_set<S: Serializer>(settings: &Settings, serializer: S) -> Result<S::Ok, S::Error> {
@@ -105,25 +107,12 @@ impl PluginConfig {
         let config = own_config(&mut section);
         check_kind(&local, config.as_ref(), &mut section);
         warn_of_unknown_keys(&local.name, section.unknown(KEYS));
-        section.needs(
-            "unix_socket",
-            "hookwire needs this section, with the `path` of the plugin's socket",
-        );
-        let unix_socket = match section.get("unix_socket") {
-            Some(Value::Object(keys)) => {
-                Some(UnixSocketSection::read(&mut section.within(keys, PREFIX)))
-            }
-            None => None,
-            Some(_) => {
-                section.refuse("unix_socket", "must be an object");
-                None
-            }
-        };
+        let reach = reach(&mut section);
         let name = Some(&local.name).filter(|name| !name.is_empty()).cloned();
         // As in the reference, an empty section is as good as none.
         let config = config.filter(|_| local.kind != EXTERNAL);
-        let read = |unix_socket| Self { local, settings, config, reported: None, unix_socket };
-        problems.unless_any(name, unix_socket.map(read))
+        let read = |reach| Self { local, settings, config, reported: None, reach };
+        problems.unless_any(name, reach.map(read))
     }
 
     /// This configuration, filled from what the plugin's server reported.
@@ -159,12 +148,12 @@ impl PluginConfig {
 
     /// What the plugin is reached over, with its settings.
     pub fn transport(&self) -> &Transport {
-        &self.unix_socket.transport
+        &self.reach.transport
     }
 
     /// How the plugin is called, whatever it is reached over.
     pub fn policy(&self) -> &CallPolicy {
-        &self.unix_socket.policy
+        &self.reach.policy
     }
 
     /// The plugin's own settings (`config`), of an external plugin as its server reported them.
@@ -173,30 +162,69 @@ impl PluginConfig {
     }
 }
 
+/// The section of the transport, if there is exactly one.
+fn reach(section: &mut Section<'_>) -> Option<Reach> {
+    if section.get("unix_socket").is_none() && section.get("grpc").is_some() {
+        return over_grpc(section);
+    }
+    section.needs(
+        "unix_socket",
+        "hookwire needs this section, with the `path` of the plugin's socket",
+    );
+    match section.get("unix_socket")? {
+        Value::Object(keys) => Some(Reach::over_a_socket(&mut section.within(keys, PREFIX))),
+        _ => {
+            section.refuse("unix_socket", "must be an object");
+            None
+        }
+    }
+}
+
+#[cfg(feature = "grpc")]
+fn over_grpc(section: &mut Section<'_>) -> Option<Reach> {
+    match section.get("grpc")? {
+        Value::Object(keys) => {
+            Some(Reach::over_grpc(&mut section.within(keys, super::grpc::PREFIX)))
+        }
+        // A URI may have a password in it.
+        _ => {
+            section.refuse_key("grpc", "must be an object, with the `target` where the server is");
+            None
+        }
+    }
+}
+
+#[cfg(not(feature = "grpc"))]
+fn over_grpc(section: &mut Section<'_>) -> Option<Reach> {
+    section.refuse_key("grpc", "this program was built without gRPC; build it with the feature `grpc` of the package `hookwire`, or reach the plugin over a `unix_socket`");
+    None
+}
+
 /// What an external plugin must not have, and what another kind hardly means to have.
 fn check_kind(local: &Local, config: Option<&Object>, section: &mut Section<'_>) {
-    let is_reached = section.get("unix_socket").is_some();
-    if local.kind != EXTERNAL {
-        let (plugin, kind) = (&local.name, &local.kind);
-        if is_reached {
-            tracing::warn!(
-                plugin,
-                kind,
-                "the plugin's kind is not `external`, but it has a `unix_socket`: it is called there, and its class is not loaded; write `kind: external`, or remove the section"
-            );
-        }
-        return;
-    }
-    if config.is_some_and(|config| !config.is_empty()) {
+    let is_external = local.kind == EXTERNAL;
+    if is_external && config.is_some_and(|config| !config.is_empty()) {
         section.refuse(
             "config",
             "refused for an external plugin; set it in the configuration of the plugin's server",
         );
     }
-    // Without a `unix_socket`, that it is missing is enough to know.
+    // That there is no transport at all is known already.
+    let reached = ["unix_socket", "grpc"].into_iter().find(|key| section.get(key).is_some());
+    let Some(reached) = reached else { return };
+    if !is_external {
+        let (plugin, kind) = (&local.name, &local.kind);
+        tracing::warn!(
+            plugin,
+            kind,
+            "the plugin's kind is not `external`, but it has a `{reached}`: it is called there, and its class is not loaded; write `kind: external`, or remove the section"
+        );
+    }
     for other in ["mcp", "grpc"] {
-        if is_reached && section.get(other).is_some() {
-            section.refuse_key(other, "an external plugin has exactly one transport, this one also has `unix_socket`; remove one of them");
+        // Of another kind nothing is known to need just one; but it is called over just one.
+        let matters = is_external || (cfg!(feature = "grpc") && other == "grpc");
+        if matters && other != reached && section.get(other).is_some() {
+            section.refuse_key(other, format!("an external plugin has exactly one transport, this one also has `{reached}`; remove one of them"));
         }
     }
 }

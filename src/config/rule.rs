@@ -2,7 +2,7 @@
 //! or the reason why it is refused.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -40,16 +40,25 @@ pub(super) fn name(value: &Value) -> Held<String> {
     }
 }
 
+/// Of a socket.
 pub(super) fn path(value: &Value) -> Held<PathBuf> {
+    let path = file(value)?;
+    match path.as_os_str().len() {
+        len if len > MAX_PATH => {
+            Err(format!("must be at most {MAX_PATH} bytes long (a limit of the system), not {len}"))
+        }
+        _ => Ok(path),
+    }
+}
+
+/// The path of any file.
+pub(super) fn file(value: &Value) -> Held<PathBuf> {
     let path: String = held(value, "must be a string, in UTF-8")?;
     replaced(value)?;
     match path.len() {
         0 => Err("must not be empty".into()),
         _ if !path.starts_with('/') => Err("must be absolute".into()),
         _ if path.contains(char::is_control) => Err("must not contain control characters".into()),
-        len if len > MAX_PATH => {
-            Err(format!("must be at most {MAX_PATH} bytes long (a limit of the system), not {len}"))
-        }
         _ => Ok(path.into()),
     }
 }
@@ -163,4 +172,35 @@ pub(super) fn in_seconds<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     (*duration).into().map(|duration| duration.as_secs_f64()).serialize(serializer)
+}
+
+/// An empty path is one that was not set. What is not UTF-8 becomes a list of bytes, which is
+/// then refused: written any other way, it would name another file.
+pub(super) fn path_or_bytes<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    match path.to_str() {
+        Some("") => serializer.serialize_none(),
+        Some(path) => path.serialize(serializer),
+        None => path.as_os_str().as_encoded_bytes().serialize(serializer),
+    }
+}
+
+/// The same, of one that may be not set.
+#[cfg(feature = "grpc")]
+pub(super) fn some_path<S: Serializer>(
+    path: &Option<PathBuf>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    path_or_bytes(path.as_deref().unwrap_or(Path::new("")), serializer)
+}
+
+/// Of a key that is not off by default: what is not set would be the default.
+#[cfg(feature = "grpc")]
+pub(super) fn in_seconds_or_off<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(_) => in_seconds(duration, serializer),
+        None => serializer.serialize_str("off"),
+    }
 }

@@ -71,6 +71,14 @@ impl<'a> Section<'a> {
         }
         unknown(self.keys, known)
     }
+
+    /// Refuses the keys that are not known, each with the known one that was probably meant.
+    pub(super) fn refuse_unknown(&mut self, known: &[&[&'static str]]) {
+        for (key, nearest) in self.unknown(known) {
+            let meant = nearest.map(|known| format!(", did you mean `{known}`?"));
+            self.refuse_key(key, format!("unknown key{}", meant.unwrap_or_default()));
+        }
+    }
 }
 
 /// The keys that are not known, but for the merge key, each with a known one that is much

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::keys::keys;
 use super::problem::ConfigError;
-use super::rule::{U32, YEAR, ids, in_seconds, path, seconds, seconds_or_off, some, switch, whole};
+use super::rule::{
+    U32, YEAR, ids, in_seconds, path, path_or_bytes, seconds, seconds_or_off, some, switch, whole,
+};
 use super::section::{self, Section};
 use crate::wire::codec::DEFAULT_MAX_FRAME_LEN;
 
@@ -131,16 +133,6 @@ impl UnixSocketConfig {
             section.refuse("keep_alive", format!("must be below idle_timeout ({idle})"));
         }
         Self(values)
-    }
-}
-
-/// An empty path is one that was not set. What is not UTF-8 becomes a list of bytes, which is
-/// then refused: written any other way, it would name another file.
-fn path_or_bytes<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    match path.to_str() {
-        Some("") => serializer.serialize_none(),
-        Some(path) => path.serialize(serializer),
-        None => path.as_os_str().as_encoded_bytes().serialize(serializer),
     }
 }
 

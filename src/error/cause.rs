@@ -2,6 +2,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use super::phrases::{
+    answered, did_you_mean, in_a_row, in_its_words, no_wait, not_connected, taken,
+};
 use super::{ErrorKind, PluginFault, Stage};
 use crate::trust::is_refusal;
 use crate::wire::{EncodeError, TypeMessage};
@@ -62,6 +65,23 @@ pub(crate) enum Cause {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// As [`RequestTooLarge`](Self::RequestTooLarge), over gRPC.
+    #[cfg(feature = "grpc")]
+    #[error(
+        "the request is {size} bytes, the limit is {limit}; send less, or raise `max_message_len` where the server takes more (the reference's does not)"
+    )]
+    MessageTooLarge {
+        /// The size of the encoded request, in bytes.
+        size: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The handle was made with a connector, and the plugin is not reached over a socket.
+    #[cfg_attr(not(any(feature = "grpc", feature = "testing", test)), allow(dead_code))]
+    #[error(
+        "the handle has a `connector`, which opens sockets, and the plugin is reached over gRPC; make it without one, or give the plugin a `unix_socket`"
+    )]
+    ConnectorOverGrpc,
     /// All slots for calls are taken, and this call could or would not wait for one.
     #[error("{}{}", taken(*places), no_wait(*waiting, .queue_capacity))]
     Overloaded {
@@ -158,6 +178,10 @@ pub(crate) enum Cause {
         "the reply holds neither a result nor an error; the server may not have understood the request"
     )]
     EmptyReply,
+    /// The server does not know the method. Only one over gRPC can say so.
+    #[cfg_attr(not(any(feature = "grpc", feature = "testing", test)), allow(dead_code))]
+    #[error("{0}; is it a plugin server, and of the same version?")]
+    Unimplemented(Arc<str>),
     /// The plugin answered with an error of its own.
     #[error("the plugin {}{}", answered(.0), in_its_words(.0))]
     Plugin(Box<PluginFault>),
@@ -216,8 +240,12 @@ impl Cause {
             Self::NameMismatch { .. }
             | Self::WeakerServer(_)
             | Self::NoHooks
-            | Self::UnregisteredHook { .. } => ErrorKind::Config,
+            | Self::ConnectorOverGrpc
+            | Self::UnregisteredHook { .. }
+            | Self::Unimplemented(_) => ErrorKind::Config,
             Self::InvalidRequest(_) | Self::RequestTooLarge { .. } => ErrorKind::InvalidRequest,
+            #[cfg(feature = "grpc")]
+            Self::MessageTooLarge { .. } => ErrorKind::InvalidRequest,
             Self::Overloaded { .. } => ErrorKind::Overloaded,
             Self::Unavailable { .. }
             | Self::Unresponsive { .. }
@@ -245,9 +273,12 @@ impl Cause {
             Self::WeakerServer(_) => "weaker_server",
             Self::Unchecked => "unchecked",
             Self::NoHooks => "no_hooks",
+            Self::ConnectorOverGrpc => "connector_over_grpc",
             Self::UnregisteredHook { .. } => "unregistered_hook",
             Self::InvalidRequest(_) => "invalid_request",
             Self::RequestTooLarge { .. } => "request_too_large",
+            #[cfg(feature = "grpc")]
+            Self::MessageTooLarge { .. } => "request_too_large",
             Self::Overloaded { .. } => "overloaded",
             Self::Unavailable { .. } => "unavailable",
             Self::Unresponsive { .. } => "unresponsive",
@@ -262,6 +293,7 @@ impl Cause {
             Self::Undecodable(_) => "undecodable",
             Self::RefusedByType(_) => "wrong_type",
             Self::EmptyReply => "empty_reply",
+            Self::Unimplemented(_) => "unimplemented",
             Self::Plugin(fault) if fault.is_denial() => "denied",
             Self::Plugin(_) => "plugin_error",
             Self::Shutdown => "shutdown",
@@ -288,12 +320,16 @@ impl Cause {
             | Self::Disabled
             | Self::WeakerServer(_)
             | Self::NoHooks
-            | Self::UnregisteredHook { .. } => "a plugin of this gateway is not set up correctly",
+            | Self::ConnectorOverGrpc
+            | Self::UnregisteredHook { .. }
+            | Self::Unimplemented(_) => "a plugin of this gateway is not set up correctly",
             Self::InvalidRequest(_) => {
                 "the request cannot be checked: it holds a value that plugins cannot be sent, such \
                  as a number beyond 2^53 or objects that nest too deep"
             }
-            Self::RequestTooLarge { .. } => "the request is too large to be checked",
+            Self::RequestTooLarge { .. } => TOO_LARGE,
+            #[cfg(feature = "grpc")]
+            Self::MessageTooLarge { .. } => TOO_LARGE,
             Self::Overloaded { .. } => "too many requests at a time; try again later",
             Self::Unavailable { .. }
             | Self::Unresponsive { .. }
@@ -318,75 +354,4 @@ impl Cause {
     }
 }
 
-/// What a plugin did that answered with an error.
-fn answered(fault: &PluginFault) -> &'static str {
-    if fault.is_denial() {
-        "denied the request, and its server reported an error beside that"
-    } else {
-        "reported an error"
-    }
-}
-
-/// That there is no slot left for a call.
-fn taken(places: usize) -> String {
-    match places {
-        1 => "the only slot for a call is taken".to_owned(),
-        _ => format!("all {places} slots for calls are taken"),
-    }
-}
-
-/// Why a call without a slot does not wait for one, and what to do.
-fn no_wait(waiting: usize, queue_capacity: &Option<usize>) -> String {
-    match queue_capacity {
-        None => " and the call chose not to wait; raise `max_connections` or `max_in_flight`, \
-                 send less, or let calls wait"
-            .to_owned(),
-        Some(0) => " and `queue_capacity` is 0, so no call may wait; raise it, \
-                    `max_connections` or `max_in_flight`, or send less"
-            .to_owned(),
-        Some(_) => {
-            let calls = counted(waiting, "call waits", "calls wait");
-            format!(
-                ", and {calls} already; raise `queue_capacity`, `max_connections` or \
-                 `max_in_flight`, or send less"
-            )
-        }
-    }
-}
-
-/// How often it was tried, in words that go before "failed".
-fn in_a_row(attempts: u32) -> String {
-    match attempts {
-        1 => "1 attempt".to_owned(),
-        _ => format!("{attempts} attempts in a row"),
-    }
-}
-
-/// `1 call`, `2 calls`.
-fn counted(count: usize, one: &str, more: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { more })
-}
-
-/// What kept a call from being sent, if it is known.
-fn not_connected(last_error: &Option<Arc<io::Error>>) -> String {
-    last_error.as_ref().map_or_else(String::new, |error| format!("; not connected: {error}"))
-}
-
-/// The name that may have been meant.
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map_or_else(String::new, |nearest| format!(", did you mean `{nearest}`?"))
-}
-
-/// A plugin's message, and its codes, of which there may be one only.
-fn in_its_words(fault: &PluginFault) -> String {
-    let PluginFault { message, code, mcp_error_code, .. } = fault;
-    let message = match message.as_str() {
-        "" => " without a message".to_owned(),
-        message => format!(": {message}"),
-    };
-    let code = match code.as_str() {
-        "" => String::new(),
-        code => format!("code `{code}`, "),
-    };
-    format!("{message} ({code}mcp_error_code {mcp_error_code})")
-}
+const TOO_LARGE: &str = "the request is too large to be checked";

@@ -36,13 +36,15 @@ use std::fmt;
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The plugin cannot be used as it is configured: its name differs on the server, the
-    /// server is weaker than a strict entry allows, no hook is named, or the hook type is not
-    /// registered.
+    /// server is weaker than a strict entry allows, no hook is named, the hook type is not
+    /// registered, the handle has a connector and the plugin no socket, or the server does not
+    /// know the method that was called.
     Config,
     /// The plugin is disabled, here or on its server, and not to be called: the gateway leaves
     /// it out, which is no failure.
     Disabled,
-    /// The payload or the context cannot be encoded, or is larger than `max_frame_len`.
+    /// The payload or the context cannot be encoded, or is larger than `max_frame_len`
+    /// (over gRPC, `max_message_len`).
     InvalidRequest,
     /// All slots for calls are taken, and too many calls wait for one already, or the
     /// caller chose not to wait.
@@ -100,7 +102,14 @@ impl ErrorKind {
     #[must_use]
     pub fn reasons(self) -> &'static [&'static str] {
         match self {
-            Self::Config => &["name_mismatch", "weaker_server", "no_hooks", "unregistered_hook"],
+            Self::Config => &[
+                "name_mismatch",
+                "weaker_server",
+                "no_hooks",
+                "unregistered_hook",
+                "connector_over_grpc",
+                "unimplemented",
+            ],
             Self::Disabled => &["disabled"],
             Self::InvalidRequest => &["invalid_request", "request_too_large"],
             Self::Overloaded => &["overloaded"],

@@ -15,6 +15,7 @@ use crate::endpoint::Endpoint;
 
 mod cause;
 mod kind;
+mod phrases;
 mod sent;
 mod stage;
 

@@ -33,9 +33,12 @@ fn every_cause() -> Vec<Cause> {
         Cause::WeakerServer(secret().into()),
         Cause::Unchecked,
         Cause::NoHooks,
+        Cause::ConnectorOverGrpc,
         Cause::UnregisteredHook { name: secret(), nearest: None },
         Cause::InvalidRequest(EncodeError::Custom(wrong_type.clone())),
         Cause::RequestTooLarge { size: 2, limit: 1 },
+        #[cfg(feature = "grpc")]
+        Cause::MessageTooLarge { size: 2, limit: 1 },
         Cause::Overloaded { places: 1, waiting: 0, queue_capacity: None },
         Cause::Unavailable { attempts: 1, error: io_error(), retry_after: None },
         Cause::Unresponsive { missing: 5, retry_after: None },
@@ -58,6 +61,7 @@ fn every_cause() -> Vec<Cause> {
         Cause::Plugin(Box::new(denied)),
         Cause::Shutdown,
         Cause::TaskGone,
+        Cause::Unimplemented("/run/secret".into()),
     ]
 }
 

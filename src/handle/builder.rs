@@ -12,6 +12,8 @@ use super::checked::Checked;
 use super::{Inner, PluginHandle};
 use crate::call::Caller;
 use crate::config::{PluginConfig, Transport};
+#[cfg(feature = "grpc")]
+use crate::error::Cause;
 use crate::error::PluginError;
 use crate::hooks::HookRegistry;
 use crate::options::CallOptions;
@@ -72,6 +74,8 @@ impl PluginHandleBuilder {
     /// socket, which still names the plugin's endpoint in errors and logs. For sockets that
     /// come from elsewhere, and for tests without any. `connect_timeout` bounds each call of
     /// it; the checks of who is on the other side (`peer_uids`, `trust_path`) are up to it.
+    /// Of a plugin that is reached over gRPC every call fails then, with the reason
+    /// `connector_over_grpc`.
     ///
     /// ```
     /// use hookwire::{PluginConfig, PluginHandle};
@@ -163,16 +167,25 @@ impl PluginHandleBuilder {
     /// As [`PluginHandle::connect_lazy`].
     #[must_use]
     pub fn connect_lazy(self) -> PluginHandle {
-        let Transport::Unix(socket) = self.config.transport();
-        let mut connector = match &self.connector {
-            Some(connector) => Arc::clone(connector),
-            None => Arc::new(UnixConnector::new(socket.path().into(), socket.into())),
-        };
-        if let Some(generation) = &self.generation {
-            connector = Arc::new(Numbered { connector, generation: Arc::clone(generation) });
+        let client = Caller::new(&self.config, self.socket_connector(), self.runtime.clone());
+        #[cfg(feature = "grpc")]
+        if matches!(self.config.transport(), Transport::Grpc(_))
+            && (self.connector.is_some() || self.generation.is_some())
+        {
+            client.gate.bar(Cause::ConnectorOverGrpc);
         }
-        let client = Caller::new(&self.config, connector, self.runtime.clone());
         self.over(client)
+    }
+
+    /// What opens sockets instead of, or as, the plugin's own way does.
+    fn socket_connector(&self) -> Option<Arc<dyn Connect>> {
+        let Some(generation) = self.generation.clone() else { return self.connector.clone() };
+        let connector = self.connector.clone().or_else(|| match self.config.transport() {
+            Transport::Unix(socket) => Some(Arc::new(UnixConnector::from(socket)) as _),
+            #[cfg(feature = "grpc")]
+            Transport::Grpc(_) => None,
+        })?;
+        Some(Arc::new(Numbered { connector, generation }))
     }
 
     /// A handle over a client that was made elsewhere.

@@ -197,7 +197,7 @@ impl PluginHandle {
             target: TARGET,
             "invoke_hook",
             plugin = %client.identity.plugin,
-            socket = %client.identity.socket.display(),
+            socket = %client.identity.endpoint,
             hook = hook_type,
             request_id = %context.global_context.request_id,
             attempt = 1_u64,

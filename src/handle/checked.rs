@@ -114,7 +114,7 @@ impl Checked {
         let (view, notes) = view(&self.local, &self.registry, told);
         if self.current.borrow().view().server != view.server {
             self.identity.log(|identity| {
-                let (plugin, socket) = (&identity.plugin, identity.socket.display());
+                let (plugin, socket) = (&identity.plugin, &identity.endpoint);
                 for note in &notes {
                     tracing::warn!(%plugin, %socket, note, "a part of the server's configuration was left out");
                 }
@@ -165,7 +165,7 @@ impl Checked {
         drop(warned);
         for difference in differences.iter().filter(|difference| !before.contains(difference)) {
             self.identity.log(|identity| {
-                let (plugin, socket) = (&identity.plugin, identity.socket.display());
+                let (plugin, socket) = (&identity.plugin, &identity.endpoint);
                 tracing::warn!(%plugin, %socket, "{difference}");
             });
         }
@@ -181,7 +181,7 @@ impl Checked {
         if before.server != after.server {
             self.changes.fetch_add(1, Relaxed);
             self.identity.log(|identity| {
-                let (plugin, socket) = (&identity.plugin, identity.socket.display());
+                let (plugin, socket) = (&identity.plugin, &identity.endpoint);
                 tracing::info!(%plugin, %socket, changed, "the plugin's configuration on its server has changed");
             });
         }
@@ -189,7 +189,7 @@ impl Checked {
             && let Some(reason) = &after.refusal
         {
             self.identity.log(|identity| {
-                let (plugin, socket) = (&identity.plugin, identity.socket.display());
+                let (plugin, socket) = (&identity.plugin, &identity.endpoint);
                 tracing::warn!(%plugin, %socket, %reason, "the plugin is called no more");
             });
         }

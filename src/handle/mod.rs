@@ -7,6 +7,12 @@ mod denial;
 mod effective;
 mod encoded;
 mod enforce;
+#[cfg(test)]
+#[cfg(all(feature = "grpc", feature = "server"))]
+mod grpc_served_tests;
+#[cfg(test)]
+#[cfg(feature = "grpc")]
+mod grpc_tests;
 mod observed;
 mod verify;
 mod watch;
@@ -302,10 +308,12 @@ impl PluginHandle {
         }
     }
 
-    /// True if the plugin cannot be used as it is configured, by its server's answer.
+    /// True if the plugin cannot be used as it is configured, by its server's answer or by what
+    /// its handle was made with.
     pub(crate) fn is_refused(&self) -> bool {
         let refusal = self.inner.checked.refusal();
         refusal.is_some_and(|cause| !matches!(cause, Cause::Disabled | Cause::Unchecked))
+            || self.inner.client.gate.is_barred()
     }
 
     /// The error of a check that goes on: how long it was waited for, and where it was then.

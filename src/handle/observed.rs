@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::checked::Checked;
 use super::{Inner, PluginHandle};
+use crate::call::Observer;
 use crate::error::{Errand, PluginError, Sent};
 use crate::last_seen::LastFailure;
 use crate::options::CallOptions;
 use crate::stats::{Counters, PluginStats};
-use crate::unix::connections::Connections;
 use crate::unix::reconnect::ConnectionState;
 
 /// A handle that does not keep its plugin open. Its counters can be read while the last calls
@@ -29,7 +29,7 @@ use crate::unix::reconnect::ConnectionState;
 pub struct WeakPluginHandle {
     inner: Weak<Inner>,
     counters: Arc<Counters>,
-    connections: Arc<Connections>,
+    observer: Observer,
     checked: Arc<Checked>,
 }
 
@@ -50,7 +50,7 @@ impl WeakPluginHandle {
     /// As [`PluginHandle::stats`].
     #[must_use]
     pub fn stats(&self) -> PluginStats {
-        let mut stats = self.counters.snapshot(&self.connections);
+        let mut stats = self.counters.snapshot(self.observer.gauges());
         stats.config_answers = self.checked.answers();
         stats.config_changes = self.checked.changes();
         stats
@@ -60,7 +60,7 @@ impl WeakPluginHandle {
     /// are closed.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.inner.strong_count() == 0 && self.connections.state() == ConnectionState::Shutdown
+        self.inner.strong_count() == 0 && self.observer.state() == ConnectionState::Shutdown
     }
 }
 
@@ -78,7 +78,7 @@ impl PluginHandle {
         WeakPluginHandle {
             inner: Arc::downgrade(&self.inner),
             counters: Arc::clone(&client.counters),
-            connections: Arc::clone(client.plugin.connections()),
+            observer: client.plugin.observer(),
             checked: Arc::clone(&self.inner.checked),
         }
     }

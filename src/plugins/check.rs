@@ -10,7 +10,6 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use super::PluginReport;
-use crate::config::Transport;
 use crate::error::{PluginError, Stage};
 use crate::handle::PluginHandle;
 use crate::unix::reconnect::ConnectionState;
@@ -44,8 +43,7 @@ pub(super) async fn to_the_end(handle: &PluginHandle) -> PluginReport {
 /// would leave a question behind, and a question without an answer closes its connection.
 pub(super) async fn for_a_while(handle: PluginHandle, runtime: &Handle) -> Checked {
     let config = handle.config();
-    let Transport::Unix(socket) = config.transport();
-    let while_long = socket.connect_timeout();
+    let while_long = config.transport().connect_timeout();
     let enough = {
         let _entered = runtime.enter();
         sleep(while_long)

@@ -35,9 +35,9 @@ pub struct PluginServerBuilder {
     pub(super) max_frame_len: usize,
     pub(super) idle_timeout: Duration,
     pub(super) big_integers: BigIntegers,
-    peer_uids: Vec<u32>,
-    peer_gids: Vec<u32>,
-    socket_mode: u32,
+    pub(super) peer_uids: Vec<u32>,
+    pub(super) peer_gids: Vec<u32>,
+    pub(super) socket_mode: u32,
 }
 
 impl Default for PluginServerBuilder {

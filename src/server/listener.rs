@@ -19,7 +19,7 @@ use crate::trust::Peers;
 
 /// How long not to accept after a failure such as too many open files: trying
 /// again at once would fail again, and keep a core busy.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// No more than one line about refused clients in this time: whoever may connect may do
 /// so over and over.
@@ -89,14 +89,14 @@ impl Guard {
 
 /// The clients that were refused, and which of them are worth a line in the log.
 #[derive(Debug, Default)]
-struct Refusals {
+pub(super) struct Refusals {
     told: Option<Instant>,
     untold: u64,
 }
 
 impl Refusals {
     /// Counts one. Where it is to be told: how many were not since the last that was.
-    fn count(&mut self, now: Instant) -> Option<u64> {
+    pub(super) fn count(&mut self, now: Instant) -> Option<u64> {
         if self.told.is_some_and(|told| now.duration_since(told) < TELL_EVERY) {
             self.untold += 1;
             return None;

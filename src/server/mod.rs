@@ -47,6 +47,8 @@
 mod builder;
 mod connection;
 mod error;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 mod handlers;
 mod info;
 mod listener;

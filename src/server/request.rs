@@ -85,11 +85,14 @@ impl<'a> Fields<'a> {
         Ok(fields)
     }
 
+    /// What cannot be another kind: both names are there.
     fn into_hook(self) -> Option<HookRequest<'a>> {
+        let is_named = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
+        if is_named(self.first) && is_named(self.second) { self.into_any_hook() } else { None }
+    }
+
+    fn into_any_hook(self) -> Option<HookRequest<'a>> {
         let (hook_type, plugin) = self.first.zip(self.second)?;
-        if hook_type.is_empty() || plugin.is_empty() {
-            return None;
-        }
         let mut validation = Validation::default();
         validation.structure(&self.payload, 1).ok()?;
         validate_context(&self.context, &mut validation).ok()?;
@@ -137,6 +140,21 @@ fn merge<'a>(whole: &mut Cow<'a, [u8]>, part: &'a [u8]) {
     } else {
         whole.to_mut().extend_from_slice(part);
     }
+}
+
+#[cfg(feature = "grpc")]
+impl<'a> HookRequest<'a> {
+    /// A message that is known to be of this kind; its names may be empty. `None` if it
+    /// cannot be parsed.
+    pub(crate) fn read(message: &'a [u8]) -> Option<Self> {
+        Fields::read(message).ok()?.into_any_hook()
+    }
+}
+
+/// The name in a GetPluginConfigRequest. `None` if it cannot be parsed.
+#[cfg(feature = "grpc")]
+pub(crate) fn config_name(message: &[u8]) -> Option<&str> {
+    Fields::read(message).ok()?.first
 }
 
 impl HookRequest<'_> {

@@ -171,11 +171,7 @@ impl PluginService {
         let inner = &*self.0;
         let reply = match Incoming::read(message) {
             Incoming::Hook(request) => self.answer_hook(&request).await,
-            Incoming::Config(name) => {
-                let name = name.to_lowercase();
-                let found = inner.configs.iter().find(|(known, _)| *known == name);
-                Some(found.map_or(&inner.no_config, |(_, reply)| reply).clone())
-            }
+            Incoming::Config(name) => Some(self.config(name).clone()),
             Incoming::Configs => Some(inner.all_configs.clone()),
             Incoming::Unknown => {
                 tracing::warn!(length = message.len(), "a request of an unknown kind");
@@ -184,6 +180,13 @@ impl PluginService {
         };
         inner.counters.requests.fetch_add(1, Relaxed);
         reply
+    }
+
+    /// The reply about the plugin of this name, in whatever case.
+    fn config(&self, name: &str) -> &EncodedFrame {
+        let name = name.to_lowercase();
+        let found = self.0.configs.iter().find(|(known, _)| *known == name);
+        found.map_or(&self.0.no_config, |(_, reply)| reply)
     }
 
     async fn answer_hook(&self, request: &HookRequest<'_>) -> Option<EncodedFrame> {
@@ -265,8 +268,36 @@ fn invalid(problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("cannot serve: {problem}"))
 }
 
+/// What gRPC tells apart by the method that is called.
+#[cfg(feature = "grpc")]
+impl PluginService {
+    /// Answers an InvokeHookRequest. `None` if not even an error fits into the limit.
+    pub(super) async fn answer_call(&self, request: &HookRequest<'_>) -> Option<EncodedFrame> {
+        let reply = self.answer_hook(request).await;
+        self.0.counters.requests.fetch_add(1, Relaxed);
+        reply
+    }
+
+    /// Answers a GetPluginConfigRequest.
+    pub(super) fn answer_config(&self, name: &str) -> EncodedFrame {
+        self.0.counters.requests.fetch_add(1, Relaxed);
+        self.config(name).clone()
+    }
+
+    /// Answers a GetPluginConfigsRequest.
+    pub(super) fn answer_configs(&self) -> EncodedFrame {
+        self.0.counters.requests.fetch_add(1, Relaxed);
+        self.0.all_configs.clone()
+    }
+
+    /// Counts a connection, as open until the value is dropped.
+    pub(super) fn open(&self) -> Open<'_> {
+        Open::new(&self.0.counters)
+    }
+}
+
 /// Counts a connection as open for as long as it lives.
-struct Open<'a>(&'a Counters);
+pub(super) struct Open<'a>(&'a Counters);
 
 impl<'a> Open<'a> {
     fn new(counters: &'a Counters) -> Self {

@@ -7,14 +7,27 @@ mod times;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::breaker::BreakerState;
 use crate::error::{ErrorKind, PluginError};
-use crate::unix::connections::Connections;
 
 pub use histogram::LatencyHistogram;
 pub use snapshot::{ConnectionStats, PluginStats};
 pub use times::HookStats;
 
 use times::HookTimes;
+
+/// What a transport tells of a plugin at one moment.
+#[derive(Debug)]
+pub(crate) struct Gauges {
+    pub(crate) connections: Vec<ConnectionStats>,
+    /// All requests that are not on a connection, those that wait for room included.
+    pub(crate) in_queue: usize,
+    /// Those that wait for room.
+    pub(crate) waiting: usize,
+    pub(crate) breaker: BreakerState,
+    pub(crate) breaker_opened: u64,
+    pub(crate) panics: u64,
+}
 
 /// Counted in the callers' tasks, never under a lock.
 #[derive(Debug, Default)]
@@ -75,25 +88,8 @@ impl Counters {
         });
     }
 
-    pub(crate) fn snapshot(&self, of: &Connections) -> PluginStats {
-        let shared = of.lock();
-        let (in_queue, waiting) = (shared.dispatch.queued(), shared.dispatch.waiting());
-        let loads: Vec<_> = (0..of.slots.len()).map(|slot| shared.dispatch.load(slot)).collect();
-        drop(shared);
-        let connections: Vec<ConnectionStats> = of
-            .slots
-            .iter()
-            .zip(loads)
-            .map(|(slot, load)| ConnectionStats {
-                state: slot.state(),
-                queued: load.saturating_sub(slot.in_flight()),
-                in_flight: slot.in_flight(),
-                connects: slot.traffic.connects.load(Relaxed),
-                bytes_sent: slot.traffic.bytes_sent.load(Relaxed),
-                bytes_received: slot.traffic.bytes_received.load(Relaxed),
-                abandoned: slot.traffic.abandoned.load(Relaxed),
-            })
-            .collect();
+    pub(crate) fn snapshot(&self, gauges: Gauges) -> PluginStats {
+        let Gauges { connections, in_queue, waiting, breaker, breaker_opened, panics } = gauges;
         let sum = |of: fn(&ConnectionStats) -> u64| connections.iter().map(of).sum();
         let hooks = self.hooks.snapshot();
         PluginStats {
@@ -112,9 +108,9 @@ impl Counters {
             hooks,
             config_answers: 0,
             config_changes: 0,
-            breaker: of.gate.state(),
-            breaker_opened: of.gate.opened(),
-            panics: of.identity.panics(),
+            breaker,
+            breaker_opened,
+            panics,
             abandoned: sum(|connection| connection.abandoned),
             reconnects: sum(|connection| connection.connects.saturating_sub(1)),
             bytes_sent: sum(|connection| connection.bytes_sent),

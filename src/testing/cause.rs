@@ -31,10 +31,14 @@ pub(super) fn of(reason: &str, plugin: &str, details: &mut Details) -> Cause {
         }
         "unchecked" => Cause::Unchecked,
         "no_hooks" => Cause::NoHooks,
+        "connector_over_grpc" => Cause::ConnectorOverGrpc,
         "unregistered_hook" => Cause::UnregisteredHook {
             name: "tool_pre_invok".to_owned(),
             nearest: Some("tool_pre_invoke".to_owned()),
         },
+        "unimplemented" => {
+            Cause::Unimplemented("the server answered UNIMPLEMENTED: Method not found!".into())
+        }
         "invalid_request" => Cause::InvalidRequest(EncodeError::Within {
             place: "payload.args".to_owned(),
             why: Box::new(EncodeError::BigInteger),

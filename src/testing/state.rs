@@ -77,8 +77,11 @@ fn service(config: &PluginConfig, handlers: &Arc<Handlers>, info: PluginInfo) ->
 }
 
 fn max_frame_len(config: &PluginConfig) -> usize {
-    let Transport::Unix(socket) = config.transport();
-    socket.max_frame_len()
+    match config.transport() {
+        Transport::Unix(socket) => socket.max_frame_len(),
+        #[cfg(feature = "grpc")]
+        Transport::Grpc(grpc) => grpc.max_message_len().max(grpc.max_reply_len()),
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

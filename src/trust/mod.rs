@@ -16,6 +16,8 @@ use tokio::net::UnixStream;
 pub(crate) use path::Kind;
 pub(crate) use peer::Peers;
 
+#[cfg(feature = "grpc")]
+use crate::config::GrpcConfig;
 use crate::config::UnixSocketConfig;
 
 /// What a plugin's server must be before it is sent anything.
@@ -27,6 +29,15 @@ pub(crate) struct Trust {
 
 impl From<&UnixSocketConfig> for Trust {
     fn from(config: &UnixSocketConfig) -> Self {
+        let peers = Peers::new(config.peer_uids(), config.peer_gids());
+        Self { path: config.trust_path(), peers }
+    }
+}
+
+/// Of a Unix socket on which a server speaks gRPC.
+#[cfg(feature = "grpc")]
+impl From<&GrpcConfig> for Trust {
+    fn from(config: &GrpcConfig) -> Self {
         let peers = Peers::new(config.peer_uids(), config.peer_gids());
         Self { path: config.trust_path(), peers }
     }
@@ -52,8 +63,8 @@ impl Trust {
     }
 }
 
-/// Why the other side is not trusted: what was found, what was expected, and which
-/// setting says so.
+/// Why the other side is not trusted, or does not trust us: what was found, what was
+/// expected, and which setting says so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("the other side is user {found}, expected {expected} (`peer_uids`)")]
@@ -62,6 +73,10 @@ pub(crate) enum Refusal {
     Group { found: u32, expected: String },
     #[error("{} {fault} (`trust_path`)", path.display())]
     Path { path: PathBuf, fault: path::Fault },
+    /// Of a server on another machine: that TLS or the server itself refused.
+    #[cfg(feature = "grpc")]
+    #[error("{0}")]
+    Server(String),
 }
 
 impl From<Refusal> for io::Error {

@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 
 use super::place::Place;
-use crate::nosignal::NoSignal;
+use crate::config::UnixSocketConfig;
+use crate::nosignal::{NoSignal, Socket};
 use crate::trust::{Kind, Trust};
 
 /// What a socket's task reads from and writes to.
@@ -36,7 +37,7 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn stop_reading(&self) {}
 }
 
-impl Transport for NoSignal {
+impl<S: Socket> Transport for NoSignal<S> {
     fn stop_reading(&self) {
         // Fails only where the socket has ended already.
         let _ = Self::stop_reading(self);
@@ -153,6 +154,12 @@ pub(crate) struct UnixConnector {
 impl UnixConnector {
     pub(crate) fn new(path: Arc<Path>, trust: Trust) -> Self {
         Self { path, trust: Arc::new(trust) }
+    }
+}
+
+impl From<&UnixSocketConfig> for UnixConnector {
+    fn from(socket: &UnixSocketConfig) -> Self {
+        Self::new(socket.path().into(), socket.into())
     }
 }
 

@@ -20,6 +20,7 @@
 //! | `socket`, `write_queue`, `connect` | bytes in and out |
 //! | `slot` | counters of a connection, and what was found out about its replies |
 //! | `closed` | why a socket closed |
+//! | `gauges` | what statistics are told |
 
 use std::time::Duration;
 
@@ -30,11 +31,12 @@ pub(crate) mod connect;
 pub(crate) mod connections;
 pub(crate) mod dispatch;
 mod due;
+mod gauges;
 pub(crate) mod in_flight;
 pub(crate) mod message;
 pub(crate) mod place;
 pub(crate) mod plugin;
-mod questions;
+pub(crate) mod questions;
 pub(crate) mod reconnect;
 mod retire;
 pub(crate) mod slot;
@@ -46,4 +48,4 @@ mod tell;
 pub(crate) mod write_queue;
 
 /// Far enough away to mean "no timer".
-const NEVER: Duration = Duration::from_secs(86_400 * 365);
+pub(crate) const NEVER: Duration = Duration::from_secs(86_400 * 365);

@@ -29,7 +29,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 ///
 /// What happens while a question is under way makes another one wanted.
 #[derive(Debug)]
-pub(super) struct Questions {
+pub(crate) struct Questions {
     backoff: Backoff,
     /// Somebody listens to the answers.
     heard: bool,
@@ -43,7 +43,7 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             backoff: Backoff::new(DELAY, LONGEST_DELAY),
             heard: false,
@@ -55,45 +55,45 @@ impl Questions {
     }
 
     /// Somebody listens from now on, and has asked about the sockets that are open.
-    pub(super) fn listen(&mut self) {
+    pub(crate) fn listen(&mut self) {
         self.heard = true;
     }
 
     /// A socket was opened; `first`: no other one is open.
-    pub(super) fn opened(&mut self, first: bool) {
+    pub(crate) fn opened(&mut self, first: bool) {
         self.wanted |= first && self.heard;
     }
 
     /// The server ended a socket, or another server has its path: those that are open may be
     /// that one's.
-    pub(super) fn lost(&mut self) {
+    pub(crate) fn lost(&mut self) {
         self.wanted |= self.heard;
     }
 
     /// True if what is known may be another server's.
-    pub(super) fn is_stale(&self) -> bool {
+    pub(crate) fn is_stale(&self) -> bool {
         self.wanted
     }
 
     /// True if a question is to be asked as soon as there is a socket.
-    pub(super) fn is_due(&self) -> bool {
+    pub(crate) fn is_due(&self) -> bool {
         self.wanted && !self.under_way && !self.held
     }
 
     /// True if a socket is to be opened for it.
-    pub(super) fn opens(&self) -> bool {
+    pub(crate) fn opens(&self) -> bool {
         self.barred
     }
 
     /// A question is under way.
-    pub(super) fn asked(&mut self) {
+    pub(crate) fn asked(&mut self) {
         self.wanted = false;
         self.under_way = true;
     }
 
     /// It was answered, or one that a caller asked while it was held; `barred`: nothing may be
     /// called after that. When to look again; no other time that was given matters any more.
-    pub(super) fn answered(&mut self, barred: bool) -> Option<Duration> {
+    pub(crate) fn answered(&mut self, barred: bool) -> Option<Duration> {
         self.under_way = false;
         self.held = false;
         self.backoff.reset();
@@ -102,13 +102,13 @@ impl Questions {
     }
 
     /// It was not answered. How long not to ask; `random` in `[0, 1)` is the jitter.
-    pub(super) fn failed(&mut self, random: f64) -> Duration {
+    pub(crate) fn failed(&mut self, random: f64) -> Duration {
         self.hold();
         self.backoff.next(random)
     }
 
     /// It was not sent, so it says nothing of the server. How long not to ask.
-    pub(super) fn unsent(&mut self) -> Duration {
+    pub(crate) fn unsent(&mut self) -> Duration {
         self.hold();
         if self.barred { LOOK_AGAIN } else { DELAY }
     }
@@ -120,7 +120,7 @@ impl Questions {
     }
 
     /// A time that was given is over.
-    pub(super) fn elapsed(&mut self) {
+    pub(crate) fn elapsed(&mut self) {
         self.held = false;
         self.wanted |= self.barred;
     }

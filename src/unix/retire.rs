@@ -35,7 +35,7 @@ impl Connections {
             self.listening.moved();
             self.supervisor.wake();
             self.identity.log(|identity| {
-                let (plugin, socket) = (&identity.plugin, identity.socket.display());
+                let (plugin, socket) = (&identity.plugin, &identity.endpoint);
                 let told = "the path leads to another server, calls go there from now on";
                 tracing::info!(%plugin, %socket, connections = retired, "{told}");
             });

@@ -89,7 +89,7 @@ impl Supervisor {
     fn lost(&mut self, ended: Ended) {
         let Ended { slot, socket, proven, .. } = ended;
         self.connections.identity.log(|identity| {
-            let (plugin, path) = (&identity.plugin, identity.socket.display());
+            let (plugin, path) = (&identity.plugin, &identity.endpoint);
             let (why, in_flight) = (&ended.why, ended.owed.len());
             tracing::debug!(%plugin, socket = %path, connection = slot, in_flight, ?why, "connection lost");
         });

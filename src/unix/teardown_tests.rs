@@ -37,7 +37,7 @@ impl Connect for Nowhere {
 fn caller(opens: bool) -> Caller {
     let socket = UnixSocketConfig::builder("/nowhere").max_connections(2);
     let config = PluginConfig::builder("P").unix_socket(socket).build().unwrap();
-    Caller::new(&config, std::sync::Arc::new(Nowhere { opens }), None)
+    Caller::new(&config, Some(std::sync::Arc::new(Nowhere { opens })), None)
 }
 
 /// Hands calls over until one of them finds that the tasks are gone: their answers, which
@@ -79,14 +79,15 @@ fn no_call_that_was_queued_is_left_unanswered_when_the_runtime_goes_away_under_i
                 deadline,
                 responder: first,
             };
-            caller.plugin.hand_over(request, true).unwrap();
+            caller.plugin.unix().hand_over(request, true).unwrap();
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
         });
         let begun = AtomicBool::new(false);
         let answers: Vec<_> = std::thread::scope(|scope| {
-            let callers: Vec<_> =
-                (0..2).map(|_| scope.spawn(|| call_until_gone(&caller.plugin, &begun))).collect();
+            let callers: Vec<_> = (0..2)
+                .map(|_| scope.spawn(|| call_until_gone(caller.plugin.unix(), &begun)))
+                .collect();
             while !begun.load(SeqCst) {
                 std::thread::yield_now();
             }

@@ -29,7 +29,7 @@ impl Supervisor {
         let error = self.last_error.as_ref().filter(|_| failed).map(tracing::field::display);
         let (from, to) = (before.as_str(), state.as_str());
         self.connections.identity.log(|identity| {
-            let (plugin, socket) = (&identity.plugin, identity.socket.display());
+            let (plugin, socket) = (&identity.plugin, &identity.endpoint);
             if told {
                 tracing::info!(%plugin, %socket, error, from, to, "connection state");
             } else {
@@ -44,7 +44,7 @@ impl Supervisor {
         self.connections.answer_all(&Cause::Shutdown);
         self.connections.supervised_to_the_end();
         self.connections.identity.log(|identity| {
-            let (plugin, socket) = (&identity.plugin, identity.socket.display());
+            let (plugin, socket) = (&identity.plugin, &identity.endpoint);
             let (from, to) = (before.as_str(), ConnectionState::Shutdown.as_str());
             tracing::debug!(%plugin, %socket, from, to, "connection state");
         });

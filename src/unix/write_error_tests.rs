@@ -88,13 +88,13 @@ fn send(plugin: &UnixPlugin) -> oneshot::Receiver<Answer> {
 async fn a_reply_that_came_before_a_write_failed_is_still_delivered() {
     let socket = UnixSocketConfig::builder("/breaking").max_connections(1);
     let config = PluginConfig::builder("P").unix_socket(socket).build().unwrap();
-    let caller = Caller::new(&config, Arc::new(Once::default()), None);
+    let caller = Caller::new(&config, Some(Arc::new(Once::default())), None);
 
-    let first = send(&caller.plugin);
-    while caller.plugin.connections().slots[0].in_flight() == 0 {
+    let first = send(caller.plugin.unix());
+    while caller.plugin.unix().connections().slots[0].in_flight() == 0 {
         tokio::task::yield_now().await;
     }
-    let second = send(&caller.plugin);
+    let second = send(caller.plugin.unix());
     assert_eq!(&*first.await.unwrap().unwrap().message, b"reply");
     // None of it was written, so it was tried again, until that was hopeless.
     let failure = second.await.unwrap().unwrap_err();

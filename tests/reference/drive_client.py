@@ -1,6 +1,7 @@
 """Drives the reference CLIENT against any socket: JSON lines in, JSON lines out.
 
-The first line sets it up: {"socket", "plugin", "timeout"?, "reconnect_attempts"?, "reconnect_delay"?}.
+The first line sets it up: {"socket", "plugin", "timeout"?, "reconnect_attempts"?, "reconnect_delay"?}
+for the client of the Unix socket, or {"grpc", "plugin"} for that of gRPC, with its section `grpc`.
 A step for another plugin of the same server has its name as `plugin`.
 Every further line is a step and is answered by one line with `ok`, `elapsed_ms`, `connected`, and:
   {"do": "initialize"} and {"do": "shutdown"}
@@ -18,10 +19,17 @@ import time
 
 import orjson
 from cpex.framework.errors import PluginError
+from cpex.framework.external.grpc.client import GrpcExternalPlugin
 from cpex.framework.external.unix.client import UnixSocketExternalPlugin
 from cpex.framework.hooks import identity, message  # noqa: F401, registers their hooks
 from cpex.framework.hooks.registry import get_hook_registry
-from cpex.framework.models import GlobalContext, PluginConfig, PluginContext, UnixSocketClientConfig
+from cpex.framework.models import (
+    GlobalContext,
+    GRPCClientConfig,
+    PluginConfig,
+    PluginContext,
+    UnixSocketClientConfig,
+)
 
 
 def numbered(value, i):
@@ -45,16 +53,18 @@ class Driver:
 
     def client_of(self, plugin):
         if plugin not in self.clients:
-            keys = ("timeout", "reconnect_attempts", "reconnect_delay")
-            options = {key: self.setup[key] for key in keys if key in self.setup}
-            config = PluginConfig(
-                name=plugin,
-                kind="external",
-                hooks=["tool_pre_invoke"],
-                unix_socket=UnixSocketClientConfig(path=self.setup["socket"], **options),
-            )
-            self.clients[plugin] = UnixSocketExternalPlugin(config)
+            make, transport = self.transport()
+            config = PluginConfig(name=plugin, kind="external", hooks=["tool_pre_invoke"], **transport)
+            self.clients[plugin] = make(config)
         return self.clients[plugin]
+
+    def transport(self):
+        if "grpc" in self.setup:
+            return GrpcExternalPlugin, {"grpc": GRPCClientConfig(**self.setup["grpc"])}
+        keys = ("timeout", "reconnect_attempts", "reconnect_delay")
+        options = {key: self.setup[key] for key in keys if key in self.setup}
+        unix_socket = UnixSocketClientConfig(path=self.setup["socket"], **options)
+        return UnixSocketExternalPlugin, {"unix_socket": unix_socket}
 
     async def step(self, step):
         self.client = self.client_of(step.get("plugin", self.setup["plugin"]))
@@ -79,7 +89,9 @@ class Driver:
             answer = {"ok": True, **(await task or {})}
         except (Exception, asyncio.CancelledError) as error:
             answer = {"ok": False, "error": described(error)}
-        return {**answer, "elapsed_ms": (time.monotonic() - start) * 1000, "connected": self.client.connected}
+        # The client of gRPC does not say.
+        connected = getattr(self.client, "connected", None)
+        return {**answer, "elapsed_ms": (time.monotonic() - start) * 1000, "connected": connected}
 
     async def invoke(self, step, context):
         if "timeout" in step:

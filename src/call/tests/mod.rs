@@ -30,6 +30,6 @@ use crate::stats::PluginStats;
 
 impl Caller {
     fn stats(&self) -> PluginStats {
-        self.counters.snapshot(self.plugin.connections())
+        self.counters.snapshot(self.plugin.observer().gauges())
     }
 }

@@ -246,7 +246,7 @@ async fn the_last_handle_takes_the_task_and_the_socket_along() {
     assert_eq!(peer.request().await.unwrap(), "a");
     peer.reply("a").await;
     answer(first).await;
-    let shared = std::sync::Arc::downgrade(client.plugin.connections());
+    let shared = std::sync::Arc::downgrade(client.plugin.unix().connections());
     drop(client);
     assert!(peer.is_closed().await);
     settle().await;

@@ -1,10 +1,16 @@
-//! One file per part: the entry, its socket, the merge with the server's answer, and files
+//! One file per part: the entry, its socket, its servers over gRPC, the merge with the server's answer, and files
 //! that say something else than their authors meant.
 
 mod files;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod merge;
 mod plugin;
+#[cfg(feature = "grpc")]
+mod servers;
 mod socket;
+#[cfg(feature = "grpc")]
+mod tls;
 
 use serde_json::{Value, json};
 use tracing_subscriber::filter::LevelFilter;

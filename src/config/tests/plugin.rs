@@ -125,11 +125,19 @@ fn a_plugin_without_a_unix_socket_section_is_refused() {
     let told =
         "unix_socket: missing; hookwire needs this section, with the `path` of the plugin's socket";
     assert_eq!(problems(json!({"name": "P"})), [told]);
-    assert_eq!(problems(json!({"name": "P", "unix_socket": null})), [told]);
-    assert_eq!(problems(json!({"name": "P", "grpc": {"target": "host:1"}})), [told]);
+    assert_eq!(problems(json!({"name": "P", "unix_socket": null, "grpc": null})), [told]);
+    assert_eq!(problems(json!({"name": "P", "mcp": {"url": "http://host"}})), [told]);
     let built = PluginConfig::builder("P").build().unwrap_err();
     let told = "unix_socket.path: missing; it must be the absolute path of the plugin's socket";
     assert_eq!(built.problems()[0].to_string(), told);
+}
+
+#[cfg(not(feature = "grpc"))]
+#[test]
+fn without_the_feature_a_plugin_over_grpc_is_refused_with_its_name() {
+    let told = "grpc: this program was built without gRPC; build it with the feature `grpc` of the package `hookwire`, or reach the plugin over a `unix_socket`";
+    assert_eq!(problems(json!({"name": "P", "grpc": {"target": "127.0.0.1:1"}})), [told]);
+    assert_eq!(problems(json!({"name": "P", "grpc": {"what": {"ever": 1}}})), [told]);
 }
 
 #[test]

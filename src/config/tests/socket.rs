@@ -24,8 +24,11 @@ fn read(keys: Value) -> PluginConfig {
 }
 
 fn socket(keys: Value) -> UnixSocketConfig {
-    let Transport::Unix(socket) = read(keys).transport().clone();
-    socket
+    match read(keys).transport().clone() {
+        Transport::Unix(socket) => socket,
+        #[cfg(feature = "grpc")]
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -68,19 +68,19 @@ fn frame(message: &[u8]) -> Vec<u8> {
     [&(message.len() as u32).to_be_bytes(), message].concat()
 }
 
-fn hook_reply(message: &[u8]) -> InvokeHookResponse {
+pub(super) fn hook_reply(message: &[u8]) -> InvokeHookResponse {
     InvokeHookResponse::decode(message).unwrap()
 }
 
 /// A server with a plugin `Echo` that gives every tool's payload back.
-fn echo() -> PluginServerBuilder {
+pub(super) fn echo() -> PluginServerBuilder {
     let echo = Handlers::new()
         .on::<ToolPreInvoke>(|payload, _| async move { Ok(PluginResult::modify(payload)) });
     PluginServer::builder().plugin("Echo", echo)
 }
 
 /// A call of `tool_pre_invoke` of `Echo`.
-fn request(payload: Value) -> InvokeHookRequest {
+pub(super) fn request(payload: Value) -> InvokeHookRequest {
     InvokeHookRequest {
         hook_type: "tool_pre_invoke".into(),
         plugin_name: "Echo".into(),
@@ -95,13 +95,13 @@ fn request(payload: Value) -> InvokeHookRequest {
     }
 }
 
-fn result(reply: &InvokeHookResponse) -> Value {
+pub(super) fn result(reply: &InvokeHookResponse) -> Value {
     assert_eq!(reply.error, None);
     assert_eq!(reply.plugin_name, "Echo");
     from_structure(reply.result.as_ref().unwrap())
 }
 
-fn error(reply: &InvokeHookResponse) -> &PluginError {
+pub(super) fn error(reply: &InvokeHookResponse) -> &PluginError {
     assert_eq!(reply.result, None);
     assert_eq!(reply.context, None);
     reply.error.as_ref().unwrap()

@@ -11,7 +11,7 @@ use hookwire::hooks::{
     IdentityResolve, PermissionDecision, ResolvedIdentity, TokenDelegate, ToolPreInvoke,
 };
 use hookwire::model::{DenialMetric, Headers, Object};
-use hookwire::server::{HandlerError, Handlers, PluginServer};
+use hookwire::server::{HandlerError, Handlers, PluginServer, PluginServerBuilder};
 use hookwire::{PluginResult, PluginViolation};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -48,14 +48,7 @@ impl Served {
 
     pub(crate) async fn restart(&mut self) {
         self.kill().await;
-        let server = PluginServer::builder()
-            .plugin("Transform", transform())
-            .plugin("Deny", deny())
-            .plugin("Annotate", annotate())
-            .plugin("ContextKeeper", context_keeper())
-            .plugin("Echo", echo())
-            .plugin("Fail", fail())
-            .plugin("Counter", counter(Arc::clone(&self.executions)))
+        let server = plugins(Arc::clone(&self.executions))
             .idle_timeout(self.idle_timeout)
             .bind(self.socket())
             .await
@@ -67,6 +60,18 @@ impl Served {
     pub(crate) fn executions(&self, marker: &str) -> usize {
         self.executions.lock().expect("not poisoned").get(marker).copied().unwrap_or_default()
     }
+}
+
+/// All of them; `Counter` counts here.
+pub(crate) fn plugins(executions: Arc<Mutex<BTreeMap<String, usize>>>) -> PluginServerBuilder {
+    PluginServer::builder()
+        .plugin("Transform", transform())
+        .plugin("Deny", deny())
+        .plugin("Annotate", annotate())
+        .plugin("ContextKeeper", context_keeper())
+        .plugin("Echo", echo())
+        .plugin("Fail", fail())
+        .plugin("Counter", counter(executions))
 }
 
 fn upper(value: Value) -> Value {

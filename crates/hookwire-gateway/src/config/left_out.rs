@@ -1,4 +1,4 @@
-//! The entries that are no plugins behind Unix sockets.
+//! The entries that are no plugins which are called here.
 
 use std::fmt;
 
@@ -7,7 +7,8 @@ use hookwire::model::Object;
 
 use super::problem::{GatewayConfigError, escaped};
 
-/// A plugin of the gateway's file that is not reached over a Unix socket: the gateway has to run
+/// A plugin of the gateway's file that is not reached over a Unix socket, or over gRPC (feature
+/// `grpc`): the gateway has to run
 /// it in another way, or it does not run. One whose [`mode`](Self::mode) can deny, and that nobody
 /// runs, is a guard that does not guard.
 ///
@@ -54,7 +55,7 @@ pub enum ReachedBy {
     InProcess,
     /// Over MCP: HTTP, or a process's standard input and output.
     Mcp,
-    /// Over gRPC.
+    /// Over gRPC; with the feature `grpc` such a plugin is called like one behind a socket.
     Grpc,
 }
 

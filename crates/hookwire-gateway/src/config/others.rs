@@ -1,4 +1,4 @@
-//! An entry that is none of a plugin behind a Unix socket, or does not look like one.
+//! An entry that is none of a plugin that is called here, or does not look like one.
 
 use std::collections::BTreeMap;
 

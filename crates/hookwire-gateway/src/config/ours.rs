@@ -1,4 +1,4 @@
-//! An entry of a plugin behind a Unix socket.
+//! An entry of a plugin that is called here: behind a Unix socket, or over gRPC.
 
 use hookwire::{HookRegistry, PluginConfig};
 use serde_json::Value;
@@ -33,8 +33,9 @@ impl Reading<'_> {
                     let is_there = places.of_key(problem.field()).key.is_some();
                     !(faulty && is_there && problem.reason().starts_with("missing"))
                 });
-                let section =
-                    value(fields, SECTION).is_none_or(|value| value.is_literal(self.origin));
+                let section = [SECTION, "grpc"].into_iter().all(|section| {
+                    value(fields, section).is_none_or(|value| value.is_literal(self.origin))
+                });
                 for problem in problems {
                     let reason = problem.reason();
                     let mut reason =
@@ -88,7 +89,10 @@ impl Reading<'_> {
             let place = places.of_key("kind");
             let kind = place.value.and_then(|kind| self.shown(kind));
             let kind = kind.map(|kind| Value::from(kind).to_string());
-            let reason = "it is called over its `unix_socket`, and no class of this name is loaded; write `kind: external`, or remove the section";
+            let section = if config.endpoint().path().is_some() { SECTION } else { "grpc" };
+            let reason = format!(
+                "it is called over its `{section}`, and no class of this name is loaded; write `kind: external`, or remove the section"
+            );
             self.warnings.push(self.problem(whose, place.line, Some("kind".into()), kind, reason));
         }
     }

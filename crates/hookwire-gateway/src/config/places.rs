@@ -7,7 +7,7 @@ use super::tree::{Field, Node};
 pub(super) const SECTION: &str = "unix_socket";
 pub(super) const HOOKS: &str = "hooks";
 
-/// Where the keys of an entry are, and of its section.
+/// Where the keys of an entry are, and of its sections.
 pub(super) struct Places<'a> {
     entry: usize,
     keys: BTreeMap<String, Place<'a>>,
@@ -31,9 +31,16 @@ impl<'a> Places<'a> {
         };
         for field in fields {
             add("", field);
-            if field.key.text() == Some(SECTION) {
-                let section = field.value.fields(&mut Vec::new()).unwrap_or_default();
-                section.iter().for_each(|field| add("unix_socket.", field));
+            for (section, prefix) in [(SECTION, "unix_socket."), ("grpc", "grpc.")] {
+                if field.key.text() == Some(section) {
+                    let keys = field.value.fields(&mut Vec::new()).unwrap_or_default();
+                    keys.iter().for_each(|key| add(prefix, key));
+                    let tls = keys.iter().filter(|key| key.key.text() == Some("tls"));
+                    for tls in tls.filter(|_| section == "grpc") {
+                        let keys = tls.value.fields(&mut Vec::new()).unwrap_or_default();
+                        keys.iter().for_each(|key| add("grpc.tls.", key));
+                    }
+                }
             }
         }
         Self { entry: entry.line(), keys }
@@ -41,8 +48,9 @@ impl<'a> Places<'a> {
 
     /// Of a key that is missing, that of its section, or of the entry.
     pub(super) fn of_key(&self, key: &str) -> Place<'a> {
+        let parents = std::iter::successors(Some(key), |key| Some(key.rsplit_once('.')?.0));
         let section = || {
-            let section = self.keys.get(key.split('.').next()?)?;
+            let section = parents.skip(1).find_map(|parent| self.keys.get(parent))?;
             Some(Place { line: section.line, key: None, value: None })
         };
         let entry = Place { line: self.entry, key: None, value: None };

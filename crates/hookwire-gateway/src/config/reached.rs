@@ -13,6 +13,7 @@ pub(super) fn reached_by(fields: &[Field<'_>]) -> Option<ReachedBy> {
     let kind = value(fields, "kind").filter(|kind| !kind.is_null());
     match kind.map_or(Some(EXTERNAL), Node::text) {
         _ if has(fields, SECTION) => None,
+        _ if cfg!(feature = "grpc") && has(fields, "grpc") => None,
         _ if has(fields, "mcp") => Some(ReachedBy::Mcp),
         _ if has(fields, "grpc") => Some(ReachedBy::Grpc),
         None => None,

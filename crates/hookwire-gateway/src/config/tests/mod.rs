@@ -1,6 +1,8 @@
 //! One file per step: templates, YAML, entries; and what no message may hold.
 
 mod entries;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod secrets;
 mod templates;
 mod yaml;

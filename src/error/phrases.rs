@@ -1,0 +1,78 @@
+//! Parts of what errors tell, with the numbers and names that they have.
+
+use std::{io, sync::Arc};
+
+use super::PluginFault;
+
+/// What a plugin did that answered with an error.
+pub(super) fn answered(fault: &PluginFault) -> &'static str {
+    if fault.is_denial() {
+        "denied the request, and its server reported an error beside that"
+    } else {
+        "reported an error"
+    }
+}
+
+/// That there is no slot left for a call.
+pub(super) fn taken(places: usize) -> String {
+    match places {
+        1 => "the only slot for a call is taken".to_owned(),
+        _ => format!("all {places} slots for calls are taken"),
+    }
+}
+
+/// Why a call without a slot does not wait for one, and what to do.
+pub(super) fn no_wait(waiting: usize, queue_capacity: &Option<usize>) -> String {
+    match queue_capacity {
+        None => " and the call chose not to wait; raise `max_connections` or `max_in_flight`, \
+                 send less, or let calls wait"
+            .to_owned(),
+        Some(0) => " and `queue_capacity` is 0, so no call may wait; raise it, \
+                    `max_connections` or `max_in_flight`, or send less"
+            .to_owned(),
+        Some(_) => {
+            let calls = counted(waiting, "call waits", "calls wait");
+            format!(
+                ", and {calls} already; raise `queue_capacity`, `max_connections` or \
+                 `max_in_flight`, or send less"
+            )
+        }
+    }
+}
+
+/// How often it was tried, in words that go before "failed".
+pub(super) fn in_a_row(attempts: u32) -> String {
+    match attempts {
+        1 => "1 attempt".to_owned(),
+        _ => format!("{attempts} attempts in a row"),
+    }
+}
+
+/// `1 call`, `2 calls`.
+pub(super) fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
+/// What kept a call from being sent, if it is known.
+pub(super) fn not_connected(last_error: &Option<Arc<io::Error>>) -> String {
+    last_error.as_ref().map_or_else(String::new, |error| format!("; not connected: {error}"))
+}
+
+/// The name that may have been meant.
+pub(super) fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |nearest| format!(", did you mean `{nearest}`?"))
+}
+
+/// A plugin's message, and its codes, of which there may be one only.
+pub(super) fn in_its_words(fault: &PluginFault) -> String {
+    let PluginFault { message, code, mcp_error_code, .. } = fault;
+    let message = match message.as_str() {
+        "" => " without a message".to_owned(),
+        message => format!(": {message}"),
+    };
+    let code = match code.as_str() {
+        "" => String::new(),
+        code => format!("code `{code}`, "),
+    };
+    format!("{message} ({code}mcp_error_code {mcp_error_code})")
+}

@@ -1,0 +1,174 @@
+//! The questions that a plugin's own task asks its servers: whether they still tell of the
+//! plugin what is known of it.
+//!
+//! Every server that is connected to anew is asked, because it may be another one, of another
+//! version. No caller waits for it, and the answer says nothing of the plugin's health.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use futures::future::OptionFuture;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::call::{Fault, call};
+use super::shared::Shared;
+use crate::unix::NEVER;
+use crate::unix::asking::{Heard, Listener};
+use crate::unix::message::{Method, Origin};
+use crate::unix::questions::Questions;
+use crate::wire::request;
+
+/// Who hears the answers, and what happened since the task looked.
+#[derive(Default)]
+pub(crate) struct Listening {
+    listener: OnceLock<Arc<dyn Listener>>,
+    news: Mutex<Vec<News>>,
+    wake: Notify,
+}
+
+enum News {
+    /// A caller has asked by itself.
+    Begun(Heard, Option<Origin>),
+    Opened(usize),
+}
+
+/// How a question ended.
+enum Asked {
+    Heard(Heard),
+    /// It has not left, so it says nothing of the server.
+    Unsent,
+}
+
+impl Listening {
+    /// From now on the task asks. `heard`: what the caller's own question has brought, and
+    /// where from.
+    pub(crate) fn begin(&self, listener: Arc<dyn Listener>, heard: Heard, origin: Option<Origin>) {
+        self.listener.get_or_init(|| listener);
+        self.tell(News::Begun(heard, origin));
+    }
+
+    /// A server is connected to, and no call has gone there yet.
+    pub(crate) fn opened(&self, server: usize) {
+        if let Some(listener) = self.listener.get() {
+            listener.stale();
+            self.tell(News::Opened(server));
+        }
+    }
+
+    fn tell(&self, news: News) {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).push(news);
+        self.wake.notify_one();
+    }
+
+    fn take(&self) -> Vec<News> {
+        std::mem::take(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Asks whenever there is something to ask, for ever.
+pub(super) async fn ask(shared: &Arc<Shared>) {
+    let listening = &shared.listening;
+    let mut questions = Questions::new();
+    // Those to be asked.
+    let mut servers = BTreeSet::new();
+    let mut until = None;
+    let mut under_way: OptionFuture<_> = None.into();
+    let mut asking = false;
+    // A task before this one may have heard of it.
+    if listening.listener.get().is_some() {
+        questions.listen();
+    }
+    loop {
+        for news in listening.take() {
+            match news {
+                News::Opened(server) => {
+                    servers.insert(server);
+                    questions.opened(true);
+                }
+                News::Begun(heard, origin) => {
+                    questions.listen();
+                    // A question of this task's own is younger.
+                    if !asking {
+                        until = hear(&mut questions, heard);
+                    }
+                    // What was heard may be of a server that is there no more.
+                    let is_there =
+                        |origin: Origin| shared.connection(origin.slot, origin.socket).is_some();
+                    if let Some(origin) = origin.filter(|origin| !is_there(*origin)) {
+                        servers.insert(origin.slot);
+                        questions.lost();
+                    }
+                }
+            }
+        }
+        if questions.is_stale()
+            && let Some(listener) = listening.listener.get()
+        {
+            listener.stale();
+        }
+        if questions.is_due()
+            && let Some(server) = shared.connected(&servers)
+        {
+            questions.asked();
+            under_way = Some(Box::pin(question(shared, server))).into();
+            asking = true;
+        }
+        tokio::select! {
+            () = listening.wake.notified() => {}
+            () = sleep_until(until.unwrap_or_else(|| Instant::now() + NEVER)) => {
+                until = None;
+                questions.elapsed();
+            }
+            Some((server, asked)) = &mut under_way => {
+                under_way = None.into();
+                asking = false;
+                until = match asked {
+                    Asked::Heard(heard) => {
+                        if heard != Heard::NoAnswer {
+                            servers.remove(&server);
+                        }
+                        hear(&mut questions, heard)
+                    }
+                    Asked::Unsent => Some(Instant::now() + questions.unsent()),
+                };
+                if !servers.is_empty() {
+                    questions.lost();
+                }
+            }
+        }
+    }
+}
+
+/// When to look again, if that is known.
+fn hear(questions: &mut Questions, heard: Heard) -> Option<Instant> {
+    let delay = match heard {
+        Heard::NoAnswer => Some(questions.failed(fastrand::f64())),
+        heard => questions.answered(heard == Heard::Barred),
+    };
+    delay.map(|delay| Instant::now() + delay)
+}
+
+/// Asks one server about the plugin.
+async fn question(shared: &Arc<Shared>, server: usize) -> (usize, Asked) {
+    let Some(seat) = shared.seat_on(server) else { return (server, Asked::Unsent) };
+    // A name that cannot be asked for cannot be called either.
+    let Ok(frame) = request::get_plugin_config(&shared.identity.plugin) else {
+        return (server, Asked::Heard(Heard::NoAnswer));
+    };
+    let path = seat.connection.server.paths().of(Method::Check, false);
+    let (time, limit) = (shared.timeout, shared.settings.max_reply_len);
+    let call = call(seat.connection.sender.clone(), path, Bytes::from(frame), time, limit);
+    let asked = match timeout(time, call).await {
+        Ok(Ok(message)) => {
+            let listener = shared.listening.listener.get();
+            Asked::Heard(listener.map_or(Heard::NoAnswer, |listener| listener.answer(&message)))
+        }
+        Ok(Err(Fault::Unsent(_) | Fault::Refused(_) | Fault::PassedOver(_))) => Asked::Unsent,
+        Ok(Err(Fault::Lost(_) | Fault::Failed(_) | Fault::Status(_))) | Err(_) => {
+            Asked::Heard(Heard::NoAnswer)
+        }
+    };
+    (server, asked)
+}

@@ -1,0 +1,60 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn the_time_that_is_left_has_at_most_eight_digits() {
+    for (left, expected) in [
+        (Duration::ZERO, "0u"),
+        (Duration::from_millis(1500), "1500000u"),
+        (Duration::from_micros(99_999_999), "99999999u"),
+        (Duration::from_secs(100), "100000m"),
+        (Duration::from_secs(100_000), "100000S"),
+        (Duration::from_secs(86_400 * 365), "31536000S"),
+        (Duration::MAX, "99999999S"),
+    ] {
+        assert_eq!(timeout(left), expected);
+    }
+}
+
+#[test]
+fn a_content_type_is_grpc_with_or_without_a_format() {
+    for kind in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"] {
+        assert!(is_grpc(kind.as_bytes()), "{kind}");
+    }
+    for kind in ["", "application/grpcweb", "application/grp", "text/html"] {
+        assert!(!is_grpc(kind.as_bytes()), "{kind}");
+    }
+}
+
+proptest! {
+    /// However the bytes are cut: one whole message of a length that is allowed, or an error.
+    #[test]
+    fn a_reply_is_one_message_however_it_comes(
+        message in prop::collection::vec(any::<u8>(), 0..50),
+        spoilt in prop::option::of((0_usize..60, any::<u8>())),
+        rest in prop::collection::vec(any::<u8>(), 0..3),
+        cuts in prop::collection::vec(0_usize..60, 0..5),
+    ) {
+        let mut bytes = vec![0, 0, 0, 0, u8::try_from(message.len()).unwrap()];
+        bytes.extend_from_slice(&message);
+        bytes.extend_from_slice(&rest);
+        if let Some((at, byte)) = spoilt && at < bytes.len() {
+            bytes[at] = byte;
+        }
+        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+        cuts.push(bytes.len());
+        cuts.sort_unstable();
+        let mut reply = Reply::new(40);
+        let mut from = 0;
+        let mut outcome = Ok(());
+        for cut in cuts {
+            outcome = outcome.and_then(|()| reply.push(Bytes::copy_from_slice(&bytes[from..cut])));
+            from = cut;
+        }
+        let found = outcome.and_then(|()| reply.finish()).ok();
+        let length = bytes.get(1..5).map(|length| u32::from_be_bytes(length.try_into().unwrap()));
+        let whole = bytes[0] == 0 && length == Some((bytes.len() - 5) as u32) && bytes.len() <= 45;
+        prop_assert_eq!(found.as_deref(), whole.then(|| &bytes[5..]));
+    }
+}

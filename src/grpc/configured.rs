@@ -1,0 +1,121 @@
+//! What the configuration says, as the transport takes it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use http::uri::{Authority, Scheme};
+
+use super::connect::{Security, to_address};
+use super::names::ByName;
+use super::settings::{Remote, Servers, Settings};
+use super::target::Target;
+use super::tls;
+use crate::config::{GrpcConfig, TlsConfig};
+use crate::trust::Trust;
+use crate::unix::connect::{Connect, Connecting, UnixConnector};
+
+pub(crate) fn settings(grpc: &GrpcConfig) -> Settings {
+    Settings {
+        connect_timeout: grpc.connect_timeout(),
+        reconnect_delay: grpc.reconnect_delay(),
+        max_backoff: grpc.max_backoff(),
+        // As over a socket: without any, the first failure is enough.
+        reconnect_attempts: grpc.reconnect_attempts().max(1),
+        max_in_flight: grpc.max_in_flight(),
+        keep_alive: grpc.keep_alive(),
+        max_request_len: grpc.max_message_len(),
+        max_reply_len: grpc.max_reply_len(),
+    }
+}
+
+pub(crate) fn servers(grpc: &GrpcConfig) -> Servers {
+    let (way, targets) = (Way::from(grpc), grpc.targets());
+    if targets.iter().any(|target| matches!(target, Target::Host { .. })) {
+        return Servers::Named(Arc::new(ByName::new(targets.to_vec(), way)));
+    }
+    Servers::Known(targets.iter().flat_map(|target| way.to(target)).collect())
+}
+
+/// How every server of a plugin is reached.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    pub(super) security: Security,
+    /// Of a Unix socket.
+    pub(super) trust: Option<Arc<GrpcConfig>>,
+}
+
+impl From<&GrpcConfig> for Way {
+    fn from(grpc: &GrpcConfig) -> Self {
+        let security = match (grpc.tls(), grpc.plaintext()) {
+            (Some(tls), _) => Security::Tls(Arc::new(tls.into())),
+            (None, Some(true)) => Security::Plaintext,
+            (None, _) => Security::Loopback,
+        };
+        Self { security, trust: Some(Arc::new(grpc.clone())) }
+    }
+}
+
+impl Way {
+    /// The servers of a target that is no name.
+    pub(super) fn to(&self, target: &Target) -> Vec<Remote> {
+        match target {
+            Target::Host { .. } => Vec::new(),
+            Target::Addresses(addresses) => {
+                let to = |address: &SocketAddr| remote(address.to_string(), None, *address, self);
+                addresses.iter().map(to).collect()
+            }
+            Target::Unix(path) => vec![self.to_socket(target.to_string(), path)],
+        }
+    }
+
+    fn to_socket(&self, name: String, path: &Path) -> Remote {
+        let connector: Arc<dyn Connect> = match &self.trust {
+            Some(grpc) => Arc::new(UnixConnector::new(path.into(), Trust::from(&**grpc))),
+            None => Arc::new(Never(io::ErrorKind::InvalidInput, "nobody is trusted".into())),
+        };
+        Remote::new(name, Scheme::HTTP, &Authority::from_static("localhost"), connector)
+    }
+}
+
+/// The server at an address, which a host name may have led to.
+pub(super) fn remote(name: String, host: Option<&str>, address: SocketAddr, way: &Way) -> Remote {
+    // The dot of a name that is looked up as it is, is no part of it.
+    let host = host.map(|host| host.trim_end_matches('.'));
+    let authority = match host {
+        Some(host) => format!("{host}:{}", address.port()),
+        // Without a scope, which an authority has no place for.
+        None => SocketAddr::new(address.ip(), address.port()).to_string(),
+    };
+    // What the configuration takes for a host is one.
+    let authority = authority.parse().unwrap_or(Authority::from_static("localhost"));
+    let scheme = match way.security {
+        Security::Tls(_) => Scheme::HTTPS,
+        Security::Loopback | Security::Plaintext => Scheme::HTTP,
+    };
+    let connector = to_address(address, host, &way.security);
+    let connector = connector
+        .unwrap_or_else(|error| Arc::new(Never(error.kind(), error.to_string())) as Arc<_>);
+    Remote::new(name, scheme, &authority, connector)
+}
+
+impl From<&TlsConfig> for tls::TlsConfig {
+    fn from(tls: &TlsConfig) -> Self {
+        Self {
+            ca_bundle: tls.ca_bundle.clone(),
+            certfile_and_keyfile: tls.certfile.clone().zip(tls.keyfile.clone()),
+            server_name: tls.server_name.clone(),
+        }
+    }
+}
+
+/// There is no way to the server that would be as secure as the configuration asks.
+struct Never(io::ErrorKind, String);
+
+impl Connect for Never {
+    fn connect(&self) -> Connecting {
+        let error = io::Error::new(self.0, self.1.clone());
+        Box::pin(async { Err(error) })
+    }
+}

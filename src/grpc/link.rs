@@ -1,0 +1,141 @@
+//! The bytes of one connection: counted, and cut where it has to end at once.
+//!
+//! HTTP/2 lets a connection go on for as long as a stream is open, so what is to end now,
+//! with all that is under way on it, ends here.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use futures::task::AtomicWaker;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+
+use crate::error::Cause;
+use crate::unix::connect::Transport;
+use crate::unix::slot::Slot;
+
+/// Ends a connection from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Cut {
+    /// What those learn whose calls are on it.
+    why: OnceLock<Cause>,
+    reader: AtomicWaker,
+    received: AtomicU64,
+}
+
+impl Cut {
+    /// Only the first reason counts.
+    pub(crate) fn cut(&self, why: Cause) {
+        let _ = self.why.set(why);
+        self.reader.wake();
+    }
+
+    pub(crate) fn why(&self) -> Option<&Cause> {
+        self.why.get()
+    }
+
+    /// Bytes that came over this connection.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+}
+
+/// A byte stream to a server.
+pub(crate) struct Link {
+    transport: Box<dyn Transport>,
+    cut: Arc<Cut>,
+    slot: Arc<Slot>,
+    /// How many links there are.
+    links: watch::Sender<usize>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        transport: Box<dyn Transport>,
+        slot: Arc<Slot>,
+        links: watch::Sender<usize>,
+    ) -> (Self, Arc<Cut>) {
+        let cut = Arc::new(Cut::default());
+        links.send_modify(|links| *links += 1);
+        (Self { transport, cut: Arc::clone(&cut), slot, links }, cut)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.cut.why() {
+            None => Ok(()),
+            Some(_) => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+
+    fn wrote(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = outcome {
+            self.slot.traffic.bytes_sent.fetch_add(count as u64, Relaxed);
+        }
+        outcome
+    }
+}
+
+impl AsyncRead for Link {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Before the look: a cut between the two wakes.
+        self.cut.reader.register(cx.waker());
+        self.check()?;
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.transport).poll_read(cx, buffer);
+        let count = (buffer.filled().len() - before) as u64;
+        if count > 0 {
+            self.cut.received.fetch_add(count, Relaxed);
+            self.slot.traffic.bytes_received.fetch_add(count, Relaxed);
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        let outcome = Pin::new(&mut self.transport).poll_write(cx, bytes);
+        self.wrote(outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check()?;
+        let outcome = Pin::new(&mut self.transport).poll_write_vectored(cx, buffers);
+        self.wrote(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.transport).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.transport).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.links.send_modify(|links| *links -= 1);
+    }
+}

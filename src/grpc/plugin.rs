@@ -1,0 +1,305 @@
+//! A plugin over gRPC, as calls reach it: an encoded request in, its encoded reply out.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use super::admission::Outcome;
+use super::call::{Fault, call, message_len};
+use super::deadline::{Deadline, Over, deadline, limit};
+use super::seat::{Seat, Ticket, random};
+use super::settings::{Servers, Settings};
+use super::shared::{Shared, Supervision};
+use super::supervisor::{Guard, supervise};
+use crate::breaker::Gate;
+use crate::config::CallPolicy;
+use crate::error::{Cause, Sent, Stage};
+use crate::identity::Identity;
+use crate::unix::asking::{Heard, Listener};
+use crate::unix::message::{Failure, Method, Origin, Reply};
+use crate::unix::plugin::Outbound;
+use crate::unix::reconnect::ConnectionState;
+use crate::unix::slot::Suspicion;
+
+/// How often a call goes to another server after one that has refused to look at it.
+const MOST_REFUSALS: u32 = 3;
+
+/// Dropping it ends the plugin's tasks.
+#[derive(Debug)]
+pub(crate) struct GrpcPlugin {
+    shared: Arc<Shared>,
+}
+
+/// A call, in what stays the same for every server that it is tried on.
+struct Call<'a> {
+    method: Method,
+    frame: Bytes,
+    until: Instant,
+    timeout: Duration,
+    time: Pin<&'a mut Deadline>,
+}
+
+impl GrpcPlugin {
+    /// Its tasks run on `runtime`, or else on the one that is entered here, or else on
+    /// that of the first call. Nothing is opened yet.
+    pub(crate) fn new(
+        identity: Arc<Identity>,
+        settings: Settings,
+        policy: &CallPolicy,
+        gate: Arc<Gate>,
+        servers: Servers,
+        runtime: Option<Handle>,
+    ) -> Self {
+        let shared = Shared::new(identity, settings, policy, gate, servers, runtime);
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Sends a request and waits for its reply.
+    ///
+    /// What did not leave for a server goes to the next one by itself.
+    ///
+    /// # Errors
+    /// Why there is no reply, and whether the plugin can have seen the request.
+    ///
+    /// # Cancel safety
+    /// A request that waits is not sent any more. The stream of one that was sent is reset,
+    /// and its reply thrown away.
+    pub(crate) async fn exchange(&self, request: Outbound) -> Result<Reply, Box<Failure>> {
+        let Outbound { method, frame, deadline: until, timeout, may_wait } = request;
+        let (size, limit) = (message_len(&frame), self.shared.settings.max_request_len);
+        if size > limit {
+            return Err(unsent(Cause::RequestTooLarge { size, limit }));
+        }
+        let (frame, time) = (Bytes::from(frame), pin!(deadline(until)));
+        let mut call = Call { method, frame, until, timeout, time };
+        let mut refusals = 0;
+        loop {
+            let seat = self.seat(&mut call, may_wait).await?;
+            match self.attempt(seat, &mut call).await {
+                Ok(reply) => return Ok(reply),
+                Err(Attempt::Unsent) => {}
+                Err(Attempt::Refused(_)) if refusals < MOST_REFUSALS => refusals += 1,
+                Err(Attempt::Refused(cause)) => return Err(unsent(cause)),
+                Err(Attempt::Failed(cause, sent)) => {
+                    return Err(Box::new(Failure { cause, sent }));
+                }
+            }
+        }
+    }
+
+    /// Waits for a place on a server.
+    async fn seat(&self, call: &mut Call<'_>, may_wait: bool) -> Result<Seat, Box<Failure>> {
+        let shared = &self.shared;
+        let seat = {
+            let mut locked = shared.lock();
+            // Under the lock: what is taken in before a stop is finished, or answered by it.
+            if shared.stop_at().is_some() {
+                return Err(unsent(Cause::Shutdown));
+            }
+            if let Some(down) = locked.down() {
+                return Err(unsent(down.into()));
+            }
+            if let Some(place) = locked.admission.enter(shared.now(), random)
+                && let Some(seat) = shared.seat(&locked, place)
+            {
+                return Ok(seat);
+            }
+            let (waiter, seat) = oneshot::channel();
+            if let Err(waiting) = locked.admission.wait(Ticket(waiter), may_wait) {
+                let queue_capacity = may_wait.then_some(shared.queue_capacity);
+                let places = locked.admission.places();
+                return Err(unsent(Cause::Overloaded { places, waiting, queue_capacity }));
+            }
+            let unsupervised = locked.supervision == Supervision::None;
+            drop(locked);
+            if unsupervised {
+                self.supervise();
+            }
+            seat
+        };
+        match limit(call.time.as_mut(), seat).await {
+            Ok(Ok(seat)) => seat,
+            Ok(Err(_)) => Err(unsent(Cause::TaskGone)),
+            Err(Over) => {
+                let locked = shared.lock();
+                let no_room = locked.admission.is_connected();
+                let stage = if no_room { Stage::Admission } else { Stage::Queued };
+                let last_error = locked.why().filter(|_| !no_room);
+                Err(unsent(Cause::Timeout { timeout: call.timeout, stage, last_error }))
+            }
+        }
+    }
+
+    /// One request on one server.
+    async fn attempt(&self, mut seat: Seat, task: &mut Call<'_>) -> Result<Reply, Attempt> {
+        let connection = Arc::clone(&seat.connection);
+        let origin = Origin { slot: connection.index, socket: connection.number };
+        if task.method == Method::Connect {
+            return Ok(Reply { message: Bytes::new(), origin, arrived: Instant::now() });
+        }
+        let size = message_len(&task.frame);
+        let path = connection.server.paths().of(task.method, size == 0);
+        let settings = &self.shared.settings;
+        let (begun, heard) = (Instant::now(), connection.cut.received());
+        let left = task.until.saturating_duration_since(begun);
+        let (sender, frame) = (connection.sender.clone(), task.frame.clone());
+        let call = call(sender, path, frame, left, settings.max_reply_len);
+        let answer = limit(task.time.as_mut(), call).await;
+        let arrived = Instant::now();
+        let is_hook = task.method == Method::InvokeHook;
+        let fault = match answer {
+            Ok(Ok(message)) => {
+                connection.prove();
+                seat.outcome = if is_hook { Outcome::Answered } else { Outcome::Silent };
+                return Ok(Reply { message, origin, arrived });
+            }
+            Ok(Err(fault)) => Some(fault),
+            Err(Over) => None,
+        };
+        let late =
+            || Cause::Timeout { timeout: task.timeout, stage: Stage::InFlight, last_error: None };
+        let lost = |cause| connection.cut.why().cloned().unwrap_or(cause);
+        let (outcome, attempt) = match fault {
+            Some(Fault::Unsent(_)) => {
+                // Whoever comes next must not find it again.
+                self.shared.close(&connection);
+                (Outcome::Silent, Attempt::Unsent)
+            }
+            Some(Fault::Refused(error)) => {
+                (Outcome::Failed, Attempt::Refused(Cause::Disconnected(error)))
+            }
+            Some(Fault::PassedOver(error)) => {
+                self.shared.close(&connection);
+                let cause = Cause::Disconnected(error);
+                (Outcome::Silent, Attempt::Failed(cause, Sent::Unstarted))
+            }
+            Some(Fault::Lost(cause)) => {
+                (Outcome::Silent, Attempt::Failed(lost(cause), Sent::Maybe))
+            }
+            Some(Fault::Status(status)) if !status.is_late() && arrived < task.until => {
+                let cause = status.into_cause(size, settings.max_request_len);
+                let too_large = matches!(cause, Cause::RequestTooLarge { .. });
+                let outcome = if too_large { Outcome::Silent } else { Outcome::Failed };
+                (outcome, Attempt::Failed(cause, Sent::Maybe))
+            }
+            Some(Fault::Failed(cause)) if arrived < task.until => {
+                (Outcome::Failed, Attempt::Failed(cause, Sent::Maybe))
+            }
+            // The server counts the time too, and may be quicker to say that it is over.
+            Some(Fault::Status(_) | Fault::Failed(_)) | None => {
+                // Every call loses some of its time on the way.
+                let outcome = if left >= self.shared.timeout / 2 {
+                    Outcome::Missing
+                } else if connection.cut.received() == heard {
+                    Outcome::Failed
+                } else {
+                    Outcome::Silent
+                };
+                (outcome, Attempt::Failed(late(), Sent::Maybe))
+            }
+        };
+        seat.outcome = if is_hook { outcome } else { Outcome::Silent };
+        Err(attempt)
+    }
+
+    /// Starts the supervisor on the runtime of the last one. If that has ended, on the
+    /// caller's.
+    fn supervise(&self) {
+        let mut here = Handle::try_current().ok();
+        loop {
+            let mut locked = self.shared.lock();
+            if locked.supervision != Supervision::None {
+                return;
+            }
+            let Some(runtime) = locked.runtime.clone().or_else(|| here.take()) else {
+                drop(locked);
+                return self.shared.task_gone();
+            };
+            locked.supervision = Supervision::Starting;
+            drop(locked);
+            runtime.spawn(supervise(Guard::new(Arc::clone(&self.shared))));
+            let mut locked = self.shared.lock();
+            // A runtime that has ended drops it at once.
+            let is_there = locked.supervision != Supervision::None;
+            locked.runtime = is_there.then_some(runtime);
+            if is_there {
+                locked.supervision = Supervision::Running;
+                return;
+            }
+        }
+    }
+
+    /// A reply of this origin was what had been asked for: which is taken for granted, until
+    /// it is [suspected](Self::suspect).
+    #[allow(clippy::unused_self)]
+    pub(crate) fn confirm(&self, _: Origin) {}
+
+    /// A reply of this origin was not what had been asked for. One that is another call's
+    /// shows that somebody on the way mixes them up: its connection is closed.
+    pub(crate) fn suspect(&self, origin: Origin, suspicion: Suspicion) {
+        self.shared.distrust(origin.slot);
+        let mixed_up = matches!(suspicion, Suspicion::Mismatch | Suspicion::Unproven);
+        if mixed_up && let Some(connection) = self.shared.connection(origin.slot, origin.socket) {
+            self.shared.close(&connection);
+            connection.cut.cut(Cause::ClosedAfterFault(suspicion.as_str()));
+        }
+    }
+
+    /// From now on the plugin's task asks its servers about the plugin, whenever one of them
+    /// may be another one, and until it has answered. `heard`: how the caller's own question
+    /// went, and where its answer came from.
+    pub(crate) fn listen(&self, listener: Arc<dyn Listener>, heard: Heard, origin: Option<Origin>) {
+        self.shared.listening.begin(listener, heard, origin);
+    }
+
+    pub(crate) fn state(&self) -> ConnectionState {
+        self.shared.state()
+    }
+
+    pub(crate) fn watch_state(&self) -> watch::Receiver<ConnectionState> {
+        self.shared.watch_state()
+    }
+
+    /// True if it takes no more calls.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.shared.stop_at().is_some()
+    }
+
+    /// Asks the tasks to end at `deadline`, or as soon as nothing is under way.
+    pub(crate) fn stop(&self, deadline: Instant) {
+        self.shared.stop(deadline);
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+/// The last handle is gone: nobody can wait any more.
+impl Drop for GrpcPlugin {
+    fn drop(&mut self) {
+        self.shared.release();
+    }
+}
+
+/// Why a server has not answered.
+enum Attempt {
+    /// The request has not left.
+    Unsent,
+    /// The server has not looked at it.
+    Refused(Cause),
+    Failed(Cause, Sent),
+}
+
+fn unsent(cause: Cause) -> Box<Failure> {
+    Box::new(Failure { cause, sent: Sent::No })
+}
+
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod tests;

@@ -1,0 +1,136 @@
+//! A place for one call: how it is had, and what its end tells of the server.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::admission::{Outcome, Place, Waiting};
+use super::server::Connection;
+use super::shared::{Locked, Shared};
+use crate::breaker::Signal;
+use crate::unix::message::Failure;
+
+/// One who waits for a place.
+#[derive(Debug)]
+pub(crate) struct Ticket(pub(crate) oneshot::Sender<Result<Seat, Box<Failure>>>);
+
+impl Waiting for Ticket {
+    fn is_abandoned(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// A place for one call, and the connection that it is on. Given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+    pub(crate) connection: Arc<Connection>,
+    /// `None` once it was given back.
+    place: Option<Place>,
+    pub(crate) outcome: Outcome,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(place) = self.place.take() {
+            self.shared.leave(place, self.outcome);
+        }
+    }
+}
+
+impl Shared {
+    /// A seat at a place that was given just now.
+    pub(crate) fn seat(self: &Arc<Self>, locked: &Locked, place: Place) -> Option<Seat> {
+        let connection = locked.open[place.server].clone()?;
+        let (shared, place) = (Arc::clone(self), Some(place));
+        Some(Seat { shared, connection, place, outcome: Outcome::Silent })
+    }
+
+    /// A seat on this server, if it has room.
+    pub(crate) fn seat_on(self: &Arc<Self>, server: usize) -> Option<Seat> {
+        let mut locked = self.lock();
+        let place = locked.admission.enter_on(server)?;
+        self.seat(&locked, place)
+    }
+
+    /// The first of these servers that is connected to; of all, if these are none.
+    pub(crate) fn connected(&self, servers: &BTreeSet<usize>) -> Option<usize> {
+        let locked = self.lock();
+        let is_open = |server: &usize| locked.open[*server].is_some();
+        if servers.is_empty() {
+            return (0..locked.open.len()).find(is_open);
+        }
+        servers.iter().copied().find(is_open)
+    }
+
+    /// Gives places to those who wait, for as long as there are both. To be called after
+    /// every change of the admission.
+    pub(crate) fn hand_out(self: &Arc<Self>, locked: &mut Locked) {
+        let now = self.now();
+        while let Some((place, Ticket(waiter))) = locked.admission.next(now, random) {
+            let Some(seat) = self.seat(locked, place) else {
+                debug_assert!(false, "a place on a server without a connection");
+                locked.admission.leave(place, Outcome::Silent, now, 0.0);
+                return;
+            };
+            // One who leaves in this moment has not taken it.
+            if let Err(Ok(mut seat)) = waiter.send(Ok(seat))
+                && let Some(place) = seat.place.take()
+            {
+                locked.admission.leave(place, Outcome::Silent, now, 0.0);
+            }
+        }
+    }
+
+    fn leave(self: &Arc<Self>, place: Place, outcome: Outcome) {
+        let mut locked = self.lock();
+        let before = locked.admission.standing(place.server).ejected;
+        locked.admission.leave(place, outcome, self.now(), fastrand::f64());
+        let after = locked.admission.standing(place.server).ejected;
+        self.hand_out(&mut locked);
+        let signal = match outcome {
+            Outcome::Missing => {
+                locked.admission.all_missing().map(|missing| Signal::AllMissing { missing })
+            }
+            Outcome::Answered => self.gate.is_troubled().then_some(Signal::Reply { timely: true }),
+            Outcome::Silent | Outcome::Failed => None,
+        };
+        let doubtful = outcome != Outcome::Answered && locked.admission.is_doubtful(place.server);
+        let quiet = locked.admission.load() == 0 && locked.admission.waiting() == 0;
+        drop(locked);
+        if before != after {
+            self.tell_ejected(place.server, after);
+        }
+        if let Some(signal) = signal {
+            self.gate.signal(signal);
+        }
+        if doubtful {
+            self.server(place.server).doubt.notify_one();
+        }
+        if quiet && self.stop_at().is_some() {
+            self.ending.notify_one();
+        }
+    }
+}
+
+impl Shared {
+    #[cold]
+    fn tell_ejected(&self, server: usize, ejected: bool) {
+        let server = self.server(server);
+        let server = &server.remote.name;
+        self.identity.log(|identity| {
+            let plugin = &identity.plugin;
+            if ejected {
+                tracing::info!(%plugin, %server, "server ejected: its calls fail, others are asked");
+            } else {
+                tracing::info!(%plugin, %server, "server is back: calls go there again");
+            }
+        });
+    }
+}
+
+/// Below `below`, which is not 0.
+pub(crate) fn random(below: usize) -> usize {
+    fastrand::usize(..below.max(1))
+}

@@ -1,0 +1,344 @@
+//! A plugin's servers as its callers and its tasks share them.
+//!
+//! All that they have to agree on is behind one lock, held for a few moves at a time and
+//! never while anything is awaited.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::admission::{Admission, Bounds};
+use super::asking::Listening;
+use super::link::Cut;
+use super::members::Members;
+use super::seat::Ticket;
+use super::server::Connection;
+use super::settings::{Names, Servers, Settings};
+use crate::breaker::{Gate, Signal};
+use crate::config::CallPolicy;
+use crate::error::{Cause, Sent};
+use crate::identity::Identity;
+use crate::unix::message::Failure;
+use crate::unix::reconnect::ConnectionState;
+
+pub(crate) struct Shared {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) settings: Settings,
+    /// The time of a call that does not choose its own.
+    pub(crate) timeout: Duration,
+    pub(crate) queue_capacity: usize,
+    pub(crate) gate: Arc<Gate>,
+    /// Finds the servers, where they are not known for good.
+    pub(crate) names: Option<Arc<dyn Names>>,
+    /// Wakes who looks after the servers: there are others.
+    pub(crate) changed: Notify,
+    /// Wakes who finds the servers: one of them cannot be reached.
+    pub(crate) lost: Notify,
+    locked: Mutex<Locked>,
+    state: watch::Sender<ConnectionState>,
+    started: Instant,
+    /// When to stop, in milliseconds after `started`; `u64::MAX` is never.
+    stop_at: AtomicU64,
+    /// Wakes the supervisor: to stop, or to look whether it can.
+    pub(crate) ending: Notify,
+    pub(super) connections: AtomicU64,
+    /// Who hears what the servers tell of the plugin.
+    pub(crate) listening: Listening,
+    /// Byte streams that are there.
+    pub(super) links: watch::Sender<usize>,
+}
+
+/// What is behind the lock.
+pub(crate) struct Locked {
+    pub(crate) members: Members,
+    pub(crate) admission: Admission<Ticket>,
+    /// By server: the connection that takes calls.
+    pub(crate) open: Vec<Option<Arc<Connection>>>,
+    /// By server: why it is not connected, and whether it counts as down.
+    pub(crate) troubles: Vec<Trouble>,
+    /// Why no servers were found.
+    pub(crate) not_found: Trouble,
+    /// Every connection that has not ended, those that take no calls any more included.
+    alive: Vec<Weak<Cut>>,
+    pub(crate) supervision: Supervision,
+    pub(crate) runtime: Option<Handle>,
+    /// The last handle is gone, and with it everybody who could wait.
+    pub(crate) released: bool,
+}
+
+/// How attempts to connect to a server went.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trouble {
+    /// Failures in a row.
+    pub(crate) attempts: u32,
+    pub(crate) is_down: bool,
+    pub(crate) error: Option<Arc<io::Error>>,
+    pub(crate) next: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Supervision {
+    None,
+    /// One is being spawned: whoever does it sees whether it was dropped at once.
+    Starting,
+    Running,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        identity: Arc<Identity>,
+        settings: Settings,
+        policy: &CallPolicy,
+        gate: Arc<Gate>,
+        servers: Servers,
+        runtime: Option<Handle>,
+    ) -> Self {
+        let bounds = Bounds {
+            max_in_flight: settings.max_in_flight,
+            queue_capacity: policy.queue_capacity(),
+            threshold: policy.breaker_threshold(),
+            longest_rest: policy.breaker_max_open(),
+            longest_trial: policy.timeout(),
+        };
+        let (known, names) = match servers {
+            Servers::Known(servers) => (servers, None),
+            Servers::Named(names) => (Vec::new(), Some(names)),
+        };
+        let members = Members::new(known);
+        let count = members.len();
+        let locked = Locked {
+            members,
+            admission: Admission::new(count, bounds),
+            open: vec![None; count],
+            troubles: vec![Trouble::default(); count],
+            not_found: Trouble::default(),
+            alive: Vec::new(),
+            supervision: Supervision::None,
+            runtime: runtime.or_else(|| Handle::try_current().ok()),
+            released: false,
+        };
+        Self {
+            identity,
+            settings,
+            timeout: policy.timeout(),
+            queue_capacity: bounds.queue_capacity,
+            gate,
+            names,
+            changed: Notify::new(),
+            lost: Notify::new(),
+            locked: Mutex::new(locked),
+            state: watch::Sender::new(ConnectionState::Idle),
+            started: Instant::now(),
+            stop_at: AtomicU64::new(u64::MAX),
+            ending: Notify::new(),
+            connections: AtomicU64::new(0),
+            listening: Listening::default(),
+            links: watch::Sender::new(0),
+        }
+    }
+
+    /// Nothing that panics runs while it is held, and what is behind it is whole at all
+    /// times. No seat is dropped while it is held: that takes the lock.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Locked> {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time since the plugin's handle was made, for what knows no clock.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Calls go to this connection from now on.
+    pub(crate) fn opened(self: &Arc<Self>, connection: &Arc<Connection>, limit: usize) {
+        let index = connection.index;
+        self.listening.opened(index);
+        let mut locked = self.lock();
+        locked.troubles[index] = Trouble::default();
+        locked.open[index] = Some(Arc::clone(connection));
+        locked.alive.retain(|cut| cut.strong_count() > 0);
+        locked.alive.push(Arc::downgrade(&connection.cut));
+        locked.admission.set_limit(index, limit, self.now());
+        locked.admission.set_alive(index);
+        drop(locked);
+        // Before anybody sees that it is ready: whoever does may call.
+        self.gate.signal(Signal::Connected);
+        connection.server.slot.traffic.connects.fetch_add(1, Relaxed);
+        self.set_state(index, ConnectionState::Ready);
+        self.hand_out(&mut self.lock());
+    }
+
+    /// This connection takes no more calls. Those on it go on, if they can.
+    pub(crate) fn close(&self, connection: &Connection) {
+        let index = connection.index;
+        let mut locked = self.lock();
+        let is_open = |open: &Arc<Connection>| open.number == connection.number;
+        if locked.open[index].as_ref().is_some_and(is_open) {
+            locked.open[index] = None;
+            locked.admission.set_limit(index, 0, self.now());
+        }
+        drop(locked);
+        connection.retired.notify_one();
+    }
+
+    /// A connection may have this many calls under way from now on.
+    pub(crate) fn limit(self: &Arc<Self>, server: usize, number: u64, limit: usize) {
+        let mut locked = self.lock();
+        if locked.open[server].as_ref().is_some_and(|open| open.number == number) {
+            locked.admission.set_limit(server, limit, self.now());
+            self.hand_out(&mut locked);
+        }
+    }
+
+    /// The connection of this number, if it still takes calls.
+    pub(crate) fn connection(&self, server: usize, number: u64) -> Option<Arc<Connection>> {
+        let open = self.lock().open.get(server).cloned().flatten();
+        open.filter(|open| open.number == number)
+    }
+
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Ends every connection at once, with all that is under way.
+    pub(crate) fn cut_all(&self, why: &Cause) {
+        let alive = std::mem::take(&mut self.lock().alive);
+        for cut in alive.iter().filter_map(Weak::upgrade) {
+            cut.cut(why.clone());
+        }
+    }
+
+    /// Answers all who wait, unsent.
+    pub(crate) fn answer_waiting(&self, cause: &Cause) {
+        let waiting = self.lock().admission.drain();
+        for Ticket(waiter) in waiting {
+            let failure = Failure { cause: cause.clone(), sent: Sent::No };
+            // It may have left.
+            let _ = waiter.send(Err(Box::new(failure)));
+        }
+    }
+
+    /// Publishes a server's state, and that of the plugin: that of the best of its servers.
+    pub(crate) fn set_state(&self, server: usize, state: ConnectionState) {
+        let locked = self.lock();
+        locked.members.get(server).slot.set_state(state);
+        let has = |state| locked.members.iter().any(|(_, server)| server.state() == state);
+        let best = [
+            ConnectionState::Ready,
+            ConnectionState::Connecting,
+            ConnectionState::TransientFailure,
+            ConnectionState::Idle,
+        ];
+        let best = best.into_iter().find(|state| has(*state)).unwrap_or(ConnectionState::Idle);
+        drop(locked);
+        self.publish(best);
+    }
+
+    pub(crate) fn publish(&self, state: ConnectionState) {
+        if state == ConnectionState::Shutdown {
+            self.lock().members.iter().for_each(|(_, server)| server.slot.set_state(state));
+        }
+        self.state.send_if_modified(|now| std::mem::replace(now, state) != state);
+    }
+
+    pub(crate) fn state(&self) -> ConnectionState {
+        *self.state.borrow()
+    }
+
+    pub(crate) fn watch_state(&self) -> watch::Receiver<ConnectionState> {
+        self.state.subscribe()
+    }
+
+    /// When to stop, if somebody asked for it.
+    pub(crate) fn stop_at(&self) -> Option<Instant> {
+        match self.stop_at.load(Relaxed) {
+            u64::MAX => None,
+            after => Some(self.started + Duration::from_millis(after)),
+        }
+    }
+
+    /// Asks the tasks to stop: at `deadline`, or as soon as nothing is under way.
+    pub(crate) fn stop(&self, deadline: Instant) {
+        let after = deadline.saturating_duration_since(self.started).as_millis();
+        let locked = self.lock();
+        self.stop_at.fetch_min(u64::try_from(after).unwrap_or(u64::MAX - 1), SeqCst);
+        self.end(locked);
+    }
+
+    /// The last handle is gone.
+    pub(crate) fn release(&self) {
+        let mut locked = self.lock();
+        locked.released = true;
+        self.end(locked);
+    }
+
+    fn end(&self, locked: MutexGuard<'_, Locked>) {
+        let supervised = locked.supervision != Supervision::None;
+        drop(locked);
+        if supervised {
+            self.ending.notify_one();
+        } else {
+            // What was never started has nothing to stop.
+            self.publish(ConnectionState::Shutdown);
+        }
+    }
+}
+
+impl Locked {
+    /// No server is connected to.
+    pub(crate) fn clear(&mut self) {
+        for index in 0..self.open.len() {
+            self.open[index] = None;
+            self.admission.set_limit(index, 0, Duration::ZERO);
+        }
+    }
+
+    /// Why no call can be made now and none may wait, if that is so: every server is down.
+    pub(crate) fn down(&self) -> Option<Down> {
+        if self.admission.is_connected() || !self.troubles().all(|trouble| trouble.is_down) {
+            return None;
+        }
+        let first = self.troubles().min_by_key(|trouble| trouble.next)?;
+        let attempts = self.troubles().map(|trouble| trouble.attempts).max()?;
+        let delay = first.next.map(|next| next.saturating_duration_since(Instant::now()));
+        Some(Down { attempts, error: self.why()?, delay })
+    }
+
+    /// Why there is no connection.
+    pub(crate) fn why(&self) -> Option<Arc<io::Error>> {
+        self.troubles().find_map(|trouble| trouble.error.clone())
+    }
+
+    /// Those of the servers that there are, or, where there are none, why not.
+    fn troubles(&self) -> impl Iterator<Item = &Trouble> {
+        let none = self.members.iter().next().is_none().then_some(&self.not_found);
+        self.members.iter().map(|(index, _)| &self.troubles[index]).chain(none)
+    }
+}
+
+/// A plugin none of whose servers can be reached.
+pub(crate) struct Down {
+    pub(crate) attempts: u32,
+    pub(crate) error: Arc<io::Error>,
+    /// How long until the next attempt.
+    pub(crate) delay: Option<Duration>,
+}
+
+impl From<Down> for Cause {
+    fn from(Down { attempts, error, delay }: Down) -> Self {
+        Self::unreachable(attempts, error, delay)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("identity", &self.identity)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,210 @@
+//! What a gRPC status, and an error of the transport, mean for a call.
+//!
+//! A status is never an allow. And it tells nothing of whether a hook has run: a server that
+//! stops, a proxy, and the plugin's own code all use the same few codes.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+
+use crate::error::Cause;
+use crate::trust::Refusal;
+
+/// No more of a server's words is quoted.
+const LONGEST_MESSAGE: usize = 256;
+
+pub(crate) const OK: u32 = 0;
+const UNKNOWN: u32 = 2;
+const DEADLINE_EXCEEDED: u32 = 4;
+const PERMISSION_DENIED: u32 = 7;
+const RESOURCE_EXHAUSTED: u32 = 8;
+const UNIMPLEMENTED: u32 = 12;
+const INTERNAL: u32 = 13;
+const UNAVAILABLE: u32 = 14;
+const UNAUTHENTICATED: u32 = 16;
+
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+/// How a server ended a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) code: u32,
+    /// In the server's words.
+    message: String,
+}
+
+impl Status {
+    /// That of a reply's headers or trailers, if it is there. A code that is no number is
+    /// `UNKNOWN`, which is no `OK`.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let code = headers.get("grpc-status")?.to_str().unwrap_or_default();
+        let message = headers.get("grpc-message").map_or(&b""[..], |value| value.as_bytes());
+        let message = percent_encoding::percent_decode(message).decode_utf8_lossy();
+        Some(Self { code: code.parse().unwrap_or(UNKNOWN), message: legible(&message) })
+    }
+
+    /// That of a reply that is no gRPC, because it came from a proxy, say.
+    pub(crate) fn of_http(status: StatusCode) -> Self {
+        let code = match status.as_u16() {
+            400 => INTERNAL,
+            401 => UNAUTHENTICATED,
+            403 => PERMISSION_DENIED,
+            404 => UNIMPLEMENTED,
+            429 | 502..=504 => UNAVAILABLE,
+            _ => UNKNOWN,
+        };
+        Self { code, message: format!("the answer is HTTP {}", status.as_u16()) }
+    }
+
+    /// The server is there, and knows who asks.
+    pub(crate) fn is_alive(&self) -> bool {
+        matches!(self.code, OK | UNIMPLEMENTED)
+    }
+
+    /// Why a server that answers so cannot be used.
+    pub(crate) fn into_io(self) -> io::Error {
+        match self.code {
+            UNAUTHENTICATED | PERMISSION_DENIED => Refusal::Server(self.to_string()).into(),
+            _ => io::Error::other(self.to_string()),
+        }
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        self.code == DEADLINE_EXCEEDED
+    }
+
+    /// What it means for a call whose request was `size` bytes, of at most `limit`. Not for
+    /// `OK`.
+    pub(crate) fn into_cause(self, size: usize, limit: usize) -> Cause {
+        match self.code {
+            RESOURCE_EXHAUSTED if self.message.contains("message larger than max") => {
+                Cause::RequestTooLarge { size, limit: self.limit().unwrap_or(limit) }
+            }
+            UNIMPLEMENTED => Cause::Unimplemented(self.to_string().into()),
+            UNAUTHENTICATED | PERMISSION_DENIED => {
+                let error = Arc::new(self.into_io());
+                Cause::Untrusted { attempts: 1, error, retry_after: None }
+            }
+            _ => Cause::Disconnected(Arc::new(self.into_io())),
+        }
+    }
+
+    /// Of `... larger than max (4194305 vs. 4194304)`, the last number.
+    fn limit(&self) -> Option<usize> {
+        let (_, limit) = self.message.rsplit_once("vs. ")?;
+        limit.trim_end_matches(')').parse().ok()
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the server answered ")?;
+        match NAMES.get(self.code as usize) {
+            Some(name) => f.write_str(name)?,
+            None => write!(f, "the unknown status {}", self.code)?,
+        }
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
+    }
+}
+
+/// One line, not too long: it goes into logs.
+fn legible(message: &str) -> String {
+    let clean = message.chars().map(|c| if c.is_control() { ' ' } else { c });
+    clean.take(LONGEST_MESSAGE).collect()
+}
+
+/// Why the server ended this stream alone, if it did.
+pub(crate) fn reset(error: &hyper::Error) -> Option<h2::Reason> {
+    let h2 = sources(error).find_map(|source| source.downcast_ref::<h2::Error>())?;
+    if h2.is_reset() && h2.is_remote() { h2.reason() } else { None }
+}
+
+/// Whether the server is stopping, and has said of this request that it never came to it.
+///
+/// Of streams that are open when a server stops, h2 ends those with the server's GOAWAY that
+/// are above the last one which the server will look at, and no others; and hyper gives it for
+/// requests of which it had sent no body. Other reasons than `NO_ERROR` are given by servers
+/// that are at odds with us, so they are not believed.
+pub(crate) fn is_passed_over(error: &hyper::Error) -> bool {
+    let h2 = sources(error).find_map(|source| source.downcast_ref::<h2::Error>());
+    h2.is_some_and(|error| {
+        error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
+    })
+}
+
+/// With all that its sources tell: the first of them says little.
+pub(crate) fn into_io(error: &hyper::Error) -> io::Error {
+    let kind = sources(error)
+        .find_map(|source| source.downcast_ref::<io::Error>())
+        .map_or(io::ErrorKind::Other, io::Error::kind);
+    let mut words = error.to_string();
+    for source in sources(error).skip(1) {
+        let source = source.to_string();
+        if !words.contains(&source) {
+            words = format!("{words}: {source}");
+        }
+    }
+    io::Error::new(kind, words)
+}
+
+fn sources<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    // Not `error.source()`: that would be the source of the reference.
+    std::iter::successors(Some(error), |error| (**error).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: &str, message: &str) -> Option<Status> {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-status", code.parse().unwrap());
+        headers.insert("grpc-message", message.parse().unwrap());
+        Status::of(&headers)
+    }
+
+    #[test]
+    fn a_code_that_is_no_number_is_no_ok() {
+        for code in ["", "OK", "-1", "0x0", "4294967296"] {
+            assert_eq!(status(code, "").unwrap().code, UNKNOWN, "{code}");
+        }
+        assert_eq!(Status::of(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_servers_words_are_one_line_and_not_without_end() {
+        let message = status("2", &format!("a%0Ab%1b[31m{}", "x".repeat(1000))).unwrap().message;
+        assert!(message.starts_with("a b [31mxxx"), "{message}");
+        assert_eq!(message.chars().count(), LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn no_http_status_is_an_ok() {
+        for code in 100..600 {
+            let status = Status::of_http(StatusCode::from_u16(code).unwrap());
+            assert_ne!(status.code, OK, "{code}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The plugin's own task: it keeps a connection to every server, and ends after all others.
+//!
+//! Servers are looked after side by side. Each connection has a task of its own, that moves
+//! the bytes; here it is decided when there is one.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::asking::ask;
+use super::members::{find, tend_all};
+use super::open::{Driver, check, open};
+use super::server::Connection;
+use super::shared::{Shared, Supervision, Trouble};
+use crate::backoff::Backoff;
+use crate::breaker::Signal;
+use crate::error::Cause;
+use crate::unix::NEVER;
+use crate::unix::reconnect::{ConnectionState, Reconnect};
+
+/// How often an ejected server that has not answered a check is asked again.
+const CHECK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A supervisor whose runtime ends, or that panics, has no last turn.
+pub(super) struct Guard {
+    shared: Arc<Shared>,
+    ended: bool,
+}
+
+impl Guard {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, ended: false }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if std::thread::panicking() {
+            self.shared.identity.count_panic();
+        }
+        self.shared.unsupervised();
+    }
+}
+
+/// Runs until the plugin is stopped.
+pub(super) async fn supervise(mut guard: Guard) {
+    let shared = Arc::clone(&guard.shared);
+    tokio::select! {
+        biased;
+        () = end(&shared) => {}
+        // These never end by themselves.
+        () = tend_all(&shared) => {}
+        () = find(&shared) => {}
+        () = ask(&shared) => {}
+    }
+    shared.finish().await;
+    guard.ended = true;
+}
+
+/// Waits until the plugin is to end, and nothing is under way or the time for that is over.
+async fn end(shared: &Shared) {
+    loop {
+        let (quiet, released) = shared.at_rest();
+        let stop_at = shared.stop_at();
+        if released || stop_at.is_some_and(|at| quiet || at <= Instant::now()) {
+            return;
+        }
+        let stop_at = stop_at.unwrap_or_else(|| Instant::now() + NEVER);
+        tokio::select! {
+            () = shared.ending.notified() => {}
+            () = sleep_until(stop_at) => {}
+        }
+    }
+}
+
+/// Keeps a connection to one server, for ever.
+pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
+    let settings = &shared.settings;
+    let backoff = Backoff::new(settings.reconnect_delay, settings.max_backoff);
+    let mut reconnect = Reconnect::new(backoff, settings.reconnect_attempts);
+    loop {
+        shared.set_state(index, ConnectionState::Connecting);
+        let (error, broken) = match timeout(settings.connect_timeout, open(shared, index)).await {
+            Ok(Ok((connection, driver))) => {
+                reconnect.opened();
+                shared.opened(&connection, driver.limit);
+                let error = keep(shared, &connection, driver).await;
+                shared.close(&connection);
+                if !shared.gate.is_closed() {
+                    shared.gate.signal(Signal::HungUp);
+                }
+                if connection.is_proven() {
+                    reconnect.lost_all();
+                    shared.trouble(index, Trouble { error: Some(error), ..Trouble::default() });
+                    continue;
+                }
+                (error, true)
+            }
+            Ok(Err(error)) => (Arc::new(error), false),
+            Err(_) => {
+                let reason = "no answer to `cpex.Health/Check` within `connect_timeout`";
+                (Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason)), false)
+            }
+        };
+        let youngest = shared.last_connection();
+        let wait = reconnect.failed(youngest, true, fastrand::f64());
+        let trouble = Trouble {
+            attempts: reconnect.failures(),
+            is_down: wait.give_up,
+            error: Some(error),
+            next: Some(Instant::now() + wait.delay),
+        };
+        shared.set_state(index, ConnectionState::TransientFailure);
+        shared.trouble(index, trouble);
+        shared.tell_if_down(broken);
+        sleep(wait.delay).await;
+        reconnect.elapsed();
+    }
+}
+
+/// Looks after a connection until it takes no more calls, and tells why.
+async fn keep(
+    shared: &Arc<Shared>,
+    connection: &Arc<Connection>,
+    mut driver: Driver,
+) -> Arc<io::Error> {
+    let server = &connection.server;
+    let settings = &shared.settings;
+    loop {
+        let heard = connection.cut.received();
+        let (doubtful, load) = shared.standing(connection.index);
+        let quiet = match settings.keep_alive {
+            _ if doubtful => CHECK_AGAIN,
+            Some(keep_alive) => keep_alive,
+            None => NEVER,
+        };
+        tokio::select! {
+            biased;
+            error = driver.ended(shared) => return error,
+            () = connection.retired.notified() => {
+                let reason = "the server takes no more calls on this connection";
+                return Arc::new(io::Error::other(reason));
+            }
+            () = server.doubt.notified() => {}
+            () = sleep(quiet) => {
+                // One that is in use shows by itself that it is there.
+                let in_use = load > 0 || connection.cut.received() != heard;
+                if in_use && !doubtful {
+                    continue;
+                }
+            }
+        }
+        tokio::select! {
+            biased;
+            error = driver.ended(shared) => return error,
+            answer = timeout(settings.connect_timeout, check(shared, connection)) => match answer {
+                Ok(Ok(())) => {
+                    connection.prove();
+                    shared.found_alive(connection.index);
+                }
+                Ok(Err(_)) => {}
+                Err(_) => {
+                    let reason = "the server left `cpex.Health/Check` without an answer";
+                    let error = io::Error::new(io::ErrorKind::TimedOut, reason);
+                    connection.cut.cut(Cause::Disconnected(Arc::new(error)));
+                }
+            },
+        }
+    }
+}
+
+impl Shared {
+    /// Whether a server is to be asked if it is there, and the calls that are under way on
+    /// it.
+    fn standing(&self, server: usize) -> (bool, usize) {
+        let locked = self.lock();
+        (locked.admission.is_doubtful(server), locked.admission.standing(server).load)
+    }
+
+    /// Whether nothing is under way, and whether nobody is left who could wait.
+    fn at_rest(&self) -> (bool, bool) {
+        let locked = self.lock();
+        let quiet = locked.admission.load() == 0 && locked.admission.waiting() == 0;
+        (quiet, locked.released)
+    }
+
+    fn found_alive(self: &Arc<Self>, server: usize) {
+        let mut locked = self.lock();
+        locked.admission.set_alive(server);
+        self.hand_out(&mut locked);
+    }
+
+    pub(super) fn distrust(&self, server: usize) {
+        self.lock().admission.distrust(server, self.now(), fastrand::f64());
+    }
+
+    fn last_connection(&self) -> u64 {
+        self.connections.load(Relaxed)
+    }
+
+    fn trouble(&self, server: usize, trouble: Trouble) {
+        let member = self.server(server);
+        let name = &member.remote.name;
+        self.identity.log(|identity| {
+            let (plugin, error) = (&identity.plugin, trouble.error.as_ref().map(tracing::field::display));
+            tracing::debug!(%plugin, server = %name, attempts = trouble.attempts, error, "not connected");
+        });
+        self.lock().troubles[server] = trouble;
+        // Its name may lead elsewhere by now.
+        self.lost.notify_one();
+    }
+
+    /// Opens the breaker, and answers who waits, if no server can be reached.
+    pub(super) fn tell_if_down(&self, broken: bool) {
+        let down = self.lock().down();
+        if let Some(down) = down {
+            let delay = down.delay.unwrap_or_default();
+            self.gate.unreachable(down.attempts, &down.error, delay, broken);
+            self.answer_waiting(&down.into());
+        }
+    }
+
+    /// Ends all that is under way, and every connection.
+    async fn finish(&self) {
+        self.answer_waiting(&Cause::Shutdown);
+        self.lock().clear();
+        self.cut_all(&Cause::Shutdown);
+        let mut links = self.links.subscribe();
+        // The sender lives in `self`.
+        let _ = links.wait_for(|links| *links == 0).await;
+        self.lock().supervision = Supervision::None;
+        self.publish(ConnectionState::Shutdown);
+    }
+
+    /// The supervisor is gone, and not because it was told to stop.
+    fn unsupervised(&self) {
+        let mut locked = self.lock();
+        let starting = locked.supervision == Supervision::Starting;
+        locked.supervision = Supervision::None;
+        if !starting {
+            locked.runtime = None;
+            drop(locked);
+            self.task_gone();
+        }
+    }
+
+    /// Answers all that waits for tasks that are gone. The next call starts them anew.
+    pub(super) fn task_gone(&self) {
+        self.lock().clear();
+        self.answer_waiting(&Cause::TaskGone);
+        self.cut_all(&Cause::TaskGone);
+        self.gate.reset();
+        self.publish(ConnectionState::Shutdown);
+    }
+}

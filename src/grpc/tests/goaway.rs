@@ -1,0 +1,146 @@
+//! A server that stops, frame by frame: what it has promised not to begin, and what not.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::unix::connect::FnConnector;
+
+const PREFACE: usize = 24;
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// The server's side of one connection.
+struct Wire(DuplexStream);
+
+impl Wire {
+    async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+        frame.extend_from_slice(&[kind, flags]);
+        frame.extend_from_slice(&stream.to_be_bytes());
+        frame.extend_from_slice(payload);
+        self.0.write_all(&frame).await.unwrap();
+    }
+
+    /// The kind, flags and stream of the next frame.
+    async fn read(&mut self) -> (u8, u8, u32) {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        self.0.read_exact(&mut vec![0; length]).await.unwrap();
+        (head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]))
+    }
+
+    /// Reads on until a request is whole, and tells its stream.
+    async fn request(&mut self) -> u32 {
+        loop {
+            let (kind, flags, stream) = self.read().await;
+            if kind == DATA && flags & END_STREAM > 0 {
+                return stream;
+            }
+        }
+    }
+
+    /// A message without a byte, and an OK.
+    async fn answer(&mut self, stream: u32) {
+        // `:status: 200`, and a literal `content-type`.
+        let mut head = vec![0x88, 0x5f, 16];
+        head.extend_from_slice(b"application/grpc");
+        self.write(HEADERS, END_HEADERS, stream, &head).await;
+        self.write(DATA, 0, stream, &[0; 5]).await;
+        let trailers = [&[0x40, 11][..], b"grpc-status", &[1], b"0"].concat();
+        self.write(HEADERS, END_HEADERS | END_STREAM, stream, &trailers).await;
+    }
+
+    async fn go_away(&mut self, last: u32, reason: u32) {
+        let payload = [last.to_be_bytes(), reason.to_be_bytes()].concat();
+        self.write(GOAWAY, 0, 0, &payload).await;
+    }
+}
+
+/// A plugin, and the connections that it makes.
+fn plugin() -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
+    let (sender, connections) = mpsc::unbounded_channel();
+    let connector = FnConnector(move || {
+        let (client, server) = tokio::io::duplex(1 << 16);
+        sender.send(server).unwrap();
+        async move { Ok(client) }
+    });
+    let authority = Authority::from_static("plugins.test:50051");
+    let remote = Remote::new("server", Scheme::HTTP, &authority, Arc::new(connector));
+    let servers = Servers::Known(vec![remote]);
+    let policy = CallPolicy::builder().build().unwrap();
+    let identity = Arc::new(Identity::new("P".into(), std::path::Path::new("/p").into()));
+    let gate = Arc::new(Gate::new(Arc::clone(&identity), Breaker::new(5, TIMEOUT, TIMEOUT)));
+    let plugin = GrpcPlugin::new(identity, Settings::default(), &policy, gate, servers, None);
+    (Arc::new(plugin), connections)
+}
+
+/// A connection that was asked whether it is there, and was.
+async fn accept(connections: &mut mpsc::UnboundedReceiver<DuplexStream>) -> Wire {
+    let mut wire = Wire(connections.recv().await.unwrap());
+    wire.0.read_exact(&mut [0; PREFACE]).await.unwrap();
+    wire.write(SETTINGS, 0, 0, &[]).await;
+    let check = wire.request().await;
+    wire.answer(check).await;
+    wire
+}
+
+fn begin(plugin: &Arc<GrpcPlugin>) -> JoinHandle<Result<Reply, Box<Failure>>> {
+    let plugin = Arc::clone(plugin);
+    tokio::spawn(async move { plugin.exchange(hook("a", TIMEOUT)).await })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stopping_server_has_passed_over_is_unstarted_and_the_rest_may_have_run() {
+    let (plugin, mut connections) = plugin();
+    let one = begin(&plugin);
+    let mut wire = accept(&mut connections).await;
+    let first = wire.request().await;
+    let other = begin(&plugin);
+    assert!(wire.request().await > first);
+    wire.go_away(first, 0).await;
+    let (cause, sent) = failed(other.await.unwrap());
+    assert!(matches!(cause, Cause::Disconnected(_)), "{cause}");
+    assert_eq!(sent, Sent::Unstarted);
+    assert!(cause.to_string().contains("the server is stopping"), "{cause}");
+    // The next call does not wait until the first one is over.
+    let next = begin(&plugin);
+    let mut second = accept(&mut connections).await;
+    let stream = second.request().await;
+    second.answer(stream).await;
+    next.await.unwrap().unwrap();
+    assert!(!one.is_finished());
+    drop(wire);
+    let (cause, sent) = failed(one.await.unwrap());
+    assert!(matches!(cause, Cause::Disconnected(_)), "{cause}");
+    assert_eq!(sent, Sent::Maybe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_below_the_last_one_that_a_stopping_server_names_is_answered() {
+    let (plugin, mut connections) = plugin();
+    let call = begin(&plugin);
+    let mut wire = accept(&mut connections).await;
+    let stream = wire.request().await;
+    wire.go_away(stream, 0).await;
+    wire.answer(stream).await;
+    call.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_at_odds_with_us_is_not_believed() {
+    let (plugin, mut connections) = plugin();
+    let call = begin(&plugin);
+    let mut wire = accept(&mut connections).await;
+    let stream = wire.request().await;
+    // ENHANCE_YOUR_CALM
+    wire.go_away(stream - 2, 11).await;
+    let (cause, sent) = failed(call.await.unwrap());
+    assert!(matches!(cause, Cause::Disconnected(_)), "{cause}");
+    assert_eq!(sent, Sent::Maybe);
+}

@@ -1,0 +1,109 @@
+//! A stream that is read to its end after it was closed for writing.
+//!
+//! TCP answers bytes that come for a closed socket with a reset, and a reset can overtake
+//! what was written last: the reply of the last call, and the goodbye.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// How long a client may take to close its side.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) struct Linger<S> {
+    stream: S,
+    closed: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Linger<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, closed: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Linger<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.closed.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        let limit = this.closed.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        // First, so that a client which never stops is left all the same.
+        while limit.as_mut().poll(cx).is_pending() {
+            let mut bytes = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            // Its end may be a reset of its own.
+            match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_after_the_close_is_read_up_to_the_other_sides_end() {
+        let (near, mut far) = duplex(16);
+        let closing = tokio::spawn(async move { Linger::new(near).shutdown().await });
+        assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+        // More than the pipe holds, so that somebody must read it.
+        far.write_all(&[7; 100]).await.unwrap();
+        assert!(!closing.is_finished());
+        drop(far);
+        closing.await.unwrap().unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_close_is_waited_for_no_longer_than_a_moment() {
+        let (near, _far) = duplex(16);
+        let start = Instant::now();
+        Linger::new(near).shutdown().await.unwrap();
+        assert_eq!(start.elapsed(), PATIENCE);
+    }
+}
