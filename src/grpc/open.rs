@@ -95,7 +95,7 @@ pub(super) async fn open(
 /// Calls are never above what the server takes at a time: hyper would hold them back, and
 /// with them those behind.
 fn limit(shared: &Shared, http2: &Http2) -> usize {
-    http2.current_max_send_streams().clamp(1, shared.settings.max_in_flight)
+    http2.current_max_send_streams().min(shared.settings.max_in_flight).max(1)
 }
 
 /// Moves the bytes, and hears of a server that takes more calls than before, or fewer.
