@@ -14,8 +14,8 @@ use crate::common::sample;
 use crate::contenders::ours::Typed;
 use crate::contenders::reference::{ReferenceServer, python};
 use crate::load::{self, median, throughput};
-use crate::process::processor;
 use crate::number::number;
+use crate::process::processor;
 
 const CALLERS: usize = 64;
 const CONNECTIONS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];

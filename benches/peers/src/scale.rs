@@ -20,8 +20,8 @@ use crate::common::null_server::{Answer, NullServer};
 use crate::common::sample;
 use crate::contenders::ours::Typed;
 use crate::load::{self, Call, throughput_of};
-use crate::process::{peak_resident, processor, resident};
 use crate::number::{count, number};
+use crate::process::{peak_resident, processor, resident};
 use crate::report::worker_threads;
 
 /// Long enough for connections to notice that they are idle and to give memory back.
