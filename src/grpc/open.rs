@@ -67,8 +67,16 @@ pub(super) async fn open(
     shared: &Arc<Shared>,
     index: usize,
 ) -> io::Result<(Arc<Connection>, Driver)> {
+    // With TLS 1.3 a server tells only after the handshake that it does not trust us.
+    connect_and_ask(shared, index).await.map_err(distrusted)
+}
+
+async fn connect_and_ask(
+    shared: &Arc<Shared>,
+    index: usize,
+) -> io::Result<(Arc<Connection>, Driver)> {
     let server = shared.server(index);
-    let transport = server.remote.connector.connect().await.map_err(distrusted)?;
+    let transport = server.remote.connector.connect().await?;
     let (link, cut) = Link::new(transport, Arc::clone(&server.slot), shared.links.clone());
     let http2 = http2::Builder::new(TokioExecutor::new());
     let handshake = http2.handshake(TokioIo::new(link)).await;

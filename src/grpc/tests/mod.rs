@@ -5,6 +5,8 @@ mod deadlines;
 mod fake;
 mod goaway;
 mod names;
+#[cfg(feature = "server")]
+mod real;
 mod replies;
 mod servers;
 mod stopping;
