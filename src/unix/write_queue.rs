@@ -98,6 +98,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_frame_that_is_taken_back_is_no_more_part_of_what_there_is_to_write() {
+        let mut write_queue = WriteQueue::default();
+        write_queue.push(vec![0; ENOUGH]);
+        assert!(write_queue.is_full());
+        assert_eq!(write_queue.pop_back().map(|frame| frame.len()), Some(ENOUGH));
+        assert!(write_queue.is_empty() && !write_queue.is_full());
+        write_queue.push(vec![0]);
+        assert!(!write_queue.is_full());
+    }
+
+    #[test]
     fn the_memory_of_a_burst_is_given_back() {
         let mut write_queue = WriteQueue::default();
         (0..1_000).for_each(|_| write_queue.push(vec![0]));

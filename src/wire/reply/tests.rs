@@ -223,6 +223,21 @@ fn a_misfit_before_bytes_that_are_no_protobuf_puts_the_connection_in_doubt() {
     assert!(matches!(fault, ReplyFault::Undecodable(DecodeError::Malformed(_))), "{fault:?}");
 }
 
+/// The reference tells of a message that it does not know without a name; nothing else may come
+/// so, and that not in another's.
+#[test]
+fn a_reply_without_a_name_is_this_plugins_only_where_the_message_was_not_known() {
+    let unknown = proto::PluginError { code: UNKNOWN_MESSAGE.into(), ..Default::default() };
+    let named = |name: &str, reply: proto::InvokeHookResponse| {
+        read::<Value>(&proto::InvokeHookResponse { plugin_name: name.into(), ..reply })
+    };
+    assert!(matches!(named("", error(unknown.clone())), Ok(HookReply::Fault(_))));
+    let mismatch = ReplyFault::Mismatch { field: "plugin_name" };
+    assert_eq!(named("Other", error(unknown)).unwrap_err(), mismatch);
+    assert_eq!(named("", reply(Some(&allow(&json!({}))))).unwrap_err(), mismatch);
+    assert_eq!(named("", error(proto::PluginError::default())).unwrap_err(), mismatch);
+}
+
 /// It was an empty reply, whose code was lost and whose connection was closed.
 // Promise: H6
 #[test]
