@@ -7,7 +7,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::calls::{LIMIT, in_time};
+use common::calls::{LIMIT, eventually, in_time};
 use common::reference::calls::{call, call_for, context, object};
 use common::reference::grpc::GrpcReference;
 use hookwire::config::PluginConfigBuilder;
@@ -241,6 +241,51 @@ async fn a_deadline_ends_a_slow_hook_and_no_other_call() {
     assert_eq!(marked(&plugin, "next").await, "next");
     let stats = plugin.stats();
     assert_eq!((connects(&plugin), stats.ok, stats.timeouts, stats.mismatches), (1, 1, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_whose_call_is_over_is_ended_at_the_server_too() {
+    let Some(server) = GrpcReference::over_uds() else { return };
+    let plugin = connect(&server, "Counter").await;
+    let deadly = |marker: &str| json!({"marker": marker, "delay_ms": 2500, "exit": true});
+
+    let brief = Duration::from_secs(1);
+    let error = call_for(&plugin, deadly("late"), brief).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    let dropped = {
+        let plugin = plugin.clone();
+        tokio::spawn(async move { call(&plugin, deadly("dropped")).await.map(drop) })
+    };
+    eventually("the hook runs", || server.executions("dropped") == 1).await;
+    dropped.abort();
+
+    // Longer than either of them had left.
+    let result = call(&plugin, json!({"marker": "next", "delay_ms": 3000})).await.unwrap();
+    assert_eq!(result.metadata()["marker"], "next");
+    assert_eq!((server.executions("late"), connects(&plugin)), (1, 1));
+    // What would have been seen.
+    let error = call(&plugin, deadly("exit")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_that_ran_when_its_server_was_killed_runs_no_second_time() {
+    let Some(mut server) = GrpcReference::over_uds() else { return };
+    let plugin = connect(&server, "Counter").await;
+    let under_way = {
+        let plugin = plugin.clone();
+        tokio::spawn(async move { call(&plugin, json!({"marker": "a", "delay_ms": 20_000})).await })
+    };
+    eventually("the hook runs", || server.executions("a") == 1).await;
+    server.kill();
+    let error = in_time("the call ends", under_way).await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe), "{error}");
+    assert!(!error.is_retryable());
+
+    tokio::task::block_in_place(|| server.restart());
+    eventually("a new connection", || connects(&plugin) == 2).await;
+    assert!(call(&plugin, json!({"marker": "b"})).await.unwrap().is_allowed());
+    assert_eq!((server.executions("a"), server.executions("b")), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

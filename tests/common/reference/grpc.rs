@@ -1,5 +1,6 @@
 //! The reference's gRPC server, with the plugins of `tests/reference`.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -66,6 +67,7 @@ impl GrpcReference {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PLUGINS_CONFIG_PATH", file("plugins.yaml"))
             .env("PLUGINS_LOG_LEVEL", "INFO")
+            .env("HOOKWIRE_EXECUTIONS", self.executions_file())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -89,6 +91,16 @@ impl GrpcReference {
             }
         }
         self.running = Some(child);
+    }
+
+    /// How often the plugin `Counter` ran for this marker, over all restarts.
+    pub(crate) fn executions(&self, marker: &str) -> usize {
+        let text = fs::read_to_string(self.executions_file()).unwrap_or_default();
+        text.lines().filter(|line| *line == marker).count()
+    }
+
+    fn executions_file(&self) -> PathBuf {
+        self.dir.path().join("executions")
     }
 
     fn socket(&self) -> PathBuf {
