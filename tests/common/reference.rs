@@ -21,6 +21,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) mod calls;
+#[cfg(feature = "grpc")]
+pub(crate) mod grpc;
 pub(crate) mod often;
 pub(crate) mod published;
 pub(crate) mod pythons;
@@ -139,10 +141,13 @@ impl Drop for OwnedChild {
 
 /// The lines a child writes, so that waiting for one can have a bound.
 fn lines(child: &mut Child) -> Receiver<String> {
-    let stdout = child.stdout.take().expect("stdout is piped");
+    lines_of(child.stdout.take().expect("stdout is piped"))
+}
+
+fn lines_of(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             // Goes on reading when nobody listens: a child must not find its pipe closed.
             let _ = sender.send(line);
         }

@@ -1,0 +1,139 @@
+//! The reference's gRPC server, with the plugins of `tests/reference`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use hookwire::PluginConfig;
+use hookwire::config::{GrpcBuilder, GrpcConfig, PluginConfigBuilder};
+use tempfile::TempDir;
+use tokio::net::TcpSocket;
+
+use super::{OwnedChild, START_LIMIT, file, lines_of, venv};
+
+/// The server as a child process, killed when dropped; it also ends with the test process.
+/// Where it listens stays the same over [`restart`](Self::restart).
+pub(crate) struct GrpcReference {
+    venv: PathBuf,
+    dir: TempDir,
+    /// `None` for a Unix socket.
+    port: Option<Port>,
+    running: Option<OwnedChild>,
+}
+
+impl GrpcReference {
+    /// On a free port of this machine.
+    pub(crate) fn over_tcp() -> Option<Self> {
+        Some(Self::start(venv()?, Some(Port::reserve())))
+    }
+
+    /// On a Unix socket of its own.
+    pub(crate) fn over_uds() -> Option<Self> {
+        Some(Self::start(venv()?, None))
+    }
+
+    /// The one over TCP that the tests of one process share; none of them may stop it.
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SERVER: OnceLock<Option<GrpcReference>> = OnceLock::new();
+        // Says for every test why it is skipped.
+        venv()?;
+        SERVER.get_or_init(Self::over_tcp).as_ref()
+    }
+
+    fn start(venv: PathBuf, port: Option<Port>) -> Self {
+        let dir = tempfile::Builder::new().prefix("hookwire").tempdir().expect("a directory");
+        let mut server = Self { venv, dir, port, running: None };
+        server.restart();
+        server
+    }
+
+    /// Ends the server as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// Kills the server if it runs, starts it again in the same place, and waits until it listens.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let mut command = Command::new(self.venv.join("bin/python"));
+        // The directory is empty: the server would read a `.env` file from where it runs.
+        command
+            .current_dir(self.dir.path())
+            .args([file("serve_grpc.py").as_path(), self.dir.path()])
+            .env("PYTHONPATH", file(""))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PLUGINS_CONFIG_PATH", file("plugins.yaml"))
+            .env("PLUGINS_LOG_LEVEL", "INFO")
+            .env("HOOKWIRE_EXECUTIONS", self.executions_file())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        match &self.port {
+            Some(port) => {
+                let address = port.address;
+                let (host, port) = (address.ip().to_string(), address.port().to_string());
+                command.args(["--host", &host, "--port", &port]);
+            }
+            None => drop(command.env("PLUGINS_GRPC_SERVER_UDS", self.socket())),
+        }
+        let mut child = OwnedChild(command.spawn().expect("the reference server starts"));
+        let stderr = lines_of(child.0.stderr.take().expect("stderr is piped"));
+        let deadline = Instant::now() + START_LIMIT;
+        let mut log = Vec::new();
+        loop {
+            match stderr.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.contains("gRPC plugin server started on") => break,
+                Ok(line) => log.push(line),
+                Err(why) => panic!("the gRPC server is not ready ({why}): {}", log.join("\n")),
+            }
+        }
+        self.running = Some(child);
+    }
+
+    /// How often the plugin `Counter` ran for this marker, over all restarts.
+    pub(crate) fn executions(&self, marker: &str) -> usize {
+        let text = fs::read_to_string(self.executions_file()).unwrap_or_default();
+        text.lines().filter(|line| *line == marker).count()
+    }
+
+    fn executions_file(&self) -> PathBuf {
+        self.dir.path().join("executions")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("plugins.sock")
+    }
+
+    /// Where the server is, and no more.
+    pub(crate) fn transport(&self) -> GrpcBuilder {
+        match &self.port {
+            Some(port) => GrpcConfig::builder().target(port.address.to_string()),
+            None => GrpcConfig::builder().uds(self.socket()),
+        }
+    }
+
+    /// A configuration of this plugin that says no more than it must.
+    pub(crate) fn config(&self, plugin: &str) -> PluginConfigBuilder {
+        PluginConfig::builder(plugin).grpc(self.transport())
+    }
+}
+
+/// A port that nobody else is given while this lives. The server shares it, as it allows that
+/// for itself; connections come to sockets that listen, and this one does not.
+struct Port {
+    address: SocketAddr,
+    _reserved: TcpSocket,
+}
+
+impl Port {
+    fn reserve() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_reuseport(true).expect("ports can be shared");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let address = socket.local_addr().expect("it is bound");
+        Self { address, _reserved: socket }
+    }
+}
