@@ -70,7 +70,12 @@ impl Plugin {
 
     /// As [`UnixPlugin::exchange`].
     pub(crate) async fn exchange(&self, request: Outbound) -> Result<Reply, Box<Failure>> {
-        either!(self, plugin => plugin.exchange(request).await)
+        match self {
+            Self::Unix(plugin) => plugin.exchange(request).await,
+            // In a box: it is large, and would make each call over a socket as large.
+            #[cfg(feature = "grpc")]
+            Self::Grpc(plugin) => Box::pin(plugin.exchange(request)).await,
+        }
     }
 
     /// A reply of this origin was what had been asked for.
