@@ -100,6 +100,8 @@ async fn dispatch(
     let reply = match method {
         Method::InvokeHook => {
             let call = HookRequest::read(&message).ok_or_else(|| malformed("InvokeHookRequest"))?;
+            // A reset that came with the request is looked for before the handler begins.
+            tokio::task::yield_now().await;
             invoke(shared, &call).await?
         }
         Method::GetPluginConfig => {

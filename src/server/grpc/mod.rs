@@ -118,8 +118,9 @@ impl PluginServerBuilder {
     /// # Errors
     /// - As [`build`](Self::build) and, for a Unix socket, as [`bind`](Self::bind).
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if TLS is missing where others than
-    ///   this machine can connect, if a limit lets nobody in, or if a file of the TLS
-    ///   configuration cannot be used: the error names it, and never its content.
+    ///   this machine can connect, if a limit lets nobody in, if `peer_uids` or `peer_gids` are
+    ///   set and it is no Unix socket, or if a file of the TLS configuration cannot be used: the
+    ///   error names it, and never its content.
     /// - [`AddrInUse`](io::ErrorKind::AddrInUse) if somebody listens there.
     ///
     /// # Cancel safety
@@ -129,6 +130,12 @@ impl PluginServerBuilder {
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn bind_grpc(self, config: GrpcServerConfig) -> io::Result<GrpcServer> {
         config.check()?;
+        let limits_peers = !(self.peer_uids.is_empty() && self.peer_gids.is_empty());
+        if limits_peers && matches!(config.at, At::Tcp(_)) {
+            let reason = "`peer_uids` and `peer_gids` are about a Unix socket, and this is TCP: \
+                          limit clients by their certificates (`ServerTlsConfig::require_clients`)";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
         let peers = Peers::new(&self.peer_uids, &self.peer_gids);
         let mode = self.socket_mode;
         let service = self.build()?;

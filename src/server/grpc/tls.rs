@@ -62,9 +62,9 @@ impl ServerTlsConfig {
     }
 
     /// Lets in only clients with a certificate of one of these authorities, and for one of
-    /// these names: a DNS name or a URI of the certificate or, where it has neither, its
-    /// common name; compared as a whole, without regard to case. No names at all: any client
-    /// of these authorities.
+    /// these names: a DNS name of the certificate (without regard to case) or a URI, compared as
+    /// a whole. A common name does not count: an authority's constraints do not hold for it. No
+    /// names at all: any client of these authorities.
     pub fn require_clients(
         mut self,
         ca_bundle: impl Into<PathBuf>,

@@ -138,3 +138,49 @@ async fn calls_that_were_reset_meanwhile_do_not_cost_the_others_their_connection
     };
     within(answered).await;
 }
+
+/// As a server finds them that was stopped for a while.
+#[tokio::test]
+async fn a_call_whose_reset_came_with_it_begins_no_handler() {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&begun);
+    let handlers = Handlers::new().on::<ToolPreInvoke>(move |_, _| {
+        counted.fetch_add(1, SeqCst);
+        async { Ok(PluginResult::allow()) }
+    });
+    let server = PluginServer::builder().plugin("Echo", handlers);
+    let (_server, mut near) = InMemory::start(server, Limits::default());
+    let (headers, body) = (call_headers(), framed(&invocation()));
+    let mut bytes = [PREFACE, &head(0, 4, 0, 0)].concat();
+    for stream in (1..20).step_by(2) {
+        bytes.extend(head(headers.len() as u32, 1, 4, stream));
+        bytes.extend(&headers);
+        bytes.extend(head(body.len() as u32, 0, 1, stream));
+        bytes.extend(&body);
+        bytes.extend(head(4, 3, 0, stream));
+        bytes.extend(8_u32.to_be_bytes());
+    }
+    // Answered after all that came before it was looked at.
+    bytes.extend(head(8, 6, 0, 0));
+    bytes.extend([7; 8]);
+    near.write_all(&bytes).await.unwrap();
+    let answered = async {
+        loop {
+            let mut frame = [0; 9];
+            near.read_exact(&mut frame).await.unwrap();
+            let [a, b, c, kind, flags, ..] = frame;
+            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            near.read_exact(&mut payload).await.unwrap();
+            if (kind, flags) == (6, 1) {
+                break;
+            }
+        }
+    };
+    within(answered).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(begun.load(SeqCst), 0);
+}
