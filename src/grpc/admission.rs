@@ -254,7 +254,7 @@ impl<T: Waiting> Admission<T> {
     }
 
     /// Those who have left need no room.
-    fn sweep(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         self.queue.retain(|ticket| !ticket.is_abandoned());
     }
 

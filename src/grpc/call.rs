@@ -35,7 +35,7 @@ const AGENT: &str = concat!("hookwire/", env!("CARGO_PKG_VERSION"));
 pub(crate) enum Fault {
     /// The connection took the request no more: it never left.
     Unsent(Arc<io::Error>),
-    /// The server told that it has not looked at the request.
+    /// The server, or somebody before it, told that the request was not looked at.
     Refused(Arc<io::Error>),
     /// It was sent to a server that is stopping, and has told that it never came to it.
     PassedOver(Arc<io::Error>),
@@ -131,7 +131,11 @@ async fn read(
 ) -> Result<Bytes, Fault> {
     let mut reply = Reply::new(max_reply_len);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broken(&error))?;
+        // Once there is a reply, the server has looked at the request, whatever it says now.
+        let frame = frame.map_err(|error| match broken(&error) {
+            Fault::Refused(error) => Fault::Failed(Cause::Disconnected(error)),
+            fault => fault,
+        })?;
         match frame.into_data() {
             Ok(data) => reply.push(data).map_err(unframed)?,
             Err(frame) => {

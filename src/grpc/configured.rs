@@ -33,7 +33,11 @@ pub(crate) fn settings(grpc: &GrpcConfig) -> Settings {
 pub(crate) fn servers(grpc: &GrpcConfig) -> Servers {
     let (way, targets) = (Way::from(grpc), grpc.targets());
     if targets.iter().any(|target| matches!(target, Target::Host { .. })) {
-        return Servers::Named(Arc::new(ByName::new(targets.to_vec(), way)));
+        return Servers::Named(Arc::new(ByName::new(
+            targets.to_vec(),
+            way,
+            grpc.connect_timeout() / 2,
+        )));
     }
     Servers::Known(targets.iter().flat_map(|target| way.to(target)).collect())
 }

@@ -140,6 +140,8 @@ pub(super) async fn tend_all(shared: &Arc<Shared>) {
             let server = shared.server(index);
             tending.push(async move {
                 tokio::select! {
+                    // First: what is opened in the same turn would have nobody who looks after it.
+                    biased;
                     () = server.gone.notified() => {}
                     () = tend(shared, index) => {}
                 }

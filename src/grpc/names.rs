@@ -3,6 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::timeout;
 
 use super::configured::{Way, remote};
 use super::resolve::resolve;
@@ -16,12 +20,14 @@ pub(super) struct ByName {
     /// By target: what its name led to last. One name that cannot be resolved now takes no
     /// servers away.
     known: Arc<Mutex<Vec<Vec<SocketAddr>>>>,
+    /// How long one name may take.
+    patience: Duration,
 }
 
 impl ByName {
-    pub(super) fn new(targets: Vec<Target>, way: Way) -> Self {
+    pub(super) fn new(targets: Vec<Target>, way: Way, patience: Duration) -> Self {
         let known = Arc::new(Mutex::new(vec![Vec::new(); targets.len()]));
-        Self { targets, way, known }
+        Self { targets, way, known, patience }
     }
 }
 
@@ -29,16 +35,21 @@ impl Names for ByName {
     /// Fails where nothing is known of any target, with why the last name cannot be resolved.
     fn find(&self) -> Finding {
         let (targets, way) = (self.targets.clone(), self.way.clone());
-        let known = Arc::clone(&self.known);
+        let (known, patience) = (Arc::clone(&self.known), self.patience);
         Box::pin(async move {
+            // Side by side, each with a limit: one that is slow takes none of the others away.
+            let lookups = targets.iter().map(|target| async move {
+                let Target::Host { host, port } = target else { return None };
+                Some(in_time(patience, host, resolve(host, *port)).await)
+            });
+            let lookups = join_all(lookups).await;
             let mut remotes = Vec::new();
             let mut failed = None;
-            for (at, target) in targets.iter().enumerate() {
-                let Target::Host { host, port } = target else {
+            for ((at, target), found) in targets.iter().enumerate().zip(lookups) {
+                let (Target::Host { host, .. }, Some(found)) = (target, found) else {
                     remotes.extend(way.to(target));
                     continue;
                 };
-                let found = resolve(host, *port).await;
                 let addresses = {
                     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
                     match found {
@@ -60,6 +71,17 @@ impl Names for ByName {
     }
 }
 
+async fn in_time(
+    patience: Duration,
+    host: &str,
+    lookup: impl Future<Output = io::Result<Vec<SocketAddr>>>,
+) -> io::Result<Vec<SocketAddr>> {
+    timeout(patience, lookup).await.unwrap_or_else(|_| {
+        let reason = format!("the name `{host}` was not resolved in time");
+        Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::connect::Security;
@@ -67,7 +89,16 @@ mod tests {
 
     fn names(targets: &[&str]) -> ByName {
         let targets = targets.iter().map(|target| Target::parse(target).unwrap());
-        ByName::new(targets.collect(), Way { security: Security::Loopback, trust: None })
+        let way = Way { security: Security::Loopback, trust: None };
+        // Far above what a system takes for names that it knows, or cannot know.
+        ByName::new(targets.collect(), way, Duration::from_secs(60))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_is_resolved_too_slowly_is_told_by_its_name() {
+        let second = Duration::from_secs(1);
+        let error = in_time(second, "slow.example", std::future::pending()).await.unwrap_err();
+        assert_eq!(error.to_string(), "the name `slow.example` was not resolved in time");
     }
 
     async fn found(names: &ByName) -> Vec<String> {

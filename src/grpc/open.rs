@@ -59,6 +59,10 @@ impl Driver {
     }
 }
 
+/// So many times the calls under way are streams that were reset remembered, so that late frames
+/// of theirs are known as such.
+const RESETS: usize = 8;
+
 /// Connects to a server, and asks whether it is there.
 ///
 /// # Cancel safety
@@ -78,7 +82,12 @@ async fn connect_and_ask(
     let server = shared.server(index);
     let transport = server.remote.connector.connect().await?;
     let (link, cut) = Link::new(transport, Arc::clone(&server.slot), shared.links.clone());
-    let http2 = http2::Builder::new(TokioExecutor::new());
+    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    // Each call that ends early resets its stream, for as long as the connection lives: what the
+    // server still sends of them is no fault that a connection should end for.
+    http2
+        .max_local_error_reset_streams(None)
+        .max_concurrent_reset_streams(RESETS * shared.settings.max_in_flight);
     let handshake = http2.handshake(TokioIo::new(link)).await;
     let (sender, mut http2): (_, Http2) = handshake.map_err(|error| status::into_io(&error))?;
     let number = shared.next_connection();

@@ -26,8 +26,9 @@ use crate::unix::plugin::Outbound;
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
 
-/// How often a call goes to another server after one that has refused to look at it.
-const MOST_REFUSALS: u32 = 3;
+/// Shorter silence than this says nothing of a server: calls that waited for their turn have
+/// little time left.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Dropping it ends the plugin's tasks.
 #[derive(Debug)]
@@ -73,18 +74,15 @@ impl GrpcPlugin {
         let Outbound { method, frame, deadline: until, timeout, may_wait } = request;
         let (size, limit) = (message_len(&frame), self.shared.settings.max_request_len);
         if size > limit {
-            return Err(unsent(Cause::RequestTooLarge { size, limit }));
+            return Err(unsent(Cause::MessageTooLarge { size, limit }));
         }
         let (frame, time) = (Bytes::from(frame), pin!(deadline(until)));
         let mut call = Call { method, frame, until, timeout, time };
-        let mut refusals = 0;
         loop {
             let seat = self.seat(&mut call, may_wait).await?;
             match self.attempt(seat, &mut call).await {
                 Ok(reply) => return Ok(reply),
                 Err(Attempt::Unsent) => {}
-                Err(Attempt::Refused(_)) if refusals < MOST_REFUSALS => refusals += 1,
-                Err(Attempt::Refused(cause)) => return Err(unsent(cause)),
                 Err(Attempt::Failed(cause, sent)) => {
                     return Err(Box::new(Failure { cause, sent }));
                 }
@@ -164,6 +162,7 @@ impl GrpcPlugin {
         let late =
             || Cause::Timeout { timeout: task.timeout, stage: Stage::InFlight, last_error: None };
         let lost = |cause| connection.cut.why().cloned().unwrap_or(cause);
+        let fault_came = fault.is_some();
         let (outcome, attempt) = match fault {
             Some(Fault::Unsent(_)) => {
                 // Whoever comes next must not find it again.
@@ -171,7 +170,9 @@ impl GrpcPlugin {
                 (Outcome::Silent, Attempt::Unsent)
             }
             Some(Fault::Refused(error)) => {
-                (Outcome::Failed, Attempt::Refused(Cause::Disconnected(error)))
+                // No more than that: proxies say so too of a request that they had passed on to
+                // a server which then was lost.
+                (Outcome::Failed, Attempt::Failed(Cause::Disconnected(error), Sent::Unstarted))
             }
             Some(Fault::PassedOver(error)) => {
                 self.shared.close(&connection);
@@ -183,7 +184,7 @@ impl GrpcPlugin {
             }
             Some(Fault::Status(status)) if !status.is_late() && arrived < task.until => {
                 let cause = status.into_cause(size, settings.max_request_len);
-                let too_large = matches!(cause, Cause::RequestTooLarge { .. });
+                let too_large = matches!(cause, Cause::MessageTooLarge { .. });
                 let outcome = if too_large { Outcome::Silent } else { Outcome::Failed };
                 (outcome, Attempt::Failed(cause, Sent::Maybe))
             }
@@ -192,10 +193,15 @@ impl GrpcPlugin {
             }
             // The server counts the time too, and may be quicker to say that it is over.
             Some(Fault::Status(_) | Fault::Failed(_)) | None => {
+                // One that has said so long before answers, whatever its reason.
+                let is_early =
+                    fault_came && task.until.saturating_duration_since(arrived) > left / 10;
                 // Every call loses some of its time on the way.
-                let outcome = if left >= self.shared.timeout / 2 {
+                let outcome = if is_early {
+                    Outcome::Failed
+                } else if left >= self.shared.timeout / 2 {
                     Outcome::Missing
-                } else if connection.cut.received() == heard {
+                } else if connection.cut.received() == heard && left >= LEAST_PATIENCE {
                     Outcome::Failed
                 } else {
                     Outcome::Silent
@@ -291,8 +297,6 @@ impl Drop for GrpcPlugin {
 enum Attempt {
     /// The request has not left.
     Unsent,
-    /// The server has not looked at it.
-    Refused(Cause),
     Failed(Cause, Sent),
 }
 

@@ -98,7 +98,7 @@ impl Status {
     pub(crate) fn into_cause(self, size: usize, limit: usize) -> Cause {
         match self.code {
             RESOURCE_EXHAUSTED if self.message.contains("message larger than max") => {
-                Cause::RequestTooLarge { size, limit: self.limit().unwrap_or(limit) }
+                Cause::MessageTooLarge { size, limit: self.limit().unwrap_or(limit) }
             }
             UNIMPLEMENTED => Cause::Unimplemented(self.to_string().into()),
             UNAUTHENTICATED | PERMISSION_DENIED => {
@@ -164,7 +164,8 @@ pub(crate) fn into_io(error: &hyper::Error) -> io::Error {
             words = format!("{words}: {source}");
         }
     }
-    io::Error::new(kind, words)
+    // A server's words may be among them.
+    io::Error::new(kind, legible(&words))
 }
 
 fn sources<'a>(

@@ -63,6 +63,9 @@ pub(super) async fn supervise(mut guard: Guard) {
     guard.ended = true;
 }
 
+/// How often a plugin that is to end looks whether anybody waits.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Waits until the plugin is to end, and nothing is under way or the time for that is over.
 async fn end(shared: &Shared) {
     loop {
@@ -71,10 +74,11 @@ async fn end(shared: &Shared) {
         if released || stop_at.is_some_and(|at| quiet || at <= Instant::now()) {
             return;
         }
-        let stop_at = stop_at.unwrap_or_else(|| Instant::now() + NEVER);
+        // Nobody tells that a caller who waited has left.
+        let look = Instant::now() + if stop_at.is_some() { LOOK } else { NEVER };
         tokio::select! {
             () = shared.ending.notified() => {}
-            () = sleep_until(stop_at) => {}
+            () = sleep_until(stop_at.map_or(look, |at| at.min(look))) => {}
         }
     }
 }
@@ -132,6 +136,7 @@ async fn keep(
 ) -> Arc<io::Error> {
     let server = &connection.server;
     let settings = &shared.settings;
+    let mut unanswered = 0;
     loop {
         let heard = connection.cut.received();
         let (doubtful, load) = shared.standing(connection.index);
@@ -149,9 +154,9 @@ async fn keep(
             }
             () = server.doubt.notified() => {}
             () = sleep(quiet) => {
-                // One that is in use shows by itself that it is there.
-                let in_use = load > 0 || connection.cut.received() != heard;
-                if in_use && !doubtful {
+                // One that has sent something is there. That calls are under way shows nothing:
+                // their callers may leave before anybody could notice.
+                if connection.cut.received() != heard && !doubtful {
                     continue;
                 }
             }
@@ -161,10 +166,14 @@ async fn keep(
             error = driver.ended(shared) => return error,
             answer = timeout(settings.connect_timeout, check(shared, connection)) => match answer {
                 Ok(Ok(())) => {
+                    unanswered = 0;
                     connection.prove();
                     shared.found_alive(connection.index);
                 }
                 Ok(Err(_)) => {}
+                // A hook that keeps its server from answering ends with its connection, so while
+                // calls are under way it has a second chance.
+                Err(_) if load > 0 && !doubtful && unanswered == 0 => unanswered = 1,
                 Err(_) => {
                     let reason = "the server left `cpex.Health/Check` without an answer";
                     let error = io::Error::new(io::ErrorKind::TimedOut, reason);
@@ -185,7 +194,8 @@ impl Shared {
 
     /// Whether nothing is under way, and whether nobody is left who could wait.
     fn at_rest(&self) -> (bool, bool) {
-        let locked = self.lock();
+        let mut locked = self.lock();
+        locked.admission.sweep();
         let quiet = locked.admission.load() == 0 && locked.admission.waiting() == 0;
         (quiet, locked.released)
     }

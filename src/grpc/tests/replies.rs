@@ -154,19 +154,18 @@ async fn a_request_above_the_limit_is_refused_before_anything_is_opened() {
     let settings = Settings { max_request_len: 3, ..Settings::default() };
     let mut bench = Bench::with(1, settings, CallPolicy::builder().build().unwrap());
     let (cause, sent) = bench.failure("four").await;
-    assert!(matches!(cause, Cause::RequestTooLarge { size: 4, limit: 3 }));
+    assert!(matches!(cause, Cause::MessageTooLarge { size: 4, limit: 3 }));
     assert_eq!((sent, bench.one().connects()), (Sent::No, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_refused_was_not_sent_and_is_tried_again() {
+async fn a_stream_that_is_refused_is_unstarted_and_not_sent_again_by_itself() {
     let mut bench = Bench::new(1);
     bench.one().next(Do::Reset(Reason::REFUSED_STREAM));
-    assert_eq!(&bench.call("a").await.unwrap().message[..], b"a");
-    bench.one().does(Do::Reset(Reason::REFUSED_STREAM));
     let (cause, sent) = bench.failure("a").await;
     assert!(matches!(cause, Cause::Disconnected(_)), "{cause}");
-    assert_eq!(sent, Sent::No);
+    assert_eq!((sent, bench.one().calls()), (Sent::Unstarted, 1));
+    assert_eq!(&bench.call("b").await.unwrap().message[..], b"b");
 }
 
 #[tokio::test(start_paused = true)]

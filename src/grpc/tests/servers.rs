@@ -366,3 +366,17 @@ async fn a_connection_that_is_lost_before_it_proved_itself_is_a_failed_attempt()
     settle().await;
     assert_eq!(bench.plugin.state(), ConnectionState::TransientFailure);
 }
+
+/// They give up before anything runs out that would show it.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_gone_is_noticed_although_its_callers_leave_early() {
+    let mut bench = Bench::new(1);
+    bench.call("first").await.unwrap();
+    bench.one().is(Mode::Frozen);
+    for _ in 0..60 {
+        let leaves = bench.begin(hook("a", TIMEOUT));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        leaves.abort();
+    }
+    assert_ne!(bench.plugin.state(), ConnectionState::Ready);
+}

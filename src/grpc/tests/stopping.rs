@@ -2,6 +2,7 @@
 
 use super::fake::{Do, Mode, Seen};
 use super::*;
+use crate::error::Stage;
 use crate::unix::reconnect::ConnectionState;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,6 +42,24 @@ async fn what_is_under_way_is_finished_before_a_plugin_stops() {
         assert_eq!(&call.await.unwrap().unwrap().message[..], b"a");
     }
     assert_eq!(bench.one().calls(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_stops_waits_for_nobody_who_has_left() {
+    let mut bench = Bench::new(1);
+    bench.one().is(Mode::Frozen);
+    let (cause, sent) = failed(bench.begin(hook("a", SECOND / 10)).await.unwrap());
+    assert!(matches!(cause, Cause::Timeout { stage: Stage::Queued, .. }), "{cause}");
+    assert_eq!(sent, Sent::No);
+    let leaves = bench.begin(hook("b", TIMEOUT));
+    settle().await;
+    let started = Instant::now();
+    bench.plugin.stop(Instant::now() + SECOND * 60);
+    settle().await;
+    assert!(!leaves.is_finished());
+    leaves.abort();
+    stopped(&bench).await;
+    assert!(started.elapsed() < SECOND, "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
