@@ -67,15 +67,28 @@ impl<'a, H: ChainHook> Body<'a, H> {
     }
 }
 
-/// The payload as it came in, for plugins in the background.
-struct Original<H: ChainHook> {
-    payload: Arc<H::Payload>,
-    encoded: Option<Option<EncodedPayload<H>>>,
+/// The payload as it came in, for plugins in the background. Where it is encoded, they hold
+/// nothing of the payload itself: what is changed, or given back in the end, is copied if they do.
+enum Original<H: ChainHook> {
+    Plain(Arc<H::Payload>),
+    Encoded(EncodedPayload<H>),
+}
+
+impl<H: ChainHook> Original<H> {
+    fn body(&self) -> Body<'_, H> {
+        match self {
+            Self::Plain(payload) => Body::<H>::Plain(payload),
+            Self::Encoded(encoded) => Body::<H>::Encoded(encoded),
+        }
+    }
 }
 
 impl<H: ChainHook> Clone for Original<H> {
     fn clone(&self) -> Self {
-        Self { payload: Arc::clone(&self.payload), encoded: self.encoded.clone() }
+        match self {
+            Self::Plain(payload) => Self::Plain(Arc::clone(payload)),
+            Self::Encoded(encoded) => Self::Encoded(encoded.clone()),
+        }
     }
 }
 
@@ -279,7 +292,10 @@ impl<'a, C: Cargo> Run<'a, C> {
 
     fn original(&mut self, calls: usize) -> Original<C::Hook> {
         self.encode_for(calls);
-        Original { payload: Arc::clone(self.cargo.payload()), encoded: self.encoded.clone() }
+        match &self.encoded {
+            Some(Some(encoded)) => Original::Encoded(encoded.clone()),
+            _ => Original::Plain(Arc::clone(self.cargo.payload())),
+        }
     }
 
     /// The text is measured only where its encoded form, which the calls need anyway, leaves that
@@ -309,8 +325,8 @@ impl<'a, C: Cargo> Run<'a, C> {
         let started = self.chain.lifetime.start(async move {
             let began = (Instant::now(), None);
             let asked = (&member.handle, pass);
-            let body = Body::<C::Hook>::of(&original.payload, &original.encoded);
-            let Answer { called, pass, .. } = ask(span, asked, began, body, &context).await;
+            let Answer { called, pass, .. } =
+                ask(span, asked, began, original.body(), &context).await;
             match called {
                 Ok(_) => pass.answered(),
                 Err(error) => {

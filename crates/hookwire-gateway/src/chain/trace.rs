@@ -112,5 +112,5 @@ pub(super) fn carried<'a>(span: &Span, context: &'a PluginContext) -> Cow<'a, Pl
 /// may be the plugin's words.
 pub(super) fn call_failed<H: Hook>(error: &PluginError, then: &str) {
     let (plugin, hook, reason) = (error.plugin(), H::NAME, error.reason());
-    tracing::warn!(plugin, hook, reason, "a call failed; {then}");
+    tracing::warn!(target: TARGET, plugin, hook, reason, "a call failed; {then}");
 }
