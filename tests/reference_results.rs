@@ -7,14 +7,13 @@ mod common;
 use std::time::Duration;
 
 use common::reference::ReferenceServer;
-use common::reference::calls::{call, connect, context, object};
+use common::reference::calls::{call, connect, context, denial, object};
 use hookwire::hooks::{
     PromptPreFetch, PromptPreFetchPayload, ToolPostInvoke, ToolPostInvokePayload,
 };
 use hookwire::model::DenialMetric;
 use hookwire::{
-    ErrorKind, HookRegistry, PluginConfig, PluginError, PluginFault, PluginHandle, PluginViolation,
-    Sent,
+    ErrorKind, HookRegistry, PluginConfig, PluginError, PluginFault, PluginHandle, Sent,
 };
 use serde_json::{Value, json};
 
@@ -37,17 +36,7 @@ async fn a_denial_brings_everything_that_a_violation_can_say() {
     let result = call(&plugin, json!({})).await.unwrap();
 
     assert!(!result.is_allowed());
-    let details = json!({"tool": "tool", "tags": ["a", null, {"deep": true}]});
-    let expected = PluginViolation::new("FIXTURE_DENIED")
-        .with_reason("not today")
-        .with_description("the fixture refuses every call")
-        .with_details(object(details))
-        .with_mcp_error_code(-32001)
-        .with_http_status_code(429)
-        .with_http_headers([("Retry-After".to_owned(), "7".to_owned())].into())
-        // The server leaves the name out.
-        .with_plugin_name("Deny");
-    assert!(result.violation() == Some(&expected), "{:?}", result.violation());
+    assert!(result.violation() == Some(&denial()), "{:?}", result.violation());
 
     let metrics = result.denial_metadata().unwrap();
     let expected = [

@@ -63,7 +63,7 @@ pub(crate) enum Signal {
     /// A reply that the server owes did not come.
     Missing,
     /// No server of several answers any more: so many replies in a row did not come.
-    #[allow(dead_code)] // Without `grpc`, and until handles are made over it.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code))]
     AllMissing { missing: u32 },
     /// A reply came. `timely`: its caller was still there.
     Reply { timely: bool },

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
-use hookwire::{CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, PluginResult};
-use serde_json::{Map, Value};
+use hookwire::{
+    CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, PluginResult,
+    PluginViolation,
+};
+use serde_json::{Map, Value, json};
 
 use super::ReferenceServer;
 
@@ -52,4 +55,18 @@ pub(crate) async fn call_for(
 ) -> Result<PluginResult<ToolPreInvokePayload>, PluginError> {
     let options = CallOptions::new().timeout(timeout);
     plugin.with(options).invoke_hook::<ToolPreInvoke>(&tool(args), &mut context()).await
+}
+
+/// What `Deny` answers to a [`call`]: everything that a violation can say.
+pub(crate) fn denial() -> PluginViolation {
+    let details = json!({"tool": "tool", "tags": ["a", null, {"deep": true}]});
+    PluginViolation::new("FIXTURE_DENIED")
+        .with_reason("not today")
+        .with_description("the fixture refuses every call")
+        .with_details(object(details))
+        .with_mcp_error_code(-32001)
+        .with_http_status_code(429)
+        .with_http_headers([("Retry-After".to_owned(), "7".to_owned())].into())
+        // The server leaves the name out.
+        .with_plugin_name("Deny")
 }

@@ -6,6 +6,7 @@ mod doctor;
 mod harness;
 mod server_entries;
 mod top;
+mod top_screen;
 mod wrong_input;
 
 use std::os::unix::net::UnixListener;
