@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::reference::ReferenceServer;
-use common::reference::calls::{call, connect, context, denial, object};
+use common::reference::calls::{call, connect, context, denial};
 use hookwire::hooks::{
     PromptPreFetch, PromptPreFetchPayload, ToolPostInvoke, ToolPostInvokePayload,
 };
