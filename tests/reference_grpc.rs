@@ -8,7 +8,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::calls::{LIMIT, eventually, in_time};
-use common::reference::calls::{call, call_for, context, denial, object};
+use common::reference::calls::{call, call_for, context, denial};
 use common::reference::grpc::GrpcReference;
 use hookwire::config::PluginConfigBuilder;
 use hookwire::hooks::*;
