@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
+use tokio::task::coop;
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Gate, HalfOpenPermit};
@@ -154,6 +155,7 @@ impl Caller {
         let error = self.error(Errand::Hook, failure);
         self.counters.count_failure(hook_type, &error, started.elapsed());
         self.last_seen.note_failure(&error);
+        let_others_run().await;
         Err(error)
     }
 
@@ -178,11 +180,12 @@ impl Caller {
     }
 
     /// Counts and refuses a call that is not even tried.
-    pub(crate) fn refuse(&self, cause: Cause) -> PluginError {
+    pub(crate) async fn refuse(&self, cause: Cause) -> PluginError {
         Counters::add(&self.counters.calls);
         let error = self.error(Errand::Hook, (Sent::No, cause));
         self.counters.count_error(&error);
         self.last_seen.note_failure(&error);
+        let_others_run().await;
         error
     }
 
@@ -331,6 +334,13 @@ impl Caller {
         }
         answer
     }
+}
+
+/// A call that failed may have waited for nothing, and callers call again. Without this the
+/// ones that wait for a plugin to be back could keep every thread of the runtime from the
+/// tasks that find it. A call that is answered has waited for its reply.
+async fn let_others_run() {
+    coop::consume_budget().await;
 }
 
 /// What holds for every attempt of a call.

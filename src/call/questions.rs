@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::Caller;
+use super::{Caller, let_others_run};
 use crate::config::RetryPolicy;
 use crate::error::{Cause, Errand, PluginError, Sent};
 use crate::model::Object;
@@ -53,17 +53,17 @@ impl Caller {
             }
             Err(cause) => Err((Sent::No, cause)),
         };
-        self.noted(errand, answer)
+        self.noted(errand, answer).await
     }
 
     /// Waits until there is a connection.
     pub(crate) async fn connect(&self, options: CallOptions) -> Result<(), PluginError> {
         let outcome =
             self.call(Method::Connect, Instant::now(), EncodedFrame::new(), options).await;
-        self.noted(Errand::Question, outcome.map(|_| ()))
+        self.noted(Errand::Question, outcome.map(|_| ())).await
     }
 
-    fn noted<T>(
+    async fn noted<T>(
         &self,
         errand: Errand,
         outcome: Result<T, (Sent, Cause)>,
@@ -71,7 +71,10 @@ impl Caller {
         let outcome = outcome.map_err(|failure| self.error(errand, failure));
         match &outcome {
             Ok(_) => self.last_seen.note_success(Instant::now()),
-            Err(error) => self.last_seen.note_failure(error),
+            Err(error) => {
+                self.last_seen.note_failure(error);
+                let_others_run().await;
+            }
         }
         outcome
     }

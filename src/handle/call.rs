@@ -63,7 +63,7 @@ impl PluginHandle {
         let Some(refusal) = self.inner.checked.registry.refusal(hook_type) else {
             let nearest = self.inner.checked.registry.nearest(hook_type).map(str::to_owned);
             let name = hook_type.to_owned();
-            return Err(self.refused(Cause::UnregisteredHook { name, nearest }));
+            return Err(self.refused(Cause::UnregisteredHook { name, nearest }).await);
         };
         let answer = self.call(hook_type, payload, context, refusal).await;
         applied(answer, context)
@@ -190,7 +190,7 @@ impl PluginHandle {
         R: DeserializeOwned,
     {
         if let Some(cause) = self.inner.checked.refusal() {
-            return Err(self.refused(cause));
+            return Err(self.refused(cause).await);
         }
         let client = &self.inner.client;
         let span = tracing::debug_span!(

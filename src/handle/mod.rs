@@ -322,8 +322,8 @@ impl PluginHandle {
         self.inner.client.error(Errand::Question, (Sent::No, cause))
     }
 
-    fn refused(&self, cause: Cause) -> PluginError {
-        self.inner.client.refuse(cause)
+    async fn refused(&self, cause: Cause) -> PluginError {
+        self.inner.client.refuse(cause).await
     }
 }
 

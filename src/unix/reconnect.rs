@@ -22,7 +22,8 @@ pub enum ConnectionState {
     Idle,
     /// A connection is being made; calls wait for it.
     Connecting,
-    /// There is a socket.
+    /// There is a socket. Calls may be refused all the same, by an
+    /// [open breaker](crate::PluginHandle::watch_breaker): a socket is no answer.
     Ready,
     /// The last attempt failed, or the connection was lost before it proved
     /// itself. Calls wait, or fail at once after `reconnect_attempts` failures.
@@ -36,7 +37,7 @@ impl ConnectionState {
     pub(crate) const ALL: [Self; 5] =
         [Self::Idle, Self::Connecting, Self::Ready, Self::TransientFailure, Self::Shutdown];
 
-    /// True if a call can be sent at once.
+    /// True if a call that the breaker lets through can be sent at once.
     #[must_use]
     pub fn is_ready(self) -> bool {
         self == Self::Ready
