@@ -2,7 +2,12 @@
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+// What it has for others is not all used here.
+#[allow(dead_code)]
+#[path = "../../../../src/grpc/test_certificates.rs"]
+mod certificates;
 mod doctor;
+mod grpc;
 mod harness;
 mod server_entries;
 mod top;
