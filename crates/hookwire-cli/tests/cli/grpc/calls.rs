@@ -175,7 +175,7 @@ fn a_server_that_is_not_trusted_or_speaks_no_tls_is_told_by_the_flags() {
     let run = invoke(&server.address, &["--cacert", text(&certificates.ca)]);
     assert!(run.failure(1).ends_with("[not sent: the hook did not run]"), "{run:?}");
 
-    let other = Certificates::for_server("127.0.0.1");
+    let other = Certificates::of("Other CA", "127.0.0.1");
     let run = invoke(&server.address, &["--cacert", text(&other.ca)]);
     let told = run.failure(1);
     assert!(told.contains("is not signed by a trusted authority (`--cacert`)"), "{told}");

@@ -81,7 +81,12 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// The server's is for this name, the client's for `gateway.internal`.
     pub(crate) fn for_server(name: &str) -> Self {
-        let (files, authority) = (Files::new(), Authority::new("Plugins CA"));
+        Self::of("Plugins CA", name)
+    }
+
+    /// The same, of an authority of this name.
+    pub(crate) fn of(authority: &str, name: &str) -> Self {
+        let (files, authority) = (Files::new(), Authority::new(authority));
         Self {
             ca: files.write("ca.crt", &authority.pem()),
             server: files.identity("server", &authority.server(name)),
