@@ -77,7 +77,7 @@ pub(crate) async fn call(
     }
     let content_type = head.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if !is_grpc(content_type) {
-        let found = String::from_utf8_lossy(content_type).chars().take(80).collect::<String>();
+        let found = status::legible(&String::from_utf8_lossy(content_type));
         return Err(unframed(format!(
             "the content-type of the reply is `{found}`, so it is no gRPC"
         )));

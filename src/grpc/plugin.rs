@@ -74,7 +74,7 @@ impl GrpcPlugin {
         let Outbound { method, frame, deadline: until, timeout, may_wait } = request;
         let (size, limit) = (message_len(&frame), self.shared.settings.max_request_len);
         if size > limit {
-            return Err(unsent(Cause::MessageTooLarge { size, limit }));
+            return Err(unsent(Cause::MessageTooLarge { size, limit: Some(limit) }));
         }
         let (frame, time) = (Bytes::from(frame), pin!(deadline(until)));
         let mut call = Call { method, frame, until, timeout, time };
