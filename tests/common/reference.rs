@@ -24,6 +24,8 @@ pub(crate) mod calls;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc;
 pub(crate) mod often;
+#[cfg(feature = "grpc")]
+pub(crate) mod port;
 pub(crate) mod published;
 pub(crate) mod pythons;
 #[cfg(feature = "server")]
