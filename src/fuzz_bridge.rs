@@ -2,6 +2,8 @@
 
 #![allow(missing_docs)]
 
+#[cfg(all(feature = "grpc", feature = "server"))]
+pub mod grpc;
 pub mod socket;
 
 use serde::Serialize;

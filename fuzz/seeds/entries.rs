@@ -27,6 +27,18 @@ pub(super) fn configs() -> Seeds {
             "peer_uids": [0], "peer_gids": [0],
         },
     });
+    let over_grpc = |grpc: Value| json!({"name": "Guard", "grpc": grpc});
+    let full_over_grpc = over_grpc(json!({
+        "target": "guard.internal:50051", "server_name": "guard.example",
+        "tls": {
+            "ca_bundle": "/etc/ca.pem", "certfile": "/etc/a.pem", "keyfile": "/etc/a.key",
+            "verify": true,
+        },
+        "reconnect_attempts": 3, "reconnect_delay": 0.1, "max_backoff": 1, "connect_timeout": 5,
+        "max_in_flight": 128, "keep_alive": 10, "max_message_len": 4_194_304,
+        "max_reply_len": 16_777_216, "timeout": 30, "queue_capacity": 1024, "retry": "unsent",
+        "retry_budget": 20, "breaker_threshold": 5, "breaker_max_open": 30, "stamp": true,
+    }));
     let remote = json!({
         "name": "Guard", "hooks": ["evaluate"], "mode": "permissive", "priority": 5.0,
         "config": {"secret": 1}, "tags": null, "on_error": "maybe",
@@ -57,6 +69,19 @@ pub(super) fn configs() -> Seeds {
                 "conditions": [{"<<": {}}],
             }),
         ),
+        ("a_server", over_grpc(json!({"target": "127.0.0.1:50051"}))),
+        ("a_server_with_all", full_over_grpc),
+        (
+            "servers",
+            over_grpc(
+                json!({"targets": ["a.example:1", "ipv6:[::1]:1,[fd00::2]:1"], "plaintext": true}),
+            ),
+        ),
+        (
+            "a_server_on_a_socket",
+            over_grpc(json!({"uds": "/run/a.sock", "trust_path": true, "peer_uids": [0]})),
+        ),
+        ("plaintext_that_leaves", over_grpc(json!({"target": "10.0.0.1:50051"}))),
         ("no_object", json!([1])),
         ("two_transports", json!({"name": "G", "grpc": {}, "unix_socket": {"path": "/a"}})),
     ];

@@ -1,8 +1,12 @@
 //! Writes the seeds of every fuzz target into `corpus/`, each named by its content:
 //! `RUSTFLAGS="--cfg fuzzing" cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
 
+// `json!` of a whole entry takes more than the default.
+#![recursion_limit = "256"]
+
 mod entries;
 mod exchanges;
+mod remote;
 mod sequences;
 
 use std::fs;
@@ -16,6 +20,10 @@ fn main() -> std::io::Result<()> {
     for (target, seeds) in [
         ("config", entries::configs()),
         ("frame_reader", sequences::reads()),
+        ("grpc_pem", remote::files()),
+        ("grpc_reply", remote::responses()),
+        ("grpc_request", remote::requests()),
+        ("grpc_target", remote::targets()),
         ("in_flight", sequences::operations()),
         ("reply_decode", exchanges::replies()),
         ("request_read", exchanges::requests()),

@@ -1,5 +1,6 @@
 //! What the fuzz targets and the seeds share.
 
+pub mod grpc;
 pub mod json;
 pub mod memory;
 pub mod messages;

@@ -167,7 +167,7 @@ impl From<&Transport> for Bounds {
                 stall_limit: Duration::ZERO,
                 reconnect_attempts: grpc.reconnect_attempts(),
                 max_request: grpc.max_message_len(),
-                too_large: |size, limit| Cause::MessageTooLarge { size, limit },
+                too_large: |size, limit| Cause::MessageTooLarge { size, limit: Some(limit) },
             },
         }
     }

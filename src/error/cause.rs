@@ -67,14 +67,12 @@ pub(crate) enum Cause {
     },
     /// As [`RequestTooLarge`](Self::RequestTooLarge), over gRPC.
     #[cfg(feature = "grpc")]
-    #[error(
-        "the request is {size} bytes, the limit is {limit}; send less, or raise `max_message_len` where the server takes more (the reference's does not)"
-    )]
+    #[error("the request is {size} bytes, {}", beyond(*limit))]
     MessageTooLarge {
         /// The size of the encoded request, in bytes.
         size: usize,
-        /// The limit, in bytes.
-        limit: usize,
+        /// The limit, in bytes; `None` for that of a proxy, which does not tell.
+        limit: Option<usize>,
     },
     /// The handle was made with a connector, and the plugin is not reached over a socket.
     #[cfg_attr(not(any(feature = "grpc", feature = "testing", test)), allow(dead_code))]
@@ -351,6 +349,18 @@ impl Cause {
             Self::Plugin(_) => "a plugin that checks requests failed",
             Self::Shutdown | Self::TaskGone => "the gateway is shutting down",
         }
+    }
+}
+
+#[cfg(feature = "grpc")]
+fn beyond(limit: Option<usize>) -> String {
+    match limit {
+        Some(limit) => format!(
+            "the limit is {limit}; send less, or raise `max_message_len` where the server takes more (the reference's does not)"
+        ),
+        None => "and something on the way to the server takes no request of that size (HTTP 413); \
+                 send less, or raise the proxy's limit"
+            .to_owned(),
     }
 }
 

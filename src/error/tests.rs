@@ -38,7 +38,7 @@ fn every_cause() -> Vec<Cause> {
         Cause::InvalidRequest(EncodeError::Custom(wrong_type.clone())),
         Cause::RequestTooLarge { size: 2, limit: 1 },
         #[cfg(feature = "grpc")]
-        Cause::MessageTooLarge { size: 2, limit: 1 },
+        Cause::MessageTooLarge { size: 2, limit: Some(1) },
         Cause::Overloaded { places: 1, waiting: 0, queue_capacity: None },
         Cause::Unavailable { attempts: 1, error: io_error(), retry_after: None },
         Cause::Unresponsive { missing: 5, retry_after: None },

@@ -77,7 +77,7 @@ pub(crate) async fn call(
     }
     let content_type = head.headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     if !is_grpc(content_type) {
-        let found = String::from_utf8_lossy(content_type).chars().take(80).collect::<String>();
+        let found = status::legible(&String::from_utf8_lossy(content_type));
         return Err(unframed(format!(
             "the content-type of the reply is `{found}`, so it is no gRPC"
         )));
@@ -107,7 +107,7 @@ fn request(path: &Uri, frame: Bytes, left: Duration) -> Request<Body> {
 }
 
 /// At most eight digits and a unit.
-fn timeout(left: Duration) -> String {
+pub(crate) fn timeout(left: Duration) -> String {
     const MOST: u128 = 99_999_999;
     if left.as_micros() <= MOST {
         format!("{}u", left.as_micros())
@@ -151,7 +151,7 @@ async fn read(
 }
 
 /// What came of a reply, of which there may be more than fits, or too much.
-struct Reply {
+pub(crate) struct Reply {
     max_len: usize,
     /// Mostly a reply comes in one piece, and is given on as it came.
     first: Bytes,
@@ -159,11 +159,11 @@ struct Reply {
 }
 
 impl Reply {
-    fn new(max_len: usize) -> Self {
+    pub(crate) fn new(max_len: usize) -> Self {
         Self { max_len, first: Bytes::new(), rest: BytesMut::new() }
     }
 
-    fn push(&mut self, data: Bytes) -> Result<(), String> {
+    pub(crate) fn push(&mut self, data: Bytes) -> Result<(), String> {
         if self.first.is_empty() && self.rest.is_empty() {
             self.first = data;
         } else {
@@ -203,7 +203,7 @@ impl Reply {
         Ok(Some(length))
     }
 
-    fn finish(self) -> Result<Bytes, String> {
+    pub(crate) fn finish(self) -> Result<Bytes, String> {
         let whole = self.length()?.is_some_and(|length| self.so_far().len() == PREFIX + length);
         if !whole {
             return Err("the reply ended within its message".to_owned());

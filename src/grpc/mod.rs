@@ -39,7 +39,7 @@
 
 mod admission;
 mod asking;
-mod call;
+pub(crate) mod call;
 mod choice;
 pub(crate) mod configured;
 pub(crate) mod connect;
@@ -56,7 +56,7 @@ mod seat;
 mod server;
 pub(crate) mod settings;
 pub(crate) mod shared;
-mod status;
+pub(crate) mod status;
 mod supervisor;
 pub(crate) mod target;
 #[cfg(test)]

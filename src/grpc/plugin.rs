@@ -30,6 +30,10 @@ use crate::unix::slot::Suspicion;
 /// little time left.
 const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
+/// How often a call that was passed over is sent again by itself. A server that stops passes it
+/// over once; a proxy that ends its connections after so many requests may do so a few times.
+const MOST_PASSED_OVER: u32 = 3;
+
 /// Dropping it ends the plugin's tasks.
 #[derive(Debug)]
 pub(crate) struct GrpcPlugin {
@@ -62,7 +66,8 @@ impl GrpcPlugin {
 
     /// Sends a request and waits for its reply.
     ///
-    /// What did not leave for a server goes to the next one by itself.
+    /// What did not leave for a server goes to the next one by itself, and so does what a
+    /// server that stops will not come to.
     ///
     /// # Errors
     /// Why there is no reply, and whether the plugin can have seen the request.
@@ -74,15 +79,27 @@ impl GrpcPlugin {
         let Outbound { method, frame, deadline: until, timeout, may_wait } = request;
         let (size, limit) = (message_len(&frame), self.shared.settings.max_request_len);
         if size > limit {
-            return Err(unsent(Cause::MessageTooLarge { size, limit }));
+            return Err(unsent(Cause::MessageTooLarge { size, limit: Some(limit) }));
         }
         let (frame, time) = (Bytes::from(frame), pin!(deadline(until)));
         let mut call = Call { method, frame, until, timeout, time };
+        let mut passed_over = 0;
         loop {
-            let seat = self.seat(&mut call, may_wait).await?;
+            let mut seat = self.seat(&mut call, may_wait).await;
+            if passed_over > 0
+                && let Err(failure) = &mut seat
+            {
+                // Some of its bytes have left by now.
+                failure.sent = Sent::Unstarted;
+            }
+            let seat = seat?;
             match self.attempt(seat, &mut call).await {
                 Ok(reply) => return Ok(reply),
                 Err(Attempt::Unsent) => {}
+                Err(Attempt::PassedOver(_)) if passed_over < MOST_PASSED_OVER => passed_over += 1,
+                Err(Attempt::PassedOver(cause)) => {
+                    return Err(Box::new(Failure { cause, sent: Sent::Unstarted }));
+                }
                 Err(Attempt::Failed(cause, sent)) => {
                     return Err(Box::new(Failure { cause, sent }));
                 }
@@ -170,14 +187,13 @@ impl GrpcPlugin {
                 (Outcome::Silent, Attempt::Unsent)
             }
             Some(Fault::Refused(error)) => {
-                // No more than that: proxies say so too of a request that they had passed on to
-                // a server which then was lost.
-                (Outcome::Failed, Attempt::Failed(Cause::Disconnected(error), Sent::Unstarted))
+                // It would be unstarted, if proxies did not say so too of a request that they had
+                // passed on to a server which then was lost.
+                (Outcome::Failed, Attempt::Failed(Cause::Disconnected(error), Sent::Maybe))
             }
             Some(Fault::PassedOver(error)) => {
                 self.shared.close(&connection);
-                let cause = Cause::Disconnected(error);
-                (Outcome::Silent, Attempt::Failed(cause, Sent::Unstarted))
+                (Outcome::Silent, Attempt::PassedOver(Cause::Disconnected(error)))
             }
             Some(Fault::Lost(cause)) => {
                 (Outcome::Silent, Attempt::Failed(lost(cause), Sent::Maybe))
@@ -297,6 +313,8 @@ impl Drop for GrpcPlugin {
 enum Attempt {
     /// The request has not left.
     Unsent,
+    /// It has, and the server will not come to it.
+    PassedOver(Cause),
     Failed(Cause, Sent),
 }
 

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::error::Cause;
 use crate::trust::Refusal;
@@ -51,16 +51,20 @@ pub(crate) struct Status {
     pub(crate) code: u32,
     /// In the server's words.
     message: String,
+    /// It is no gRPC, and comes from a proxy, most likely.
+    is_of_http: bool,
 }
 
 impl Status {
-    /// That of a reply's headers or trailers, if it is there. A code that is no number is
-    /// `UNKNOWN`, which is no `OK`.
+    /// That of a reply's headers or trailers, if it is there. A code that is no number, or that
+    /// is there twice and not the same, is `UNKNOWN`, which is no `OK`.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let code = headers.get("grpc-status")?.to_str().unwrap_or_default();
+        let mut codes = headers.get_all("grpc-status").iter();
+        let first = codes.next()?;
+        let code = if codes.all(|other| other == first) { code(first) } else { UNKNOWN };
         let message = headers.get("grpc-message").map_or(&b""[..], |value| value.as_bytes());
         let message = percent_encoding::percent_decode(message).decode_utf8_lossy();
-        Some(Self { code: code.parse().unwrap_or(UNKNOWN), message: legible(&message) })
+        Some(Self { code, message: legible(&message), is_of_http: false })
     }
 
     /// That of a reply that is no gRPC, because it came from a proxy, say.
@@ -70,10 +74,12 @@ impl Status {
             401 => UNAUTHENTICATED,
             403 => PERMISSION_DENIED,
             404 => UNIMPLEMENTED,
+            413 => RESOURCE_EXHAUSTED,
             429 | 502..=504 => UNAVAILABLE,
             _ => UNKNOWN,
         };
-        Self { code, message: format!("the answer is HTTP {}", status.as_u16()) }
+        // With the usual words for the number, where it has some.
+        Self { code, message: format!("the answer is HTTP {status}"), is_of_http: true }
     }
 
     /// The server is there, and knows who asks.
@@ -98,8 +104,9 @@ impl Status {
     pub(crate) fn into_cause(self, size: usize, limit: usize) -> Cause {
         match self.code {
             RESOURCE_EXHAUSTED if self.message.contains("message larger than max") => {
-                Cause::MessageTooLarge { size, limit: self.limit().unwrap_or(limit) }
+                Cause::MessageTooLarge { size, limit: Some(self.limit().unwrap_or(limit)) }
             }
+            RESOURCE_EXHAUSTED if self.is_of_http => Cause::MessageTooLarge { size, limit: None },
             UNIMPLEMENTED => Cause::Unimplemented(self.to_string().into()),
             UNAUTHENTICATED | PERMISSION_DENIED => {
                 let error = Arc::new(self.into_io());
@@ -127,8 +134,14 @@ impl std::fmt::Display for Status {
     }
 }
 
+/// Digits alone: Rust would take a sign, too.
+fn code(value: &HeaderValue) -> u32 {
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(UNKNOWN)
+}
+
 /// One line, not too long: it goes into logs.
-fn legible(message: &str) -> String {
+pub(super) fn legible(message: &str) -> String {
     let clean = message.chars().map(|c| if c.is_control() { ' ' } else { c });
     clean.take(LONGEST_MESSAGE).collect()
 }
@@ -188,10 +201,22 @@ mod tests {
 
     #[test]
     fn a_code_that_is_no_number_is_no_ok() {
-        for code in ["", "OK", "-1", "0x0", "4294967296"] {
+        for code in ["", "OK", "-1", "+0", "0x0", "4294967296"] {
             assert_eq!(status(code, "").unwrap().code, UNKNOWN, "{code}");
         }
         assert_eq!(Status::of(&HeaderMap::new()), None);
+    }
+
+    /// Found by fuzzing, as was the sign above.
+    #[test]
+    fn an_ok_beside_another_status_is_no_ok() {
+        for codes in [["0", "2"], ["2", "0"]] {
+            let mut headers = HeaderMap::new();
+            for code in codes {
+                headers.append("grpc-status", code.parse().unwrap());
+            }
+            assert_ne!(Status::of(&headers).unwrap().code, OK, "{codes:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@ use std::path::PathBuf;
 const MAX_HOST: usize = 253;
 const MAX_LABEL: usize = 63;
 
+/// What means something else before a colon.
+const SCHEMES: [&str; 5] = ["dns", "ipv4", "ipv6", "unix", "unix-abstract"];
+
 /// Where a plugin's server is, or several servers that are as good as each other.
 ///
 /// `Display` is what a configuration may have as its `target`; of a socket, what gRPC's own
@@ -118,7 +121,13 @@ fn one(text: &str) -> Result<Target, String> {
     let port = port(digits)?;
     match host.parse::<Ipv4Addr>() {
         Ok(ip) => usable(SocketAddrV4::new(ip, port).into()).map(|ip| Target::Addresses(vec![ip])),
-        Err(_) => host_name(host).map(|host| Target::Host { host, port }),
+        Err(_) => match host_name(host)? {
+            // It would be written as that, and read as another thing.
+            host if SCHEMES.contains(&&*host) => Err(
+                "has a scheme where its host should be; schemes are in lower case, and a host of that name is written with a dot behind it".into(),
+            ),
+            host => Ok(Target::Host { host, port }),
+        },
     }
 }
 

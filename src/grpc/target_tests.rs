@@ -147,6 +147,18 @@ fn spaces_and_control_characters_are_refused() {
     assert_eq!(refused(""), "must not be empty");
 }
 
+/// Found by fuzzing: `IPV4:1` was a host, and was shown as a list of addresses.
+#[test]
+fn a_scheme_in_capitals_is_no_host() {
+    for text in ["IPV4:1", "ipV6:1", "Dns:1", "UNIX:1", "Unix-Abstract:1", "dns:///ipv4:1"] {
+        let reason = Target::parse(text).unwrap_err();
+        assert!(reason.contains("a scheme where its host should be"), "{text}: {reason}");
+    }
+    let host = host("ipv4.", 1);
+    assert_eq!(Target::parse("IPV4.:1"), Ok(host.clone()));
+    assert_eq!(Target::parse(&host.to_string()), Ok(host));
+}
+
 #[test]
 fn only_loopback_addresses_and_sockets_are_local() {
     let is_local = |text: &str| Target::parse(text).unwrap().is_local();

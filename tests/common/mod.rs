@@ -4,10 +4,16 @@
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+#[cfg(all(feature = "grpc", feature = "server"))]
+pub(crate) mod balancer;
 pub(crate) mod calls;
 pub(crate) mod child;
 pub(crate) mod entries;
+#[cfg(all(feature = "grpc", feature = "server"))]
+pub(crate) mod guards;
 pub(crate) mod knobs;
+#[cfg(all(feature = "grpc", feature = "server"))]
+pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod reference;
 

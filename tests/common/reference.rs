@@ -25,6 +25,8 @@ pub(crate) mod calls;
 pub(crate) mod grpc;
 pub(crate) mod often;
 #[cfg(feature = "grpc")]
+pub(crate) mod port;
+#[cfg(feature = "grpc")]
 pub(crate) mod probe;
 pub(crate) mod published;
 pub(crate) mod pythons;

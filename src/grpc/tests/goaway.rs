@@ -1,8 +1,11 @@
 //! A server that stops, frame by frame: what it has promised not to begin, and what not.
 
+use std::io;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc;
 
+use super::super::MOST_PASSED_OVER;
 use super::*;
 use crate::unix::connect::FnConnector;
 
@@ -64,11 +67,15 @@ impl Wire {
 
 /// A plugin, and the connections that it makes.
 fn plugin() -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
+    plugin_with(Settings::default())
+}
+
+fn plugin_with(settings: Settings) -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
     let (sender, connections) = mpsc::unbounded_channel();
     let connector = FnConnector(move || {
         let (client, server) = tokio::io::duplex(1 << 16);
-        sender.send(server).unwrap();
-        async move { Ok(client) }
+        let listens = sender.send(server).map_err(|_| io::ErrorKind::ConnectionRefused.into());
+        async move { listens.map(|()| client) }
     });
     let authority = Authority::from_static("plugins.test:50051");
     let remote = Remote::new("server", Scheme::HTTP, &authority, Arc::new(connector));
@@ -76,7 +83,7 @@ fn plugin() -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
     let policy = CallPolicy::builder().build().unwrap();
     let identity = Arc::new(Identity::new("P".into(), std::path::Path::new("/p").into()));
     let gate = Arc::new(Gate::new(Arc::clone(&identity), Breaker::new(5, TIMEOUT, TIMEOUT)));
-    let plugin = GrpcPlugin::new(identity, Settings::default(), &policy, gate, servers, None);
+    let plugin = GrpcPlugin::new(identity, settings, &policy, gate, servers, None);
     (Arc::new(plugin), connections)
 }
 
@@ -96,7 +103,7 @@ fn begin(plugin: &Arc<GrpcPlugin>) -> JoinHandle<Result<Reply, Box<Failure>>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_stopping_server_has_passed_over_is_unstarted_and_the_rest_may_have_run() {
+async fn what_a_stopping_server_has_passed_over_goes_to_the_next_and_the_rest_may_have_run() {
     let (plugin, mut connections) = plugin();
     let one = begin(&plugin);
     let mut wire = accept(&mut connections).await;
@@ -104,21 +111,45 @@ async fn what_a_stopping_server_has_passed_over_is_unstarted_and_the_rest_may_ha
     let other = begin(&plugin);
     assert!(wire.request().await > first);
     wire.go_away(first, 0).await;
-    let (cause, sent) = failed(other.await.unwrap());
-    assert!(matches!(cause, Cause::Disconnected(_)), "{cause}");
-    assert_eq!(sent, Sent::Unstarted);
-    assert!(cause.to_string().contains("the server is stopping"), "{cause}");
-    // The next call does not wait until the first one is over.
-    let next = begin(&plugin);
+    // It does not wait until the first one is over.
     let mut second = accept(&mut connections).await;
     let stream = second.request().await;
     second.answer(stream).await;
-    next.await.unwrap().unwrap();
+    other.await.unwrap().unwrap();
     assert!(!one.is_finished());
     drop(wire);
     let (cause, sent) = failed(one.await.unwrap());
     assert!(matches!(cause, Cause::Disconnected(_)), "{cause}");
     assert_eq!(sent, Sent::Maybe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_every_server_passes_over_fails_in_the_end_and_is_unstarted() {
+    let settings = Settings { reconnect_attempts: 2 + MOST_PASSED_OVER, ..Settings::default() };
+    let (plugin, mut connections) = plugin_with(settings);
+    let call = begin(&plugin);
+    for _ in 0..=MOST_PASSED_OVER {
+        let mut wire = accept(&mut connections).await;
+        let stream = wire.request().await;
+        wire.go_away(stream - 2, 0).await;
+    }
+    let (cause, sent) = failed(call.await.unwrap());
+    assert!(matches!(cause, Cause::Disconnected(_)), "{cause}");
+    assert_eq!(sent, Sent::Unstarted);
+    assert!(cause.to_string().contains("the server is stopping"), "{cause}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_passed_over_and_finds_no_other_server_is_unstarted() {
+    let (plugin, mut connections) = plugin();
+    let call = begin(&plugin);
+    let mut wire = accept(&mut connections).await;
+    let stream = wire.request().await;
+    wire.go_away(stream - 2, 0).await;
+    drop(connections);
+    let (cause, sent) = failed(call.await.unwrap());
+    assert!(matches!(cause, Cause::Unavailable { .. }), "{cause}");
+    assert_eq!(sent, Sent::Unstarted, "it is not true any more that no byte has left");
 }
 
 #[tokio::test(start_paused = true)]

@@ -46,6 +46,8 @@ mod body;
 mod calls;
 mod config;
 mod connection;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod health;
 mod linger;
 mod listener;

@@ -1,7 +1,6 @@
 //! The reference's gRPC server, with the plugins of `tests/reference`.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -10,8 +9,8 @@ use std::time::Instant;
 use hookwire::PluginConfig;
 use hookwire::config::{GrpcBuilder, GrpcConfig, PluginConfigBuilder};
 use tempfile::TempDir;
-use tokio::net::TcpSocket;
 
+use super::port::Port;
 use super::{OwnedChild, START_LIMIT, file, lines_of, venv};
 
 /// The server as a child process, killed when dropped; it also ends with the test process.
@@ -115,25 +114,13 @@ impl GrpcReference {
         }
     }
 
+    /// Its address.
+    pub(crate) fn target(&self) -> String {
+        self.port.as_ref().expect("it is not on a socket").address.to_string()
+    }
+
     /// A configuration of this plugin that says no more than it must.
     pub(crate) fn config(&self, plugin: &str) -> PluginConfigBuilder {
         PluginConfig::builder(plugin).grpc(self.transport())
-    }
-}
-
-/// A port that nobody else is given while this lives. The server shares it, as it allows that
-/// for itself; connections come to sockets that listen, and this one does not.
-struct Port {
-    address: SocketAddr,
-    _reserved: TcpSocket,
-}
-
-impl Port {
-    fn reserve() -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_reuseport(true).expect("ports can be shared");
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-        let address = socket.local_addr().expect("it is bound");
-        Self { address, _reserved: socket }
     }
 }
