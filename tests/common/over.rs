@@ -7,14 +7,14 @@ pub(crate) use fault_server::Over;
 pub(crate) use macro_rules_attribute::apply;
 
 macro_rules! both {
-    ($(#[$attribute:meta])* async fn $name:ident($over:ident: Over) $body:block) => {
+    ($(#[$attribute:meta])* async fn $name:ident($over:ident: Over $(,)?) $body:block) => {
         common::over::over!([flavor = "multi_thread", worker_threads = 2] $(#[$attribute])* $name $over $body);
     };
 }
 
 /// On one thread, where who runs when is known.
 macro_rules! both_on_one_thread {
-    ($(#[$attribute:meta])* async fn $name:ident($over:ident: Over) $body:block) => {
+    ($(#[$attribute:meta])* async fn $name:ident($over:ident: Over $(,)?) $body:block) => {
         common::over::over!([] $(#[$attribute])* $name $over $body);
     };
 }

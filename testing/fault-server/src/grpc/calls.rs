@@ -93,6 +93,11 @@ impl Call {
         &bytes[..of_header + of_message]
     }
 
+    /// Whether a part of a reply was told by [`part`](Self::part).
+    pub(super) fn is_begun(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
     /// Whether the last part of a reply was told by [`part`](Self::part).
     pub(super) fn is_whole(&self) -> bool {
         self.left == Some(0)

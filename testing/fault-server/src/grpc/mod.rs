@@ -97,6 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Grpc<S> {
     pub(crate) async fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         self.link.check_open()?;
         while !bytes.is_empty() {
+            self.forget_half_answered().await;
             let call = self.calls.front_mut().ok_or_else(nobody)?;
             let part = call.part(bytes);
             bytes = &bytes[part.len()..];
@@ -106,6 +107,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Grpc<S> {
             }
         }
         self.link.settled().await
+    }
+
+    /// What is missing of a reply whose caller has left is not waited for.
+    async fn forget_half_answered(&mut self) {
+        while let Some(call) = self.calls.front_mut().filter(|call| call.is_begun()) {
+            if poll_fn(|cx| Poll::Ready(call.poll_reset(cx))).await.is_pending() {
+                return;
+            }
+            self.calls.pop_front();
+        }
     }
 
     /// Reads on, and answers nobody, until the client closes.
