@@ -157,7 +157,7 @@ impl<T: Waiting> Admission<T> {
     }
 
     /// Room that there will be as soon as servers are connected to, while none is.
-    fn coming(&self) -> usize {
+    pub(crate) fn coming(&self) -> usize {
         // A name that is not resolved yet stands for one server.
         let servers = self.standings.len().max(1);
         if self.is_connected() { 0 } else { servers * self.bounds.max_in_flight }
