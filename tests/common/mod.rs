@@ -1,6 +1,6 @@
 //! What several test binaries share.
 // Every test binary compiles its own copy and uses a part of it.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, unused_macros)]
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
@@ -9,6 +9,7 @@ pub(crate) mod child;
 pub(crate) mod entries;
 pub(crate) mod knobs;
 pub(crate) mod log;
+pub(crate) mod over;
 pub(crate) mod reference;
 
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
