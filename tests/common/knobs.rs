@@ -9,10 +9,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fault_server::{FaultServer, Over};
 #[cfg(feature = "grpc")]
-use hookwire::config::{GrpcBuilder, GrpcConfig};
-
+use super::GrpcBuilder;
 use super::{
     BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,
@@ -36,22 +34,9 @@ impl Knobs {
         Self::of(Transport::Unix(UnixSocketConfig::builder(path)))
     }
 
-    /// Those of the way to this server.
-    pub(crate) fn to(server: &FaultServer) -> Self {
-        match server.over() {
-            Over::Socket => Self::new(server.path()),
-            #[cfg(feature = "grpc")]
-            Over::Grpc => Self::grpc(GrpcConfig::builder().uds(server.path())),
-            #[cfg(feature = "grpc")]
-            Over::Tcp => Self::grpc(GrpcConfig::builder().target(server.address().to_string())),
-            #[cfg(not(feature = "grpc"))]
-            over => panic!("{over:?} needs the feature `grpc`"),
-        }
-    }
-
     /// With the defaults of the socket, where they differ.
     #[cfg(feature = "grpc")]
-    fn grpc(grpc: GrpcBuilder) -> Self {
+    pub(crate) fn grpc(grpc: GrpcBuilder) -> Self {
         let grpc = grpc.max_in_flight(16).max_message_len(16 << 20).keep_alive(None);
         Self::of(Transport::Grpc(grpc))
     }

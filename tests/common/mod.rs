@@ -18,6 +18,8 @@ pub(crate) mod log;
 pub(crate) mod over;
 pub(crate) mod reference;
 
+#[cfg(feature = "grpc")]
+use hookwire::config::GrpcBuilder;
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
 use hookwire::{BigIntegers, CallPolicy, DeepNesting, RetryPolicy, UnixSocketConfig};
 use hookwire::{PluginResult, Verdict};

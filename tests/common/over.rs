@@ -3,8 +3,30 @@
 //!
 //! The same script plays the server's side of both; `knobs(&server)` leads to it.
 
+use std::path::Path;
+
+use fault_server::FaultServer;
 pub(crate) use fault_server::Over;
+#[cfg(feature = "grpc")]
+use hookwire::GrpcConfig;
 pub(crate) use macro_rules_attribute::apply;
+
+use super::knobs::Knobs;
+
+impl Knobs {
+    /// Those of the way to this server.
+    pub(crate) fn to(server: &FaultServer) -> Self {
+        match server.over() {
+            Over::Socket => Self::new(server.path()),
+            #[cfg(feature = "grpc")]
+            Over::Grpc => Self::grpc(GrpcConfig::builder().uds(server.path())),
+            #[cfg(feature = "grpc")]
+            Over::Tcp => Self::grpc(GrpcConfig::builder().target(server.address().to_string())),
+            #[cfg(not(feature = "grpc"))]
+            over => panic!("{over:?} needs the feature `grpc`"),
+        }
+    }
+}
 
 macro_rules! both {
     ($(#[$attribute:meta])* async fn $name:ident($over:ident: Over $(,)?) $body:block) => {
