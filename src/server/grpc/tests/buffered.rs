@@ -178,24 +178,22 @@ async fn a_request_that_trickles_ends_at_its_own_time_and_at_the_servers() {
         let start = Instant::now();
         let answer = Answer::of(client.send_request(request).await.unwrap()).await.unwrap();
         assert_eq!((answer.code, start.elapsed().as_millis() / 10), (4, expected / 10));
-        assert_eq!(server.memory.held(), 0);
+        server.holds_nothing().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_take_a_reply_is_given_up_and_nothing_stays_of_it() {
-    let (server, near) = InMemory::start(echo(), Limits::default());
+    let (mut server, near) = InMemory::start(echo(), Limits::default());
     let client = Client::with_window(near, 0).await;
     let start = Instant::now();
     let reply = client.send(INVOKE, &[], framed(&invocation())).await.unwrap();
     assert!(server.memory.held() > 0);
-    let error = server.served.await.unwrap().unwrap_err();
+    let error = (&mut server.served).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert!((60..=120).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
     Answer::of(reply).await.unwrap_err();
-    while server.memory.held() > 0 {
-        tokio::task::yield_now().await;
-    }
+    server.holds_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,8 +208,7 @@ async fn a_client_that_takes_its_replies_slowly_is_served() {
     }
     assert!(!server.served.is_finished());
     // The kernel has all of it, and so it is not held.
-    tokio::task::yield_now().await;
-    assert_eq!(server.memory.held(), 0);
+    server.holds_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
