@@ -52,8 +52,7 @@
 //! - A request that nests deeper than 100 messages is `INVALID_ARGUMENT`.
 //!
 //! ## Limits
-//! Of [`GrpcServerConfig`], and the last three of
-//! [`PluginServerBuilder`](super::PluginServerBuilder):
+//! Of [`GrpcServerConfig`], and the last three of [`PluginServerBuilder`]:
 //!
 //! | what | default | beyond it |
 //! |---|---|---|
@@ -93,6 +92,10 @@
 //! What comes faster than it can be looked at is bounded by the windows: 256 KiB for a
 //! connection, or 1 KiB for each of its streams where that is more. The figures are those
 //! that are set here, and of h2 0.4.20.
+//!
+//! What is not bounded is how often a client calls: one that is let in can keep the server as
+//! busy as it can send, and take all connections. Let in whom you know, by
+//! [`require_clients`](ServerTlsConfig::require_clients).
 
 mod activity;
 mod body;
