@@ -271,13 +271,19 @@ impl GrpcServer {
         self.serving.send_replace(serving);
     }
 
-    /// Stops in good order: the health is NOT_SERVING, a socket file is removed, no
-    /// connection is accepted any more, and each client is told to begin nothing more on
-    /// those that it has (GOAWAY). Calls that have begun go on to their end; what is not
-    /// finished after `grace` is cancelled.
+    /// Stops in good order: the health is NOT_SERVING, a socket file is removed, the
+    /// connections that were made until then are accepted and no more, and each client is told
+    /// to begin nothing more on those that it has (GOAWAY). Calls that have begun go on to their
+    /// end, and until their clients have taken the replies; what is not finished after `grace`
+    /// is cancelled.
     ///
     /// A call that a client begins before it hears of it is answered, or told to have had no
     /// effect (its stream is beyond the last one that GOAWAY names).
+    ///
+    /// Clients without calls have a second to say goodbye. One that was sent a reply above 60
+    /// KiB lately has until [`transfer_timeout`](GrpcServerConfig::transfer_timeout) after
+    /// that, for it may still be reading. A `Watch` is told NOT_SERVING and ends; one that is not
+    /// read is not waited for.
     ///
     /// # Cancel safety
     /// Dropping the future stops the server at once.

@@ -9,8 +9,10 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, sleep};
+use tracing_subscriber::filter::LevelFilter;
 
 use super::*;
+use crate::test_log::Log;
 
 const KIB: usize = 1024;
 
@@ -72,6 +74,7 @@ impl Client {
 
 #[tokio::test]
 async fn replies_that_a_client_does_not_take_are_bounded_and_keep_no_other_out() {
+    let (log, _logging) = Log::start(LevelFilter::WARN);
     let (builder, calls) = replying(None);
     let server = builder.bind_grpc(limited(local())).await.unwrap();
     let greedy = Client::that_takes_nothing(&server).await;
@@ -80,8 +83,15 @@ async fn replies_that_a_client_does_not_take_are_bounded_and_keep_no_other_out()
     assert_eq!(refused.code, 8);
     assert!(refused.reason.starts_with("no room for the request"), "{}", refused.reason);
 
+    let told = log.lines_with("holds as many bytes as it may");
+    assert_eq!(told.len(), 1, "{told:#?}");
+
     let other = Client::to(&server).await;
     other.call(INVOKE, &of_size(90 * KIB)).await.message();
+    // What was refused takes none of the connection's window: more of it than that has.
+    for _ in 0..10 {
+        assert!(greedy.call_until_refused(&of_size(90 * KIB)).await.0.is_empty());
+    }
     // What it gives back is there for it again.
     drop(promised);
     within(async { while greedy.call_until_refused(&of_size(90 * KIB)).await.0.is_empty() {} })
