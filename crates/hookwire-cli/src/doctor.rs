@@ -41,15 +41,16 @@ use patient::Patient;
 /// a client certificate, which a server that demands one may log. Servers of no file are looked
 /// at with --grpc.
 ///
-/// Entries that are reached in another way are named: the gateway must run them in another way,
+/// Entries that are reached in neither way are named: the gateway must run them by itself,
 /// and one that may deny and is not run is a guard that does not guard. Where the gateway runs
 /// them, say so with --runs-others.
 ///
 /// Exit code 1 if a plugin that may deny would not, by any of it (FAIL); 2 if the file cannot be
 /// used. With --json, prints {"file", "guards", "plugins": [{"plugin", "line", "socket",
-/// "state", "mode", "on_error", "hooks", "owner", "findings": [{"level", "check", "message",
-/// "advice"}]}], "left_out": [{"name", "kind", "line", "mode",
-/// "state"}]}.
+/// "state", "mode", "on_error", "hooks", "owner", "servers": [{"server", "state", "seen",
+/// "certificate": {"names", "issuer", "expires"}}], "findings": [{"level", "check", "message",
+/// "advice"}]}], "left_out": [{"name", "kind", "line", "mode", "state"}]}; `servers` are those of
+/// an entry over gRPC, and `socket` names its targets.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// The gateway's configuration file, in YAML.
@@ -65,7 +66,7 @@ pub(crate) struct Doctor {
     /// and to answer each.
     #[arg(long, value_name = "SECS", default_value = "5", value_parser = input::seconds, allow_negative_numbers = true)]
     timeout: Duration,
-    /// This gateway runs the plugins itself that are reached in another way.
+    /// This gateway runs the plugins itself that are reached in neither way.
     #[arg(long)]
     runs_others: bool,
 }
@@ -78,7 +79,7 @@ struct Report<'a> {
     left_out: Vec<Other<'a>>,
 }
 
-/// An entry that is reached in another way.
+/// An entry that is neither behind a socket nor reached over gRPC.
 #[derive(Serialize)]
 struct Other<'a> {
     name: &'a str,
