@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use hookwire::{GrpcConfig, PluginError};
+use hookwire::{ConfigError, GrpcConfig, PluginError};
 
 use super::certificate::{Certificate, span};
 use super::handshake::Seen;
@@ -54,21 +54,48 @@ impl Trouble {
         }
     }
 
-    /// As a finding, of a server beside which another answers, or does not.
-    pub(super) fn finding(self, another_answers: bool, guards: bool) -> Finding {
+    /// The address that a name leads to is none to connect to.
+    pub(super) fn address(reason: &ConfigError) -> Self {
+        let reasons: Vec<_> = reason.problems().iter().map(|problem| problem.reason()).collect();
+        Self::new(
+            "address",
+            format!("cannot be asked: the address {}", reasons.join("; ")),
+            "let the name lead to the server's own address",
+        )
+    }
+
+    /// As a finding, which depends on the other servers.
+    pub(super) fn finding(self, others: Others, guards: bool) -> Finding {
         let Self { check, message, advice } = self;
-        match another_answers {
-            true => Finding::warn(check, message, advice),
-            false => Finding::broken(guards, check, message, advice),
+        match others {
+            Others::None => Finding::broken(guards, check, message, advice),
+            Others::Answer => Finding::warn(check, message, advice),
+            Others::AnswerByName => Finding::note(
+                check,
+                format!("asked by its address, not by its name: {message}"),
+                "nothing, if a proxy there goes by the name: by that, a server answers",
+            ),
         }
     }
 }
 
+/// Who answers beside a server that does not.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Others {
+    None,
+    Answer,
+    /// Asked by its name, one does that was not heard by its address.
+    AnswerByName,
+}
+
 /// Whether there was no answer at all. Another server may have one; what a server answers that
-/// cannot be used, it answers to calls too.
-pub(super) fn is_mute(error: &PluginError) -> bool {
-    let reason = error.reason();
-    matches!(reason, "unavailable" | "untrusted" | "timeout" | "unresponsive" | "disconnected")
+/// cannot be used, it answers to calls too. But by its address a proxy may know no such server.
+pub(super) fn is_mute(error: &PluginError, by_address: bool) -> bool {
+    match error.reason() {
+        "unavailable" | "untrusted" | "timeout" | "unresponsive" | "disconnected" => true,
+        "unimplemented" => by_address,
+        _ => false,
+    }
 }
 
 /// Why a server that was connected to has not answered. `seen` is how it begins TLS.

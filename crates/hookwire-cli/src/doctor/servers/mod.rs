@@ -12,7 +12,7 @@ mod place;
 use std::time::{Duration, SystemTime};
 
 use hookwire::config::{GrpcBuilder, PluginConfigBuilder, TlsConfig};
-use hookwire::{GrpcConfig, PluginConfig};
+use hookwire::{ConfigError, GrpcConfig, PluginConfig};
 use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ use super::finding::{Finding, Level};
 use super::path;
 use certificate::Certificate;
 use handshake::Seen;
-use judge::Trouble;
+use judge::{Others, Trouble};
 use place::Place;
 
 /// What names the socket of a server that speaks gRPC.
@@ -54,7 +54,10 @@ struct Look {
     name: String,
     seen: Option<(String, Seen)>,
     answer: Option<Answer>,
+    /// Without an answer there is this, or a finding.
     trouble: Option<Trouble>,
+    /// It was asked by the address that a name has led to, for there are others.
+    by_address: bool,
     owner: Option<path::Owner>,
     findings: Vec<Finding>,
 }
@@ -62,7 +65,7 @@ struct Look {
 impl Look {
     fn at(name: String) -> Self {
         let (findings, owner) = (Vec::new(), None);
-        Self { name, seen: None, answer: None, trouble: None, owner, findings }
+        Self { name, seen: None, answer: None, trouble: None, by_address: false, owner, findings }
     }
 }
 
@@ -80,9 +83,12 @@ pub(super) async fn look(
     let alone = places.len() == 1 && unknown.is_empty();
     let mut looks = JoinSet::new();
     for (at, place) in places.into_iter().enumerate() {
-        let asked = if alone { Some(config.clone()) } else { only(config, grpc, &place) };
+        let asked = if alone { Ok(config.clone()) } else { only(config, grpc, &place) };
+        let by_address = !alone && matches!(place, Place::Address { host: Some(_), .. });
         let grpc = grpc.clone();
-        looks.spawn(async move { (at, look_at(place, grpc, asked, guards, limit).await) });
+        looks.spawn(
+            async move { (at, look_at(place, grpc, asked, by_address, guards, limit).await) },
+        );
     }
     let mut looks = looks.join_all().await;
     looks.sort_by_key(|(at, _)| *at);
@@ -92,12 +98,28 @@ pub(super) async fn look(
         .map(|(name, trouble)| Look { trouble: Some(trouble), ..Look::at(name) });
     let looks: Vec<_> = looks.chain(unknown).collect();
 
-    let one_answers = looks.iter().any(|look| look.answer.is_some());
     let mut found = Found::default();
+    let mut others = match looks.iter().any(|look| look.answer.is_some()) {
+        true => Others::Answer,
+        false => Others::None,
+    };
+    if matches!(others, Others::None) && looks.iter().any(|look| look.by_address) {
+        // As the gateway does.
+        let answer = ask(config.clone(), limit).await;
+        if answer.error.is_none() {
+            others = Others::AnswerByName;
+            found.findings = judge(&answer);
+            found.answers.push(answer);
+        }
+    }
     let mut each = Vec::new();
     for look in looks {
         let mut findings = look.findings;
-        findings.extend(look.trouble.map(|trouble| trouble.finding(one_answers, guards)));
+        let others = match others {
+            Others::AnswerByName if !look.by_address => Others::Answer,
+            others => others,
+        };
+        findings.extend(look.trouble.map(|trouble| trouble.finding(others, guards)));
         findings.extend(look.answer.iter().flat_map(&judge));
         let state = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok);
         let (seen, shown) = look.seen.unzip();
@@ -107,7 +129,7 @@ pub(super) async fn look(
         found.answers.extend(look.answer);
         found.owner = found.owner.or(look.owner);
     }
-    found.findings = together(each, found.servers.len());
+    found.findings.extend(together(each, found.servers.len()));
     if let Some(path) = grpc.tls().and_then(TlsConfig::certfile) {
         let what = format!("the client certificate {}", path.display());
         let own = Certificate::of_file(path);
@@ -117,7 +139,11 @@ pub(super) async fn look(
 }
 
 /// The entry with this server alone, so that its answer is known from those of the others.
-fn only(config: &PluginConfig, grpc: &GrpcConfig, place: &Place) -> Option<PluginConfig> {
+fn only(
+    config: &PluginConfig,
+    grpc: &GrpcConfig,
+    place: &Place,
+) -> Result<PluginConfig, ConfigError> {
     let builder = GrpcBuilder::from(grpc.clone());
     let builder = match place {
         Place::Socket(path) => builder.uds(path),
@@ -131,13 +157,14 @@ fn only(config: &PluginConfig, grpc: &GrpcConfig, place: &Place) -> Option<Plugi
             }
         }
     };
-    PluginConfigBuilder::from(config.clone()).grpc(builder).build().ok()
+    PluginConfigBuilder::from(config.clone()).grpc(builder).build()
 }
 
 async fn look_at(
     place: Place,
     grpc: GrpcConfig,
-    asked: Option<PluginConfig>,
+    asked: Result<PluginConfig, ConfigError>,
+    by_address: bool,
     guards: bool,
     limit: Duration,
 ) -> Look {
@@ -163,9 +190,13 @@ async fn look_at(
         },
     }
     let answer = match asked {
-        Some(asked) => ask(asked, limit).await,
-        None => return look,
+        Ok(asked) => ask(asked, limit).await,
+        Err(error) => {
+            look.trouble = Some(Trouble::address(&error));
+            return look;
+        }
     };
+    look.by_address = by_address;
     let now = SystemTime::now();
     if let Some(error) = &answer.error {
         // Who expects plaintext may have met TLS.
@@ -175,7 +206,7 @@ async fn look_at(
             seen = handshake::look(stream, &expected_name(&place, &grpc), limit).await;
         }
         match &place {
-            Place::Address { .. } if judge::is_mute(error) => {
+            Place::Address { .. } if judge::is_mute(error, by_address) => {
                 look.trouble = Some(judge::no_answer(error, &grpc, &seen, now));
             }
             _ => look.findings.push(super::judge::no_answer(error, UDS, guards)),
@@ -230,4 +261,26 @@ fn together(each: Vec<(String, Finding)>, all: usize) -> Vec<Finding> {
         finding
     });
     named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was a server without a word about it, and so a guard in order.
+    #[tokio::test]
+    async fn a_server_that_cannot_be_asked_by_the_address_of_its_name_is_in_trouble() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // What some write beside names that shall lead nowhere.
+        let address = ([0, 0, 0, 0], listener.local_addr().unwrap().port()).into();
+        let place = Place::Address { address, host: Some("guard.internal".to_owned()) };
+        let grpc = GrpcConfig::builder().target("guard.internal:1").plaintext(true);
+        let grpc = grpc.build().unwrap();
+        let config = PluginConfig::builder("Guard").grpc(grpc.clone()).build().unwrap();
+        let asked = only(&config, &grpc, &place);
+        let look = look_at(place, grpc, asked, true, true, Duration::from_secs(5)).await;
+        let finding = look.trouble.unwrap().finding(Others::None, true);
+        assert_eq!(finding.level, Level::Fail);
+        assert!(finding.message.contains("is an address to listen at"), "{}", finding.message);
+    }
 }

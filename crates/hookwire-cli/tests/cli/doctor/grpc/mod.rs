@@ -1,6 +1,7 @@
 //! Entries that are reached over gRPC: each of their servers is looked at.
 
 mod flags;
+mod proxy;
 mod tls;
 
 use std::net::TcpListener;
