@@ -65,6 +65,8 @@ mod streams;
 mod subchannel;
 mod supervisor;
 pub(crate) mod target;
+// The tests of the command line have this file too.
+#[allow(dead_code)]
 #[cfg(test)]
 pub(crate) mod test_certificates;
 pub(crate) mod tls;
