@@ -16,6 +16,8 @@ pub(crate) mod knobs;
 pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod reference;
+#[cfg(all(feature = "grpc", feature = "server"))]
+pub(crate) mod several;
 
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
 use hookwire::{BigIntegers, CallPolicy, DeepNesting, RetryPolicy, UnixSocketConfig};
