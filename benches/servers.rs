@@ -13,7 +13,7 @@ use common::several::{Counts, Size, one_is_killed, rolling_restart};
 fn main() {
     // `cargo test --benches` only asks whether it runs.
     let (calls, rounds) =
-        if std::env::args().any(|arg| arg == "--bench") { (2000, 10) } else { (100, 1) };
+        if std::env::args().any(|arg| arg == "--bench") { (1000, 5) } else { (100, 1) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     println!(
         "three servers, 64 callers; what ended more than 100 ms after an event is \"later\"\n"
