@@ -5,7 +5,8 @@
 
 mod common;
 
-use common::calls::{in_time, lazy, socket};
+use common::calls::{in_time, knobs, lazy};
+use common::over::{Over, apply, both};
 use fault_server::{FaultServer, Reply};
 use hookwire::hooks::{
     HttpAuthCheckPermission, HttpAuthCheckPermissionPayload, ToolPreInvoke, ToolPreInvokePayload,
@@ -16,8 +17,8 @@ use serde_json::json;
 
 /// What a payload's `name` asks for, beside an error; the reference server answers so where
 /// it cannot write a result to its end.
-fn server() -> FaultServer {
-    FaultServer::start(|mut connection| async move {
+fn server(over: Over) -> FaultServer {
+    over.start(|mut connection| async move {
         loop {
             let call = connection.hook().await?;
             let how = call.payload().fields.get("name").and_then(|name| name.kind.clone());
@@ -51,10 +52,10 @@ async fn call(handle: &PluginHandle, how: &str) -> PluginError {
     typed
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h34_the_error_beside_a_denial_tells_that_it_is_one() {
-    let server = server();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h34_the_error_beside_a_denial_tells_that_it_is_one(over: Over) {
+    let server = server(over);
+    let handle = lazy(knobs(&server));
     let error = call(&handle, "deny").await;
     assert!(error.is_denial());
     assert_eq!((error.kind(), error.reason()), (ErrorKind::Plugin, "denied"));
@@ -71,10 +72,10 @@ async fn h34_the_error_beside_a_denial_tells_that_it_is_one() {
     assert!(bare.is_denial() && bare.plugin_fault().unwrap().violation().is_none());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h34_an_error_beside_anything_else_is_no_denial() {
-    let server = server();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h34_an_error_beside_anything_else_is_no_denial(over: Over) {
+    let server = server(over);
+    let handle = lazy(knobs(&server));
     for how in ["allow", "silence"] {
         let error = call(&handle, how).await;
         assert!(!error.is_denial(), "{how}");
@@ -84,10 +85,10 @@ async fn h34_an_error_beside_anything_else_is_no_denial() {
 }
 
 /// A gateway that lets requests pass where a plugin fails looks at `Failed` only.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h34_whoever_enforces_a_verdict_is_denied() {
-    let server = server();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h34_whoever_enforces_a_verdict_is_denied(over: Over) {
+    let server = server(over);
+    let handle = lazy(knobs(&server));
     let mut context = PluginContext::new("r");
     let payload = ToolPreInvokePayload::new("deny");
     let stopped = handle.enforce::<ToolPreInvoke>(payload, &mut context).await.unwrap_err();
@@ -106,10 +107,10 @@ async fn h34_whoever_enforces_a_verdict_is_denied() {
     assert!(matches!(failed, Err(Stopped::Failed(_))), "{failed:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h34_it_is_counted_where_denials_are_and_keeps_the_connection() {
-    let server = server();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h34_it_is_counted_where_denials_are_and_keeps_the_connection(over: Over) {
+    let server = server(over);
+    let handle = lazy(knobs(&server));
     for how in ["deny", "allow"] {
         call(&handle, how).await;
     }

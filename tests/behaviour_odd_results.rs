@@ -10,7 +10,8 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use common::calls::{in_time, lazy, socket};
+use common::calls::{in_time, knobs, lazy};
+use common::over::{Over, apply, both};
 use fault_server::{FaultServer, Reply, Request, fields, proto};
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::{ErrorKind, PluginContext, PluginError, PluginHandle, Sent};
@@ -24,9 +25,12 @@ const CALLS: usize = 50;
 const ODD: usize = 50;
 
 /// Replies to `odd` calls with what `oddly` makes of the right reply.
-fn odd_server(oddly: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> FaultServer {
+fn odd_server(
+    over: Over,
+    oddly: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> FaultServer {
     let oddly = Arc::new(oddly);
-    FaultServer::start(move |mut connection| {
+    over.start(move |mut connection| {
         let oddly = Arc::clone(&oddly);
         async move {
             loop {
@@ -59,7 +63,7 @@ async fn typed(handle: &PluginHandle, marker: &str) -> Result<String, PluginErro
 
 /// 64 callers, of whose calls one in 50 is odd: the errors of those. All others get theirs.
 async fn errors_of_odd_calls(server: &FaultServer) -> Vec<PluginError> {
-    let handle = lazy(socket(server.path()).max_connections(8));
+    let handle = lazy(knobs(server).max_connections(8));
     let number = Arc::new(AtomicUsize::new(0));
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| {
@@ -94,18 +98,18 @@ async fn errors_of_odd_calls(server: &FaultServer) -> Vec<PluginError> {
     odd
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h25_a_payload_of_another_type_fails_its_own_call_and_no_other() {
+#[apply(both)]
+async fn h25_a_payload_of_another_type_fails_its_own_call_and_no_other(over: Over) {
     let prompt = fields([("prompt_id", Kind::StringValue("p".into()))]);
-    let server = odd_server(move |call| with_payload(call, prompt.clone()));
+    let server = odd_server(over, move |call| with_payload(call, prompt.clone()));
     for error in errors_of_odd_calls(&server).await {
         assert_eq!((error.reason(), error.sent()), ("undecodable", Sent::Maybe));
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h25_a_payload_with_a_wrong_field_fails_its_own_call_and_no_other() {
-    let server = odd_server(|call| {
+#[apply(both)]
+async fn h25_a_payload_with_a_wrong_field_fails_its_own_call_and_no_other(over: Over) {
+    let server = odd_server(over, |call| {
         let mut payload = call.payload();
         payload
             .fields
@@ -118,9 +122,9 @@ async fn h25_a_payload_with_a_wrong_field_fails_its_own_call_and_no_other() {
 }
 
 /// As a plugin does that raises an error without a text.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h25_an_error_with_an_empty_message_keeps_its_code_and_fails_no_other_call() {
-    let server = odd_server(|call| {
+#[apply(both)]
+async fn h25_an_error_with_an_empty_message_keeps_its_code_and_fails_no_other_call(over: Over) {
+    let server = odd_server(over, |call| {
         let mut reply = Reply::error(call, "");
         reply.0.error = Some(proto::PluginError {
             code: "FIXTURE".into(),

@@ -9,9 +9,10 @@ mod common;
 use std::io;
 
 use common::calls::{
-    LIMIT, PLUGIN, SOON, call, call_of_size, call_soon, call_with, config, in_time, lazy,
+    LIMIT, PLUGIN, SOON, call, call_of_size, call_soon, call_with, config, in_time, knobs, lazy,
     poll_times, socket, spawn_call, spawn_call_with,
 };
+use common::over::{Over, apply, both, both_on_one_thread};
 use fault_server::{Connection, FaultServer, Gate, Reply, Request, config_reply, fields, frame};
 use hookwire::{
     CallOptions, ErrorKind, PluginContext, PluginError, PluginHandle, RetryPolicy, Sent,
@@ -32,14 +33,20 @@ async fn answer_late(connection: &mut Connection, calls: usize, gate: &Gate) -> 
     connection.serve().await
 }
 
-fn late_server(calls: usize) -> (FaultServer, Gate) {
+fn late_server(over: Over, calls: usize) -> (FaultServer, Gate) {
     let gate = Gate::closed();
     let closed = gate.clone();
-    let server = FaultServer::start(move |mut connection| {
+    let server = over.start(move |mut connection| {
         let gate = closed.clone();
         async move { answer_late(&mut connection, calls, &gate).await }
     });
     (server, gate)
+}
+
+/// Replies that come for nobody, of this many calls that were left: over gRPC a call takes
+/// its request back, so none does.
+fn left_behind(over: Over, calls: u64) -> u64 {
+    if over == Over::Socket { calls } else { 0 }
 }
 
 async fn get_their_own(handle: &PluginHandle, calls: usize) {
@@ -51,10 +58,10 @@ async fn get_their_own(handle: &PluginHandle, calls: usize) {
 
 // --- H1, H2: a caller that left ---
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h1_after_one_timeout_later_callers_still_get_their_own_replies() {
-    let (server, gate) = late_server(1);
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h1_after_one_timeout_later_callers_still_get_their_own_replies(over: Over) {
+    let (server, gate) = late_server(over, 1);
+    let handle = lazy(knobs(&server));
 
     let error = call_soon(&handle, "late").await.unwrap_err();
     assert!(error.is_timeout(), "{error}");
@@ -67,13 +74,13 @@ async fn h1_after_one_timeout_later_callers_still_get_their_own_replies() {
     }
     get_their_own(&handle, 20).await;
     assert_eq!(server.record().seen().connections(), 1, "the connection was good all the time");
-    assert_eq!((handle.stats().timeouts, handle.stats().abandoned), (1, 1));
+    assert_eq!((handle.stats().timeouts, handle.stats().abandoned), (1, left_behind(over, 1)));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h1_a_timeout_between_calls_that_were_written_ahead_shifts_no_reply() {
-    let (server, gate) = late_server(5);
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h1_a_timeout_between_calls_that_were_written_ahead_shifts_no_reply(over: Over) {
+    let (server, gate) = late_server(over, 5);
+    let handle = lazy(knobs(&server));
     let mut calls = Vec::new();
     for i in 0..5 {
         // The second and the fourth leave, the others stay.
@@ -126,28 +133,30 @@ async fn h1_a_connection_with_an_overdue_reply_gets_no_new_calls_while_another_c
     assert_eq!(server.record().seen().connections(), 2);
 }
 
-#[tokio::test]
-async fn h2_a_call_dropped_at_any_await_point_never_shifts_a_reply() {
-    let server = FaultServer::honest();
-    let handle = lazy(socket(server.path()));
+#[apply(both_on_one_thread)]
+async fn h2_a_call_dropped_at_any_await_point_never_shifts_a_reply(over: Over) {
+    let server = over.honest();
+    let handle = lazy(knobs(&server));
     // On one thread, so the number of polls decides how far the call gets.
+    let mut dropped = 0;
     for polls in 0..60 {
         let leaves = format!("leaves-{polls}");
         let finished = poll_times(call(&handle, &leaves), polls).await;
-        if let Some(marker) = finished {
-            assert_eq!(marker.unwrap(), leaves);
+        match finished {
+            Some(marker) => assert_eq!(marker.unwrap(), leaves),
+            None => dropped += server.record().seen().executions_of(&leaves),
         }
         let stays = format!("stays-{polls}");
         assert_eq!(call(&handle, &stays).await.unwrap(), stays);
     }
-    assert!(handle.stats().abandoned > 0, "no call was dropped on its way");
+    assert!(dropped > 0, "no call was dropped on its way");
     assert_eq!(server.record().seen().connections(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h2_a_call_dropped_while_the_hook_runs_never_shifts_a_reply() {
-    let (server, gate) = late_server(3);
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h2_a_call_dropped_while_the_hook_runs_never_shifts_a_reply(over: Over) {
+    let (server, gate) = late_server(over, 3);
+    let handle = lazy(knobs(&server));
     let calls: Vec<_> = (0..3).map(|i| spawn_call(&handle, format!("leaves-{i}"))).collect();
     server.record().wait_for(|seen| seen.hook_calls() == 3).await;
     calls.iter().for_each(tokio::task::JoinHandle::abort);
@@ -158,7 +167,7 @@ async fn h2_a_call_dropped_while_the_hook_runs_never_shifts_a_reply() {
     gate.open();
     assert_eq!(next.await.unwrap().unwrap(), "next");
     get_their_own(&handle, 20).await;
-    assert_eq!(handle.stats().abandoned, 3);
+    assert_eq!(handle.stats().abandoned, left_behind(over, 3));
     assert_eq!(server.record().seen().connections(), 1);
 }
 
@@ -194,10 +203,10 @@ async fn h2_a_call_dropped_in_the_middle_of_its_write_is_still_written_whole() {
 
 /// Answers the question for the configuration only when the gate opens, and denies
 /// every call.
-fn deny_all_server() -> (FaultServer, Gate) {
+fn deny_all_server(over: Over) -> (FaultServer, Gate) {
     let gate = Gate::closed();
     let closed = gate.clone();
-    let server = FaultServer::start(move |mut connection| {
+    let server = over.start(move |mut connection| {
         let gate = closed.clone();
         async move {
             let Request::Config(name) = connection.request().await? else {
@@ -222,10 +231,10 @@ async fn verdict(handle: &PluginHandle) -> Result<bool, PluginError> {
     result.map(|result| result.is_allowed())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h3_a_slow_config_reply_is_not_read_by_the_first_hook_call() {
-    let (server, gate) = deny_all_server();
-    let config = config(socket(server.path()).timeout(SOON));
+#[apply(both)]
+async fn h3_a_slow_config_reply_is_not_read_by_the_first_hook_call(over: Over) {
+    let (server, gate) = deny_all_server(over);
+    let config = config(knobs(&server).timeout(SOON));
     let handle = in_time("connect", PluginHandle::connect(config)).await.unwrap();
 
     let first = tokio::spawn({
@@ -238,10 +247,10 @@ async fn h3_a_slow_config_reply_is_not_read_by_the_first_hook_call() {
     assert_eq!((seen.connections(), seen.requests), (1, 2), "the reply was read and thrown away");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_a_late_config_reply_never_allows_a_call_through_a_deny_all_plugin() {
-    let (server, gate) = deny_all_server();
-    let config = config(socket(server.path()).timeout(SOON));
+#[apply(both)]
+async fn h13_a_late_config_reply_never_allows_a_call_through_a_deny_all_plugin(over: Over) {
+    let (server, gate) = deny_all_server(over);
+    let config = config(knobs(&server).timeout(SOON));
     let handle = in_time("connect", PluginHandle::connect(config)).await.unwrap();
     gate.open();
     for _ in 0..5 {
@@ -252,74 +261,97 @@ async fn h13_a_late_config_reply_never_allows_a_call_through_a_deny_all_plugin()
 
 // --- H13 and others: replies that are not what was asked for ---
 
-/// A server that answers its first call with what `spoiled` makes of it and the
-/// others right; the error of that first call. Shows too that the client closes
-/// the connection and that the next call goes through.
-async fn spoiled(spoiled: fn(&Request) -> Vec<u8>) -> (PluginHandle, PluginError) {
-    let server = FaultServer::start(move |mut connection| async move {
-        if connection.number > 0 {
-            return connection.serve().await;
+/// What a reply says of those that it is not meant for.
+#[derive(PartialEq)]
+enum Shows {
+    /// That somebody mixes replies up.
+    MixedUp,
+    /// Over a socket, that no reply behind it can be believed. Over gRPC each has a stream of
+    /// its own, so it says nothing of them.
+    Broken,
+}
+use Shows::{Broken, MixedUp};
+
+/// A server that answers its first call with what `spoiled` makes of it and the others right;
+/// the error of that first call. Shows too that the client closes the connection, where that
+/// is called for, and that the next call goes through.
+async fn spoiled(
+    over: Over,
+    shows: Shows,
+    spoiled: fn(&Request) -> Vec<u8>,
+) -> (PluginHandle, PluginError) {
+    let server = over.start(move |mut connection| async move {
+        if connection.number == 0 {
+            let call = connection.hook().await?;
+            connection.raw(&spoiled(&call)).await?;
         }
-        let call = connection.hook().await?;
-        connection.raw(&spoiled(&call)).await?;
-        // Ends only if the client closes.
-        connection.client_closed().await
+        connection.serve().await
     });
-    let handle = lazy(socket(server.path()));
+    let handle = lazy(knobs(&server));
     let error = in_time("a spoiled reply", call(&handle, "spoiled")).await.unwrap_err();
-    server.record().wait_for(|seen| seen.ended == 1).await;
+    let closes = over == Over::Socket || shows == MixedUp;
+    if closes {
+        server.record().wait_for(|seen| seen.ended == 1).await;
+    }
     assert_eq!(error.sent(), Sent::Maybe, "{error}");
     assert_eq!(call(&handle, "next").await.unwrap(), "next");
-    assert_eq!(server.record().seen().executions_of("spoiled"), 1, "it was sent again: {error}");
+    let seen = server.record().seen();
+    assert_eq!(seen.connections(), 1 + usize::from(closes));
+    assert_eq!(seen.executions_of("spoiled"), 1, "it was sent again: {error}");
     (handle, error)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_a_reply_in_the_name_of_another_plugin_fails_the_call() {
-    let (handle, error) = spoiled(|call| Reply::to(call).named("Other").frame()).await;
+#[apply(both)]
+async fn h13_a_reply_in_the_name_of_another_plugin_fails_the_call(over: Over) {
+    let (handle, error) =
+        spoiled(over, MixedUp, |call| Reply::to(call).named("Other").frame()).await;
     assert_eq!(error.reason(), "mismatch", "{error}");
     assert_eq!(handle.stats().mismatches, 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_a_reply_without_a_plugin_name_fails_the_call() {
-    let (_, error) = spoiled(|call| Reply::to(call).named("").frame()).await;
+#[apply(both)]
+async fn h13_a_reply_without_a_plugin_name_fails_the_call(over: Over) {
+    let (_, error) = spoiled(over, MixedUp, |call| Reply::to(call).named("").frame()).await;
     assert_eq!(error.reason(), "mismatch", "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_a_config_reply_in_the_place_of_a_result_fails_the_call() {
-    let (handle, error) = spoiled(|_| frame(&config_reply(PLUGIN, &["tool_pre_invoke"]))).await;
+#[apply(both)]
+async fn h13_a_config_reply_in_the_place_of_a_result_fails_the_call(over: Over) {
+    let (handle, error) =
+        spoiled(over, Broken, |_| frame(&config_reply(PLUGIN, &["tool_pre_invoke"]))).await;
     assert_ne!(error.kind(), ErrorKind::Plugin, "{error}");
     assert_eq!(handle.stats().ok, 1, "only the call after it");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_a_context_of_another_request_fails_the_call() {
-    let (handle, error) =
-        spoiled(|call| Reply::to(call).with_state("request-other", "k", "v").frame()).await;
+#[apply(both)]
+async fn h13_a_context_of_another_request_fails_the_call(over: Over) {
+    let (handle, error) = spoiled(over, MixedUp, |call| {
+        Reply::to(call).with_state("request-other", "k", "v").frame()
+    })
+    .await;
     assert_eq!(error.reason(), "mismatch", "{error}");
     assert_eq!(handle.stats().mismatches, 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_a_context_without_a_request_id_fails_the_call() {
-    let (_, error) = spoiled(|call| Reply::to(call).with_state("", "k", "v").frame()).await;
+#[apply(both)]
+async fn h13_a_context_without_a_request_id_fails_the_call(over: Over) {
+    let (_, error) =
+        spoiled(over, MixedUp, |call| Reply::to(call).with_state("", "k", "v").frame()).await;
     assert_eq!(error.reason(), "mismatch", "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_a_result_without_a_verdict_is_an_error_and_never_an_allow() {
-    let (_, error) = spoiled(|call| Reply::to(call).with_verdict(None).frame()).await;
+#[apply(both)]
+async fn h13_a_result_without_a_verdict_is_an_error_and_never_an_allow(over: Over) {
+    let (_, error) = spoiled(over, Broken, |call| Reply::to(call).with_verdict(None).frame()).await;
     assert_eq!(error.reason(), "undecodable", "{error}");
     assert!(error.to_string().contains("continue_processing"), "{error}");
 }
 
 /// A gateway may let a request pass where a plugin fails, so a plugin that refuses must
 /// not be heard as one that failed.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_a_refusal_that_cannot_be_read_whole_is_still_a_refusal() {
-    let server = FaultServer::start(|mut connection| async move {
+#[apply(both)]
+async fn h13_a_refusal_that_cannot_be_read_whole_is_still_a_refusal(over: Over) {
+    let server = over.start(|mut connection| async move {
         loop {
             let request = connection.hook().await?;
             let mut reply = Reply::denial(&request);
@@ -329,7 +361,7 @@ async fn h13_a_refusal_that_cannot_be_read_whole_is_still_a_refusal() {
             connection.reply(reply).await?;
         }
     });
-    let handle = lazy(socket(server.path()));
+    let handle = lazy(knobs(&server));
     for _ in 0..2 {
         let mut context = PluginContext::new("request-1");
         let payload = json!({"name": "tool", "args": {}});
@@ -342,8 +374,8 @@ async fn h13_a_refusal_that_cannot_be_read_whole_is_still_a_refusal() {
     assert_eq!((handle.stats().violations, handle.stats().reconnects), (2, 0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_a_verdict_that_is_no_boolean_is_an_error_and_never_an_allow() {
+#[apply(both)]
+async fn h13_a_verdict_that_is_no_boolean_is_an_error_and_never_an_allow(over: Over) {
     for spoil in [
         |call: &Request| Reply::to(call).with_verdict(Some(Kind::NullValue(0))).frame(),
         |call: &Request| Reply::to(call).with_verdict(Some(Kind::NumberValue(1.0))).frame(),
@@ -351,14 +383,14 @@ async fn h13_a_verdict_that_is_no_boolean_is_an_error_and_never_an_allow() {
             Reply::to(call).with_verdict(Some(Kind::StringValue("true".into()))).frame()
         },
     ] {
-        let (_, error) = spoiled(spoil).await;
+        let (_, error) = spoiled(over, Broken, spoil).await;
         assert_eq!(error.reason(), "undecodable", "{error}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_of_two_swapped_replies_with_contexts_neither_is_delivered() {
-    let server = FaultServer::start(|mut connection| async move {
+#[apply(both)]
+async fn h13_of_two_swapped_replies_with_contexts_neither_is_delivered(over: Over) {
+    let server = over.start(|mut connection| async move {
         if connection.number > 0 {
             return connection.serve().await;
         }
@@ -369,7 +401,7 @@ async fn h13_of_two_swapped_replies_with_contexts_neither_is_delivered() {
         }
         connection.client_closed().await
     });
-    let handle = lazy(socket(server.path()));
+    let handle = lazy(knobs(&server));
     let calls = [spawn_call(&handle, "a"), spawn_call(&handle, "b")];
     for call in calls {
         let error = call.await.unwrap().unwrap_err();
@@ -379,9 +411,9 @@ async fn h13_of_two_swapped_replies_with_contexts_neither_is_delivered() {
     get_their_own(&handle, 3).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h13_after_a_reply_that_was_left_out_the_next_one_goes_to_nobody() {
-    let server = FaultServer::start(|mut connection| async move {
+#[apply(both)]
+async fn h13_after_a_reply_that_was_left_out_the_next_one_goes_to_nobody(over: Over) {
+    let server = over.start(|mut connection| async move {
         if connection.number > 0 {
             return connection.serve().await;
         }
@@ -391,7 +423,7 @@ async fn h13_after_a_reply_that_was_left_out_the_next_one_goes_to_nobody() {
         connection.reply(Reply::to(&second).with_state(&request_id, "k", "v")).await?;
         connection.client_closed().await
     });
-    let handle = lazy(socket(server.path()));
+    let handle = lazy(knobs(&server));
     let calls = [spawn_call(&handle, "a"), spawn_call(&handle, "b")];
     let mut reasons = Vec::new();
     for call in calls {
@@ -421,15 +453,15 @@ async fn h13_a_reply_sent_twice_is_not_taken_for_the_next_one() {
 
 // --- H5, H6: bytes that are no frames, frames that are no replies ---
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h5_an_oversize_length_closes_the_connection() {
+#[apply(both)]
+async fn h5_an_oversize_length_closes_the_connection(over: Over) {
     let oversize = [
         |_: &Request| (16 * 1024 * 1024 + 1_u32).to_be_bytes().to_vec(),
         |_: &Request| u32::MAX.to_be_bytes().to_vec(),
         |_: &Request| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
     ];
     for spoil in oversize {
-        let (_, error) = spoiled(spoil).await;
+        let (_, error) = spoiled(over, Broken, spoil).await;
         assert_eq!(error.reason(), "framing", "{error}");
     }
 }
@@ -488,28 +520,28 @@ async fn h5_bytes_that_nobody_asked_for_close_an_idle_connection() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h6_an_undecodable_reply_closes_the_connection_and_fails_its_call() {
+#[apply(both)]
+async fn h6_an_undecodable_reply_closes_the_connection_and_fails_its_call(over: Over) {
     for spoil in [
         |_: &Request| frame(&[0xff; 20]),
         |_: &Request| frame(b"\x12\x7f"),
         // The plugin's name is not UTF-8.
         |_: &Request| frame(b"\x0a\x02\xff\xfe\x12\x00"),
     ] {
-        let (_, error) = spoiled(spoil).await;
+        let (_, error) = spoiled(over, Broken, spoil).await;
         assert_eq!(error.reason(), "undecodable", "{error}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h6_neither_a_result_nor_an_error_closes_the_connection_and_fails_its_call() {
+#[apply(both)]
+async fn h6_neither_a_result_nor_an_error_closes_the_connection_and_fails_its_call(over: Over) {
     for spoil in [|call: &Request| Reply::empty(call).frame(), |_: &Request| frame(b"")] {
-        let (_, error) = spoiled(spoil).await;
+        let (_, error) = spoiled(over, Broken, spoil).await;
         assert_eq!(error.reason(), "empty_reply", "{error}");
     }
 }
 
-/// Garbage for the first of two calls that are on their way together.
+/// Over a socket: garbage for the first of two calls that are on their way together.
 fn garbage_for_the_first() -> FaultServer {
     FaultServer::start(|mut connection| async move {
         if connection.number > 0 {
@@ -523,7 +555,7 @@ fn garbage_for_the_first() -> FaultServer {
 }
 
 async fn two_calls(server: &FaultServer, retry: RetryPolicy) -> [Result<String, PluginError>; 2] {
-    let handle = lazy(socket(server.path()).retry(retry));
+    let handle = lazy(knobs(server).retry(retry));
     let first = spawn_call(&handle, "first");
     // The order of the two on the wire is that of the test.
     common::calls::eventually("the first is sent", || handle.stats().bytes_sent > 0).await;
@@ -551,14 +583,14 @@ async fn h6_a_call_behind_an_undecodable_reply_is_sent_again_where_that_is_allow
     assert_eq!((seen.executions_of("first"), seen.executions_of("second")), (1, 2));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h6_a_plugins_own_error_is_a_reply_and_keeps_the_connection() {
-    let server = FaultServer::start(|mut connection| async move {
+#[apply(both)]
+async fn h6_a_plugins_own_error_is_a_reply_and_keeps_the_connection(over: Over) {
+    let server = over.start(|mut connection| async move {
         let call = connection.hook().await?;
         connection.reply(Reply::error(&call, "boom")).await?;
         connection.serve().await
     });
-    let handle = lazy(socket(server.path()));
+    let handle = lazy(knobs(&server));
     let error = call_with(&handle, "fails", CallOptions::new()).await.unwrap_err();
     assert_eq!(error.plugin_fault().map(|fault| &*fault.message), Some("boom"));
     assert_eq!(error.plugin_fault().map(|fault| &*fault.plugin_name), Some(PLUGIN));

@@ -6,7 +6,8 @@
 
 mod common;
 
-use common::calls::{PLUGIN, config, lazy, socket};
+use common::calls::{PLUGIN, config, knobs, lazy};
+use common::over::{Over, apply, both};
 use fault_server::{FaultServer, Reply, Request, config_reply, frame};
 use hookwire::config::{BigIntegers, DeepNesting};
 use hookwire::hooks::{
@@ -20,9 +21,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 /// An honest server, and the payload of each call that reaches it.
-fn recording_server() -> (FaultServer, mpsc::UnboundedReceiver<Struct>) {
+fn recording_server(over: Over) -> (FaultServer, mpsc::UnboundedReceiver<Struct>) {
     let (payloads, received) = mpsc::unbounded_channel();
-    let server = FaultServer::start(move |mut connection| {
+    let server = over.start(move |mut connection| {
         let payloads = payloads.clone();
         async move {
             loop {
@@ -55,10 +56,10 @@ impl Hook for Measured {
     type Modified = Value;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h9_a_number_that_is_not_finite_is_refused_before_sending() {
-    let server = FaultServer::honest();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h9_a_number_that_is_not_finite_is_refused_before_sending(over: Over) {
+    let server = over.honest();
+    let handle = lazy(knobs(&server));
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let mut context = PluginContext::new("r");
         let payload = Measurement { value };
@@ -74,10 +75,10 @@ async fn send_integer(handle: &PluginHandle, integer: i64) -> Result<Value, Plug
     Ok(common::modified(result).unwrap_or_default()["args"]["integer"].clone())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h9_an_integer_beyond_2_to_the_53_is_refused_before_sending() {
-    let server = FaultServer::honest();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h9_an_integer_beyond_2_to_the_53_is_refused_before_sending(over: Over) {
+    let server = over.honest();
+    let handle = lazy(knobs(&server));
     for integer in [(1 << 53) + 1, -(1 << 53) - 1, i64::MAX, i64::MIN] {
         let error = send_integer(&handle, integer).await.unwrap_err();
         assert_refused(&server, &error);
@@ -87,18 +88,20 @@ async fn h9_an_integer_beyond_2_to_the_53_is_refused_before_sending() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h9_an_integer_beyond_2_to_the_53_is_rounded_where_that_is_allowed() {
-    let server = FaultServer::honest();
-    let handle = lazy(socket(server.path()).big_integers(BigIntegers::Round));
+#[apply(both)]
+async fn h9_an_integer_beyond_2_to_the_53_is_rounded_where_that_is_allowed(over: Over) {
+    let server = over.honest();
+    let handle = lazy(knobs(&server).big_integers(BigIntegers::Round));
     let rounded = send_integer(&handle, (1 << 53) + 1).await.unwrap();
     assert_eq!(rounded.as_f64(), Some(9_007_199_254_740_992.0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h9_a_rounded_integer_is_told_by_the_result_and_counted_and_an_exact_one_is_not() {
-    let server = FaultServer::honest();
-    let handle = lazy(socket(server.path()).big_integers(BigIntegers::Round));
+#[apply(both)]
+async fn h9_a_rounded_integer_is_told_by_the_result_and_counted_and_an_exact_one_is_not(
+    over: Over,
+) {
+    let server = over.honest();
+    let handle = lazy(knobs(&server).big_integers(BigIntegers::Round));
     for (integer, is_exact) in [(1_i64 << 60, true), ((1 << 60) + 1, false), (7, true)] {
         let payload = json!({"name": "t", "args": {"integer": integer}});
         let mut context = PluginContext::new("r");
@@ -110,10 +113,10 @@ async fn h9_a_rounded_integer_is_told_by_the_result_and_counted_and_an_exact_one
 }
 
 /// An upstream chooses its results: the operator has to find the field.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h9_h14_a_refusal_names_the_field_that_holds_the_value() {
-    let server = FaultServer::honest();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h9_h14_a_refusal_names_the_field_that_holds_the_value(over: Over) {
+    let server = over.honest();
+    let handle = lazy(knobs(&server));
     let big = json!(u64::MAX);
     for (payload, place) in [
         (json!({"name": "t", "result": {"id": big}}), "`payload.result`"),
@@ -165,10 +168,10 @@ fn text<'a>(payload: &'a Struct, key: &str) -> &'a str {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h10_identity_resolve_is_sent_with_its_token() {
-    let (server, mut received) = recording_server();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h10_identity_resolve_is_sent_with_its_token(over: Over) {
+    let (server, mut received) = recording_server(over);
+    let handle = lazy(knobs(&server));
     let payload = IdentityResolvePayload::new("the-token");
     let mut context = PluginContext::new("r");
     assert!(
@@ -178,10 +181,10 @@ async fn h10_identity_resolve_is_sent_with_its_token() {
     assert_eq!((text(&sent, "raw_token"), text(&sent, "source")), ("the-token", "bearer"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h10_token_delegate_is_sent_with_its_token() {
-    let (server, mut received) = recording_server();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h10_token_delegate_is_sent_with_its_token(over: Over) {
+    let (server, mut received) = recording_server(over);
+    let handle = lazy(knobs(&server));
     let payload = TokenDelegatePayload::new("payroll").with_bearer_token("the-token");
     let mut context = PluginContext::new("r");
     assert!(
@@ -193,9 +196,9 @@ async fn h10_token_delegate_is_sent_with_its_token() {
 
 // --- H12 ---
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h12_a_plugin_can_change_the_global_state_and_cannot_clear_it() {
-    let server = FaultServer::start(|mut connection| async move {
+#[apply(both)]
+async fn h12_a_plugin_can_change_the_global_state_and_cannot_clear_it(over: Over) {
+    let server = over.start(|mut connection| async move {
         let call = connection.hook().await?;
         connection.reply(Reply::to(&call).with_state("r", "key", "new")).await?;
         let call = connection.hook().await?;
@@ -206,7 +209,7 @@ async fn h12_a_plugin_can_change_the_global_state_and_cannot_clear_it() {
         connection.reply(cleared).await?;
         connection.serve().await
     });
-    let handle = lazy(socket(server.path()));
+    let handle = lazy(knobs(&server));
     let mut context = PluginContext::new("r");
     context.global_context.state.insert("key".into(), json!("old"));
     let payload = json!({"name": "t"});
@@ -239,10 +242,12 @@ fn nested(depth: usize) -> Value {
     (0..depth).fold(json!(1), |inner, _| json!({"k": inner}))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h14_objects_nested_deeper_than_the_server_understands_are_refused_before_sending() {
-    let (server, mut received) = recording_server();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h14_objects_nested_deeper_than_the_server_understands_are_refused_before_sending(
+    over: Over,
+) {
+    let (server, mut received) = recording_server(over);
+    let handle = lazy(knobs(&server));
     let mut context = PluginContext::new("r");
     for depth in [32, 33, 60, 1000] {
         let payload = json!({"name": "t", "args": {"deep": nested(depth)}});
@@ -258,10 +263,10 @@ async fn h14_objects_nested_deeper_than_the_server_understands_are_refused_befor
     assert_eq!(text(&received.recv().await.unwrap(), "name"), "t");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h14_a_state_nested_too_deep_is_refused_before_sending() {
-    let server = FaultServer::honest();
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h14_a_state_nested_too_deep_is_refused_before_sending(over: Over) {
+    let server = over.honest();
+    let handle = lazy(knobs(&server));
     let payload = json!({"name": "t"});
     let mut context = PluginContext::new("r");
     context.state.insert("deep".into(), nested(40));
@@ -270,10 +275,10 @@ async fn h14_a_state_nested_too_deep_is_refused_before_sending() {
     assert_refused(&server, &error);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h14_what_nests_too_deep_is_sent_as_its_json_text_where_that_is_allowed() {
-    let (server, mut received) = recording_server();
-    let handle = lazy(socket(server.path()).deep_nesting(DeepNesting::Text));
+#[apply(both)]
+async fn h14_what_nests_too_deep_is_sent_as_its_json_text_where_that_is_allowed(over: Over) {
+    let (server, mut received) = recording_server(over);
+    let handle = lazy(knobs(&server).deep_nesting(DeepNesting::Text));
     for depth in [32, 60, 127, 500] {
         let payload = json!({"name": "t", "args": {"deep": nested(depth)}});
         let mut context = PluginContext::new("r");
@@ -305,14 +310,14 @@ async fn h14_what_nests_too_deep_is_sent_as_its_json_text_where_that_is_allowed(
 
 // --- H17 ---
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h17_a_wrongly_cased_name_is_refused_at_the_start_with_both_spellings() {
-    let server = FaultServer::start(|mut connection| async move {
+#[apply(both)]
+async fn h17_a_wrongly_cased_name_is_refused_at_the_start_with_both_spellings(over: Over) {
+    let server = over.start(|mut connection| async move {
         let Request::Config(_) = connection.request().await? else { return Ok(()) };
         connection.raw(&frame(&config_reply("GUARD", &["tool_pre_invoke"]))).await?;
         connection.serve().await
     });
-    let error = PluginHandle::connect(config(socket(server.path()))).await.unwrap_err();
+    let error = PluginHandle::connect(config(knobs(&server))).await.unwrap_err();
     assert_eq!((error.reason(), error.sent()), ("name_mismatch", Sent::No), "{error}");
     let said = error.to_string();
     assert!(said.contains("GUARD") && said.contains(PLUGIN), "{said}");

@@ -9,7 +9,8 @@ mod common;
 
 use std::io;
 
-use common::calls::{PLUGIN, config, lazy, socket};
+use common::calls::{PLUGIN, config, knobs, lazy, socket};
+use common::over::{Over, apply, both};
 use fault_server::{Connection, FaultServer, Gate, Reply, Request};
 use futures::future::join_all;
 use hookwire::hooks::{ToolPreInvoke, ToolPreInvokePayload};
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 type Call = JoinHandle<Result<Option<String>, PluginError>>;
 
 fn stamped(server: &FaultServer) -> PluginHandle {
-    lazy(socket(server.path()).stamp(true))
+    lazy(knobs(server).stamp(true))
 }
 
 /// A typed call: the marker that came back if it is allowed, nothing if it is denied.
@@ -48,11 +49,11 @@ async fn behind(server: &FaultServer, handle: &PluginHandle, marker: &'static st
 }
 
 /// Plays `script` with the first connection's two calls; later ones are served well.
-fn two_calls<F>(script: fn(Connection, Request, Request) -> F) -> FaultServer
+fn two_calls<F>(over: Over, script: fn(Connection, Request, Request) -> F) -> FaultServer
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
 {
-    FaultServer::start(move |mut connection| async move {
+    over.start(move |mut connection| async move {
         if connection.number > 0 {
             return connection.serve().await;
         }
@@ -72,9 +73,9 @@ async fn outcomes(server: &FaultServer, handle: &PluginHandle) -> [&'static str;
     [first, second]
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s1_of_two_swapped_results_neither_is_delivered() {
-    let server = two_calls(|mut connection, first, second| async move {
+#[apply(both)]
+async fn s1_of_two_swapped_results_neither_is_delivered(over: Over) {
+    let server = two_calls(over, |mut connection, first, second| async move {
         // In one write, so that neither has to wait for the other's fault.
         let replies = [Reply::to(&second), Reply::to(&first)].map(|reply| reply.frame());
         connection.raw(&replies.concat()).await?;
@@ -91,7 +92,7 @@ async fn s1_of_two_swapped_results_neither_is_delivered() {
 /// Why there are stamps: the same swap without them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s1_without_stamps_swapped_results_of_one_request_cannot_be_told_apart() {
-    let server = two_calls(|mut connection, first, second| async move {
+    let server = two_calls(Over::Socket, |mut connection, first, second| async move {
         let replies = [Reply::to(&second), Reply::to(&first)].map(|reply| reply.frame());
         connection.raw(&replies.concat()).await?;
         connection.client_closed().await
@@ -103,9 +104,9 @@ async fn s1_without_stamps_swapped_results_of_one_request_cannot_be_told_apart()
     assert_eq!(second.await.unwrap().unwrap().as_deref(), Some("first"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s1_a_denial_and_an_allowance_that_are_swapped_let_nothing_through() {
-    let server = two_calls(|mut connection, first, second| async move {
+#[apply(both)]
+async fn s1_a_denial_and_an_allowance_that_are_swapped_let_nothing_through(over: Over) {
+    let server = two_calls(over, |mut connection, first, second| async move {
         let replies = [Reply::to(&second), Reply::denial(&first)].map(|reply| reply.frame());
         connection.raw(&replies.concat()).await?;
         connection.client_closed().await
@@ -113,10 +114,10 @@ async fn s1_a_denial_and_an_allowance_that_are_swapped_let_nothing_through() {
     assert_eq!(outcomes(&server, &stamped(&server)).await[0], "mismatch");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s1_a_result_that_is_sent_twice_is_not_taken_for_the_next_one() {
+#[apply(both)]
+async fn s1_a_result_that_is_sent_twice_is_not_taken_for_the_next_one(over: Over) {
     let gate = Gate::closed();
-    let server = FaultServer::start({
+    let server = over.start({
         let gate = gate.clone();
         move |mut connection| {
             let gate = gate.clone();
@@ -142,9 +143,9 @@ async fn s1_a_result_that_is_sent_twice_is_not_taken_for_the_next_one() {
     assert_eq!(call(&handle, "third").await.unwrap().as_deref(), Some("third"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s1_after_a_result_that_was_left_out_the_next_one_goes_to_nobody() {
-    let server = two_calls(|mut connection, _, second| async move {
+#[apply(both)]
+async fn s1_after_a_result_that_was_left_out_the_next_one_goes_to_nobody(over: Over) {
+    let server = two_calls(over, |mut connection, _, second| async move {
         connection.reply(Reply::to(&second)).await?;
         connection.client_closed().await
     });
@@ -152,8 +153,8 @@ async fn s1_after_a_result_that_was_left_out_the_next_one_goes_to_nobody() {
     assert_eq!(reasons, ["mismatch", "closed_after_fault"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s1_a_result_that_the_server_made_up_is_not_delivered() {
+#[apply(both)]
+async fn s1_a_result_that_the_server_made_up_is_not_delivered(over: Over) {
     for made_up in [
         |call: &Request| Reply::to(call).without_context(),
         |call: &Request| Reply::to(call).with_state("the one request", "k", "v"),
@@ -165,7 +166,7 @@ async fn s1_a_result_that_the_server_made_up_is_not_delivered() {
             reply
         },
     ] {
-        let server = FaultServer::start(move |mut connection| async move {
+        let server = over.start(move |mut connection| async move {
             let call = connection.hook().await?;
             connection.reply(made_up(&call)).await?;
             connection.client_closed().await
@@ -179,10 +180,10 @@ async fn s1_a_result_that_the_server_made_up_is_not_delivered() {
 
 /// Two plugins of one server: a reply that strays from one's connection to the other's
 /// names the right plugin here, and is found out by its stamp all the same.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s1_a_result_of_another_handle_is_foreign() {
+#[apply(both)]
+async fn s1_a_result_of_another_handle_is_foreign(over: Over) {
     let (sender, strays) = tokio::sync::watch::channel(None);
-    let server = FaultServer::start(move |mut connection| {
+    let server = over.start(move |mut connection| {
         let (sender, mut strays) = (sender.clone(), strays.clone());
         async move {
             let call = connection.hook().await?;
@@ -204,9 +205,9 @@ async fn s1_a_result_of_another_handle_is_foreign() {
 
 /// What no stamp can show: an error brings no context. It allows nothing, and the result
 /// that it took the place of is found out.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s2_an_error_that_changed_places_with_a_result_lets_nothing_through() {
-    let server = two_calls(|mut connection, first, second| async move {
+#[apply(both)]
+async fn s2_an_error_that_changed_places_with_a_result_lets_nothing_through(over: Over) {
+    let server = two_calls(over, |mut connection, first, second| async move {
         // The first call's plugin failed, the second one's allowed.
         let replies = [Reply::to(&second), Reply::error(&first, "broken")];
         connection.raw(&replies.map(|reply| reply.frame()).concat()).await?;
@@ -217,9 +218,9 @@ async fn s2_an_error_that_changed_places_with_a_result_lets_nothing_through() {
     assert!(matches!(second, "plugin_error" | "closed_after_fault"), "{second}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s2_an_error_that_is_sent_twice_fails_calls_and_allows_none() {
-    let server = two_calls(|mut connection, first, _| async move {
+#[apply(both)]
+async fn s2_an_error_that_is_sent_twice_fails_calls_and_allows_none(over: Over) {
+    let server = two_calls(over, |mut connection, first, _| async move {
         for _ in 0..2 {
             connection.reply(Reply::error(&first, "broken")).await?;
         }
@@ -229,10 +230,10 @@ async fn s2_an_error_that_is_sent_twice_fails_calls_and_allows_none() {
     assert_eq!(reasons, ["plugin_error", "plugin_error"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_stamps_stay_out_of_sight_of_callers_typed_and_by_name() {
-    let server = FaultServer::honest();
-    let handle = PluginHandle::connect(config(socket(server.path()).stamp(true))).await.unwrap();
+#[apply(both)]
+async fn s3_stamps_stay_out_of_sight_of_callers_typed_and_by_name(over: Over) {
+    let server = over.honest();
+    let handle = PluginHandle::connect(config(knobs(&server).stamp(true))).await.unwrap();
     assert_eq!(handle.name(), PLUGIN);
     for i in 0..20 {
         let marker = format!("typed-{i}");

@@ -10,5 +10,7 @@ pub mod null_server;
 pub mod sample;
 pub(crate) mod structpb;
 
+#[cfg(feature = "grpc")]
+use hookwire::config::GrpcBuilder;
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
 use hookwire::{BigIntegers, CallPolicy, DeepNesting, RetryPolicy, UnixSocketConfig};

@@ -61,6 +61,8 @@ pub(crate) struct Admission<T> {
     servers: Vec<Server>,
     queue: VecDeque<T>,
     bounds: Bounds,
+    /// Some server is.
+    crowded: bool,
 }
 
 /// Where silence never makes a plugin down, a server is ejected all the same.
@@ -69,7 +71,8 @@ const EJECTED_AFTER: u32 = 5;
 impl<T: Waiting> Admission<T> {
     pub(crate) fn new(servers: usize, bounds: Bounds) -> Self {
         let queue = VecDeque::new();
-        let mut new = Self { standings: Vec::new(), servers: Vec::new(), queue, bounds };
+        let (standings, all) = (Vec::new(), Vec::new());
+        let mut new = Self { standings, servers: all, queue, bounds, crowded: false };
         (0..servers).for_each(|server| new.renew(server));
         new
     }
@@ -157,7 +160,7 @@ impl<T: Waiting> Admission<T> {
     }
 
     /// Room that there will be as soon as servers are connected to, while none is.
-    fn coming(&self) -> usize {
+    pub(crate) fn coming(&self) -> usize {
         // A name that is not resolved yet stands for one server.
         let servers = self.standings.len().max(1);
         if self.is_connected() { 0 } else { servers * self.bounds.max_in_flight }
@@ -178,6 +181,32 @@ impl<T: Waiting> Admission<T> {
         }
         let place = self.take(now, random)?;
         self.queue.pop_front().map(|ticket| (place, ticket))
+    }
+
+    /// Back to the front of the queue, whence it came.
+    pub(crate) fn put_back(&mut self, ticket: T) {
+        self.queue.push_front(ticket);
+    }
+
+    /// Gives back a place that cannot be used: those who share the connection leave it no stream.
+    /// No place is given on that server until [`forget_crowds`](Self::forget_crowds).
+    pub(crate) fn pass_over(&mut self, place: Place, now: Duration) {
+        self.leave(place, Outcome::Silent, now, 0.0);
+        self.standings[place.server].crowded = true;
+        self.crowded = true;
+    }
+
+    /// The servers that were passed over.
+    pub(crate) fn crowds(&self) -> impl Iterator<Item = usize> {
+        let all = self.standings.iter().enumerate().filter(|_| self.crowded);
+        all.filter(|(_, standing)| standing.crowded).map(|(index, _)| index)
+    }
+
+    /// Whoever comes next looks for himself.
+    pub(crate) fn forget_crowds(&mut self) {
+        if std::mem::take(&mut self.crowded) {
+            self.standings.iter_mut().for_each(|standing| standing.crowded = false);
+        }
     }
 
     /// Gives a place back.

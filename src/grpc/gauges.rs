@@ -38,10 +38,11 @@ impl Shared {
         stats.collect()
     }
 
-    /// Calls that wait: all of them, and those of them for which there is no room.
+    /// Calls that wait: all of them, and those of them for which there is no room, nor will be
+    /// as soon as servers are connected to.
     fn waiting(&self) -> (usize, usize) {
         let locked = self.lock();
         let waiting = locked.admission.waiting();
-        (waiting, if locked.admission.is_connected() { waiting } else { 0 })
+        (waiting, waiting.saturating_sub(locked.admission.coming()))
     }
 }

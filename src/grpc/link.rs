@@ -24,6 +24,8 @@ pub(crate) struct Cut {
     why: OnceLock<Cause>,
     reader: AtomicWaker,
     received: AtomicU64,
+    /// The byte stream is closed.
+    gone: watch::Sender<bool>,
 }
 
 impl Cut {
@@ -41,26 +43,30 @@ impl Cut {
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Relaxed)
     }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        *self.gone.borrow()
+    }
+
+    /// Waits until the byte stream is closed.
+    pub(crate) async fn gone(&self) {
+        // The sender lives in `self`.
+        let _ = self.gone.subscribe().wait_for(|gone| *gone).await;
+    }
 }
 
 /// A byte stream to a server.
 pub(crate) struct Link {
     transport: Box<dyn Transport>,
     cut: Arc<Cut>,
-    slot: Arc<Slot>,
-    /// How many links there are.
-    links: watch::Sender<usize>,
+    /// Whose bytes these are, if that is one plugin.
+    owner: Option<Arc<Slot>>,
 }
 
 impl Link {
-    pub(crate) fn new(
-        transport: Box<dyn Transport>,
-        slot: Arc<Slot>,
-        links: watch::Sender<usize>,
-    ) -> (Self, Arc<Cut>) {
+    pub(crate) fn new(transport: Box<dyn Transport>, owner: Option<Arc<Slot>>) -> (Self, Arc<Cut>) {
         let cut = Arc::new(Cut::default());
-        links.send_modify(|links| *links += 1);
-        (Self { transport, cut: Arc::clone(&cut), slot, links }, cut)
+        (Self { transport, cut: Arc::clone(&cut), owner }, cut)
     }
 
     fn check(&self) -> io::Result<()> {
@@ -71,8 +77,10 @@ impl Link {
     }
 
     fn wrote(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(count)) = outcome {
-            self.slot.traffic.bytes_sent.fetch_add(count as u64, Relaxed);
+        if let Poll::Ready(Ok(count)) = outcome
+            && let Some(owner) = &self.owner
+        {
+            owner.traffic.bytes_sent.fetch_add(count as u64, Relaxed);
         }
         outcome
     }
@@ -92,7 +100,9 @@ impl AsyncRead for Link {
         let count = (buffer.filled().len() - before) as u64;
         if count > 0 {
             self.cut.received.fetch_add(count, Relaxed);
-            self.slot.traffic.bytes_received.fetch_add(count, Relaxed);
+            if let Some(owner) = &self.owner {
+                owner.traffic.bytes_received.fetch_add(count, Relaxed);
+            }
         }
         outcome
     }
@@ -136,6 +146,6 @@ impl AsyncWrite for Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.links.send_modify(|links| *links -= 1);
+        self.cut.gone.send_replace(true);
     }
 }

@@ -87,7 +87,11 @@ fn is_encrypted(pem: &[u8]) -> bool {
     holds(b"BEGIN ENCRYPTED PRIVATE KEY") || holds(b"Proc-Type: 4,ENCRYPTED")
 }
 
-fn read(path: &Path, setting: &str) -> io::Result<Vec<u8>> {
+/// What is in a file.
+///
+/// # Errors
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) if it is no file, empty, or too large.
+pub(crate) fn read(path: &Path, setting: &str) -> io::Result<Vec<u8>> {
     let unreadable = |error: io::Error| fault(setting, path, &format!("cannot be read: {error}"));
     // To open a pipe could wait for ever.
     if !fs::metadata(path).map_err(unreadable)?.is_file() {

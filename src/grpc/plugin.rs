@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use super::admission::Outcome;
 use super::call::{Fault, call, message_len};
 use super::deadline::{Deadline, Over, deadline, limit};
-use super::seat::{Seat, Ticket, random};
+use super::pool::Pool;
+use super::seat::{Seat, Ticket};
+use super::server::Connection;
 use super::settings::{Servers, Settings};
 use super::shared::{Shared, Supervision};
 use super::supervisor::{Guard, supervise};
@@ -51,7 +53,8 @@ struct Call<'a> {
 
 impl GrpcPlugin {
     /// Its tasks run on `runtime`, or else on the one that is entered here, or else on
-    /// that of the first call. Nothing is opened yet.
+    /// that of the first call. Nothing is opened yet. Connections are those of the pool, if
+    /// there is one.
     pub(crate) fn new(
         identity: Arc<Identity>,
         settings: Settings,
@@ -59,8 +62,9 @@ impl GrpcPlugin {
         gate: Arc<Gate>,
         servers: Servers,
         runtime: Option<Handle>,
+        pool: Option<Pool>,
     ) -> Self {
-        let shared = Shared::new(identity, settings, policy, gate, servers, runtime);
+        let shared = Shared::new(identity, settings, policy, gate, servers, runtime, pool);
         Self { shared: Arc::new(shared) }
     }
 
@@ -119,9 +123,7 @@ impl GrpcPlugin {
             if let Some(down) = locked.down() {
                 return Err(unsent(down.into()));
             }
-            if let Some(place) = locked.admission.enter(shared.now(), random)
-                && let Some(seat) = shared.seat(&locked, place)
-            {
+            if let Some(seat) = shared.enter(&mut locked) {
                 return Ok(seat);
             }
             let (waiter, seat) = oneshot::channel();
@@ -130,6 +132,7 @@ impl GrpcPlugin {
                 let places = locked.admission.places();
                 return Err(unsent(Cause::Overloaded { places, waiting, queue_capacity }));
             }
+            shared.ask_for_streams(&locked);
             let unsupervised = locked.supervision == Supervision::None;
             drop(locked);
             if unsupervised {
@@ -160,16 +163,24 @@ impl GrpcPlugin {
         let size = message_len(&task.frame);
         let path = connection.server.paths().of(task.method, size == 0);
         let settings = &self.shared.settings;
-        let (begun, heard) = (Instant::now(), connection.cut.received());
+        let (begun, heard) = (Instant::now(), connection.session.cut.received());
         let left = task.until.saturating_duration_since(begun);
-        let (sender, frame) = (connection.sender.clone(), task.frame.clone());
+        let (sender, frame) = (connection.session.sender.clone(), task.frame.clone());
         let call = call(sender, path, frame, left, settings.max_reply_len);
+        let call = async {
+            tokio::select! {
+                biased;
+                answer = call => answer,
+                () = connection.is_severed() => Err(Fault::Lost(Cause::Shutdown)),
+            }
+        };
         let answer = limit(task.time.as_mut(), call).await;
         let arrived = Instant::now();
         let is_hook = task.method == Method::InvokeHook;
         let fault = match answer {
             Ok(Ok(message)) => {
-                connection.prove();
+                connection.session.prove();
+                connection.count(&task.frame, &message);
                 seat.outcome = if is_hook { Outcome::Answered } else { Outcome::Silent };
                 return Ok(Reply { message, origin, arrived });
             }
@@ -178,12 +189,12 @@ impl GrpcPlugin {
         };
         let late =
             || Cause::Timeout { timeout: task.timeout, stage: Stage::InFlight, last_error: None };
-        let lost = |cause| connection.cut.why().cloned().unwrap_or(cause);
+        let lost = |cause| connection.why().cloned().unwrap_or(cause);
         let fault_came = fault.is_some();
         let (outcome, attempt) = match fault {
             Some(Fault::Unsent(_)) => {
                 // Whoever comes next must not find it again.
-                self.shared.close(&connection);
+                self.retire(&connection);
                 (Outcome::Silent, Attempt::Unsent)
             }
             Some(Fault::Refused(error)) => {
@@ -192,7 +203,7 @@ impl GrpcPlugin {
                 (Outcome::Failed, Attempt::Failed(Cause::Disconnected(error), Sent::Maybe))
             }
             Some(Fault::PassedOver(error)) => {
-                self.shared.close(&connection);
+                self.retire(&connection);
                 (Outcome::Silent, Attempt::PassedOver(Cause::Disconnected(error)))
             }
             Some(Fault::Lost(cause)) => {
@@ -217,7 +228,7 @@ impl GrpcPlugin {
                     Outcome::Failed
                 } else if left >= self.shared.timeout / 2 {
                     Outcome::Missing
-                } else if connection.cut.received() == heard && left >= LEAST_PATIENCE {
+                } else if connection.session.cut.received() == heard && left >= LEAST_PATIENCE {
                     Outcome::Failed
                 } else {
                     Outcome::Silent
@@ -227,6 +238,12 @@ impl GrpcPlugin {
         };
         seat.outcome = if is_hook { outcome } else { Outcome::Silent };
         Err(attempt)
+    }
+
+    /// The server takes no more calls on it, from whomever.
+    fn retire(&self, connection: &Connection) {
+        connection.session.retire("the server takes no more calls on this connection");
+        self.shared.close(connection);
     }
 
     /// Starts the supervisor on the runtime of the last one. If that has ended, on the
@@ -267,8 +284,11 @@ impl GrpcPlugin {
         self.shared.distrust(origin.slot);
         let mixed_up = matches!(suspicion, Suspicion::Mismatch | Suspicion::Unproven);
         if mixed_up && let Some(connection) = self.shared.connection(origin.slot, origin.socket) {
+            // The next one is this plugin's alone: if it is itself at fault, that is no reason to
+            // end the others' calls again.
+            connection.server.separate();
             self.shared.close(&connection);
-            connection.cut.cut(Cause::ClosedAfterFault(suspicion.as_str()));
+            connection.session.cut.cut(Cause::ClosedAfterFault(suspicion.as_str()));
         }
     }
 

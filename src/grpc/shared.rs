@@ -16,8 +16,10 @@ use super::admission::{Admission, Bounds};
 use super::asking::Listening;
 use super::link::Cut;
 use super::members::Members;
+use super::pool::Pool;
 use super::seat::Ticket;
-use super::server::Connection;
+use super::server::{Connection, Server};
+use super::session::Session;
 use super::settings::{Names, Servers, Settings};
 use crate::breaker::{Gate, Signal};
 use crate::config::CallPolicy;
@@ -49,8 +51,8 @@ pub(crate) struct Shared {
     pub(super) connections: AtomicU64,
     /// Who hears what the servers tell of the plugin.
     pub(crate) listening: Listening,
-    /// Byte streams that are there.
-    pub(super) links: watch::Sender<usize>,
+    /// Connections that it has a part in, those that take no calls any more included.
+    pub(super) parts: watch::Sender<usize>,
 }
 
 /// What is behind the lock.
@@ -64,7 +66,7 @@ pub(crate) struct Locked {
     /// Why no servers were found.
     pub(crate) not_found: Trouble,
     /// Every connection that has not ended, those that take no calls any more included.
-    alive: Vec<Weak<Cut>>,
+    alive: Vec<Alive>,
     pub(crate) supervision: Supervision,
     pub(crate) runtime: Option<Handle>,
     /// The last handle is gone, and with it everybody who could wait.
@@ -79,6 +81,27 @@ pub(crate) struct Trouble {
     pub(crate) is_down: bool,
     pub(crate) error: Option<Arc<io::Error>>,
     pub(crate) next: Option<Instant>,
+}
+
+/// A connection that has not ended, or not for this plugin.
+pub(crate) struct Alive {
+    connection: Weak<Connection>,
+    session: Weak<Session>,
+    cut: Arc<Cut>,
+}
+
+impl Alive {
+    fn is_over(&self) -> bool {
+        let in_use = self.session.strong_count() > 0;
+        self.connection.strong_count() == 0 && (in_use || self.cut.is_gone())
+    }
+
+    /// Waits until it is closed, if nobody uses it any more.
+    pub(super) async fn ended(&self) {
+        if self.session.strong_count() == 0 {
+            self.cut.gone().await;
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,6 +120,7 @@ impl Shared {
         gate: Arc<Gate>,
         servers: Servers,
         runtime: Option<Handle>,
+        pool: Option<Pool>,
     ) -> Self {
         let bounds = Bounds {
             max_in_flight: settings.max_in_flight,
@@ -109,7 +133,7 @@ impl Shared {
             Servers::Known(servers) => (servers, None),
             Servers::Named(names) => (Vec::new(), Some(names)),
         };
-        let members = Members::new(known);
+        let members = Members::new(known, pool, settings.max_in_flight);
         let count = members.len();
         let locked = Locked {
             members,
@@ -138,7 +162,7 @@ impl Shared {
             ending: Notify::new(),
             connections: AtomicU64::new(0),
             listening: Listening::default(),
-            links: watch::Sender::new(0),
+            parts: watch::Sender::new(0),
         }
     }
 
@@ -153,6 +177,18 @@ impl Shared {
         self.started.elapsed()
     }
 
+    /// This plugin's part in a connection to one of its servers.
+    pub(crate) fn part(
+        &self,
+        server: &Arc<Server>,
+        index: usize,
+        session: Arc<Session>,
+    ) -> Arc<Connection> {
+        let number = self.connections.fetch_add(1, Relaxed) + 1;
+        let parts = self.parts.clone();
+        Arc::new(Connection::new(Arc::clone(server), index, number, session, parts))
+    }
+
     /// Calls go to this connection from now on.
     pub(crate) fn opened(self: &Arc<Self>, connection: &Arc<Connection>, limit: usize) {
         let index = connection.index;
@@ -160,8 +196,13 @@ impl Shared {
         let mut locked = self.lock();
         locked.troubles[index] = Trouble::default();
         locked.open[index] = Some(Arc::clone(connection));
-        locked.alive.retain(|cut| cut.strong_count() > 0);
-        locked.alive.push(Arc::downgrade(&connection.cut));
+        locked.alive.retain(|alive| !alive.is_over());
+        let session = &connection.session;
+        locked.alive.push(Alive {
+            connection: Arc::downgrade(connection),
+            session: Arc::downgrade(session),
+            cut: Arc::clone(&session.cut),
+        });
         locked.admission.set_limit(index, limit, self.now());
         locked.admission.set_alive(index);
         drop(locked);
@@ -182,7 +223,7 @@ impl Shared {
             locked.admission.set_limit(index, 0, self.now());
         }
         drop(locked);
-        connection.retired.notify_one();
+        connection.closed.notify_one();
     }
 
     /// A connection may have this many calls under way from now on.
@@ -200,16 +241,14 @@ impl Shared {
         open.filter(|open| open.number == number)
     }
 
-    pub(crate) fn next_connection(&self) -> u64 {
-        self.connections.fetch_add(1, Relaxed) + 1
-    }
-
-    /// Ends every connection at once, with all that is under way.
-    pub(crate) fn cut_all(&self, why: &Cause) {
+    /// Ends all that is under way, at once, and every connection that nobody else uses. Gives
+    /// those.
+    pub(crate) fn sever_all(&self, why: &Cause) -> Vec<Alive> {
         let alive = std::mem::take(&mut self.lock().alive);
-        for cut in alive.iter().filter_map(Weak::upgrade) {
-            cut.cut(why.clone());
+        for connection in alive.iter().filter_map(|alive| alive.connection.upgrade()) {
+            connection.sever(why.clone());
         }
+        alive
     }
 
     /// Answers all who wait, unsent.

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::asking::ask;
 use super::members::{find, tend_all};
-use super::open::{Driver, check, open};
 use super::server::Connection;
+use super::session::Condition;
 use super::shared::{Shared, Supervision, Trouble};
 use crate::backoff::Backoff;
 use crate::breaker::Signal;
@@ -85,28 +86,32 @@ async fn end(shared: &Shared) {
 
 /// Keeps a connection to one server, for ever.
 pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
+    let server = shared.server(index);
     let settings = &shared.settings;
+    let patience = settings.connect_timeout;
     let backoff = Backoff::new(settings.reconnect_delay, settings.max_backoff);
     let mut reconnect = Reconnect::new(backoff, settings.reconnect_attempts);
     loop {
         shared.set_state(index, ConnectionState::Connecting);
-        let (error, broken) = match timeout(settings.connect_timeout, open(shared, index)).await {
-            Ok(Ok((connection, driver))) => {
+        let subchannel = server.subchannel();
+        let mut openings = subchannel.openings();
+        let (error, broken) = match timeout(patience, subchannel.session(patience)).await {
+            Ok(Ok(session)) => {
                 reconnect.opened();
-                shared.opened(&connection, driver.limit);
-                let error = keep(shared, &connection, driver).await;
+                let connection = shared.part(&server, index, session);
+                let error = look_after(shared, &connection).await;
                 shared.close(&connection);
                 if !shared.gate.is_closed() {
                     shared.gate.signal(Signal::HungUp);
                 }
-                if connection.is_proven() {
+                if connection.session.is_proven() {
                     reconnect.lost_all();
                     shared.trouble(index, Trouble { error: Some(error), ..Trouble::default() });
                     continue;
                 }
                 (error, true)
             }
-            Ok(Err(error)) => (Arc::new(error), false),
+            Ok(Err(error)) => (error, false),
             Err(_) => {
                 let reason = "no answer to `cpex.Health/Check` within `connect_timeout`";
                 (Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason)), false)
@@ -123,22 +128,64 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
         shared.set_state(index, ConnectionState::TransientFailure);
         shared.trouble(index, trouble);
         shared.tell_if_down(broken);
-        sleep(wait.delay).await;
+        tokio::select! {
+            () = sleep(wait.delay) => {}
+            // Another plugin is through.
+            Ok(()) = openings.changed() => {}
+        }
         reconnect.elapsed();
     }
 }
 
-/// Looks after a connection until it takes no more calls, and tells why.
-async fn keep(
+/// Uses a connection until it takes no more calls, and tells why.
+async fn look_after(shared: &Arc<Shared>, connection: &Arc<Connection>) -> Arc<io::Error> {
+    let mut condition = connection.session.condition();
+    let share = condition.borrow_and_update().share();
+    shared.opened(connection, share.min(shared.settings.max_in_flight));
+    tokio::select! {
+        biased;
+        error = over(shared, connection, condition) => error,
+        () = connection.closed.notified() => {
+            let reason = "the server takes no more calls on this connection";
+            Arc::new(io::Error::other(reason))
+        }
+        error = ask_now_and_then(shared, connection) => error,
+        never = shared.feed(connection) => match never {},
+    }
+}
+
+/// Waits until a connection takes no more calls, from whomever, and follows how many it takes.
+async fn over(
     shared: &Arc<Shared>,
-    connection: &Arc<Connection>,
-    mut driver: Driver,
+    connection: &Connection,
+    mut condition: watch::Receiver<Condition>,
 ) -> Arc<io::Error> {
-    let server = &connection.server;
+    loop {
+        let share = {
+            let now = condition.borrow_and_update();
+            if let Some(error) = now.over() {
+                if now.is_panic() {
+                    shared.identity.count_panic();
+                }
+                return Arc::clone(error);
+            }
+            now.share()
+        };
+        let limit = share.min(shared.settings.max_in_flight);
+        shared.limit(connection.index, connection.number, limit);
+        // The sender lives in the session, which `connection` holds.
+        let _ = condition.changed().await;
+    }
+}
+
+/// Asks whether the server is there while a connection is quiet, until it is to be given up.
+async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<io::Error> {
+    let (server, session) = (&connection.server, &connection.session);
     let settings = &shared.settings;
+    let patience = settings.connect_timeout;
     let mut unanswered = 0;
     loop {
-        let heard = connection.cut.received();
+        let heard = session.cut.received();
         let (doubtful, load) = shared.standing(connection.index);
         let quiet = match settings.keep_alive {
             _ if doubtful => CHECK_AGAIN,
@@ -147,39 +194,33 @@ async fn keep(
         };
         tokio::select! {
             biased;
-            error = driver.ended(shared) => return error,
-            () = connection.retired.notified() => {
-                let reason = "the server takes no more calls on this connection";
-                return Arc::new(io::Error::other(reason));
-            }
             () = server.doubt.notified() => {}
             () = sleep(quiet) => {
                 // One that has sent something is there. That calls are under way shows nothing:
                 // their callers may leave before anybody could notice.
-                if connection.cut.received() != heard && !doubtful {
+                if session.cut.received() != heard && !doubtful {
                     continue;
                 }
             }
         }
-        tokio::select! {
-            biased;
-            error = driver.ended(shared) => return error,
-            answer = timeout(settings.connect_timeout, check(shared, connection)) => match answer {
-                Ok(Ok(())) => {
-                    unanswered = 0;
-                    connection.prove();
-                    shared.found_alive(connection.index);
-                }
-                Ok(Err(_)) => {}
-                // A hook that keeps its server from answering ends with its connection, so while
-                // calls are under way it has a second chance.
-                Err(_) if load > 0 && !doubtful && unanswered == 0 => unanswered = 1,
-                Err(_) => {
-                    let reason = "the server left `cpex.Health/Check` without an answer";
-                    let error = io::Error::new(io::ErrorKind::TimedOut, reason);
-                    connection.cut.cut(Cause::Disconnected(Arc::new(error)));
-                }
-            },
+        match timeout(patience, session.check(patience)).await {
+            Ok(Ok(())) => {
+                unanswered = 0;
+                session.prove();
+                shared.found_alive(connection.index);
+            }
+            Ok(Err(_)) => {}
+            // A hook that keeps its server from answering ends with its connection, so while
+            // calls are under way it has a second chance.
+            Err(_) if load > 0 && !doubtful && unanswered == 0 => unanswered = 1,
+            Err(_) => {
+                let reason = "the server left `cpex.Health/Check` without an answer";
+                let error = Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason));
+                connection.sever(Cause::Disconnected(Arc::clone(&error)));
+                // Others find out for themselves what that means for their calls.
+                session.retire(reason);
+                return error;
+            }
         }
     }
 }
@@ -240,10 +281,13 @@ impl Shared {
     async fn finish(&self) {
         self.answer_waiting(&Cause::Shutdown);
         self.lock().clear();
-        self.cut_all(&Cause::Shutdown);
-        let mut links = self.links.subscribe();
+        let alive = self.sever_all(&Cause::Shutdown);
+        let mut parts = self.parts.subscribe();
         // The sender lives in `self`.
-        let _ = links.wait_for(|links| *links == 0).await;
+        let _ = parts.wait_for(|parts| *parts == 0).await;
+        for alive in alive {
+            alive.ended().await;
+        }
         self.lock().supervision = Supervision::None;
         self.publish(ConnectionState::Shutdown);
     }
@@ -264,7 +308,7 @@ impl Shared {
     pub(super) fn task_gone(&self) {
         self.lock().clear();
         self.answer_waiting(&Cause::TaskGone);
-        self.cut_all(&Cause::TaskGone);
+        self.sever_all(&Cause::TaskGone);
         self.gate.reset();
         self.publish(ConnectionState::Shutdown);
     }

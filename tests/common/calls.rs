@@ -6,6 +6,7 @@ use std::path::Path;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use fault_server::FaultServer;
 use hookwire::{CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, Verdict};
 use serde_json::{Value, json};
 
@@ -20,10 +21,19 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// A deadline for calls that are meant to miss it.
 pub(crate) const SOON: Duration = Duration::from_millis(40);
 
-/// One connection, so that all calls share it; short waits between attempts, long
-/// ones for everything that a test does not provoke on purpose.
+/// The way to a server: one connection, so that all calls share it; short waits between
+/// attempts, long ones for everything that a test does not provoke on purpose.
+pub(crate) fn knobs(server: &FaultServer) -> Knobs {
+    patient(Knobs::to(server))
+}
+
+/// The same for what is no fault server.
 pub(crate) fn socket(path: impl AsRef<Path>) -> Knobs {
-    Knobs::new(path)
+    patient(Knobs::new(path))
+}
+
+fn patient(knobs: Knobs) -> Knobs {
+    knobs
         .max_connections(1)
         .reconnect_delay(Duration::from_millis(5))
         .max_backoff(Duration::from_millis(20))

@@ -1,6 +1,6 @@
 //! What several test binaries share.
 // Every test binary compiles its own copy and uses a part of it.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, unused_macros)]
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
@@ -15,10 +15,13 @@ pub(crate) mod knobs;
 #[cfg(all(feature = "grpc", feature = "server"))]
 pub(crate) mod load;
 pub(crate) mod log;
+pub(crate) mod over;
 pub(crate) mod reference;
 #[cfg(all(feature = "grpc", feature = "server"))]
 pub(crate) mod several;
 
+#[cfg(feature = "grpc")]
+use hookwire::config::GrpcBuilder;
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
 use hookwire::{BigIntegers, CallPolicy, DeepNesting, RetryPolicy, UnixSocketConfig};
 use hookwire::{PluginResult, Verdict};

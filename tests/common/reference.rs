@@ -26,6 +26,8 @@ pub(crate) mod grpc;
 pub(crate) mod often;
 #[cfg(feature = "grpc")]
 pub(crate) mod port;
+#[cfg(feature = "grpc")]
+pub(crate) mod probe;
 pub(crate) mod published;
 pub(crate) mod pythons;
 #[cfg(feature = "server")]

@@ -1,6 +1,6 @@
 """Tries the newest versions of what the tests pin: `python3 tests/reference/newest.py [TEST...]`.
 
-Installs the reference package and the published plugins without their pins below the target
+Installs the reference package, the published plugins and grpc's probe without their pins below the target
 directory, prints what is newer than pinned, runs the tests named `reference_*`, `published` and
 `differential` against that (or the ones given), and prints which of them fail: that is what has changed. Nothing
 is written but below the target directory; whoever takes the newer versions changes the pins.
@@ -16,9 +16,9 @@ import venv
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
-LISTS = [HERE / "requirements.txt", HERE / "published" / "requirements.txt"]
+LISTS = [HERE / directory / "requirements.txt" for directory in ("", "published", "probe")]
 # What we ask for; everything else in the lists is what it pulls in.
-WANTED = re.compile(r"cpex|telveguard")
+WANTED = re.compile(r"cpex|telveguard|grpcio-health-checking")
 
 
 def pins():

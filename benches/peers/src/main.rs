@@ -90,6 +90,7 @@ enum Subject {
     Allocations,
     Arrivals,
     Callers,
+    Grpc,
 }
 
 impl Subject {
@@ -105,6 +106,7 @@ impl Subject {
             Self::Allocations => points::allocations::measure(bench),
             Self::Arrivals => points::arrivals::measure(bench),
             Self::Callers => points::callers::measure(bench),
+            Self::Grpc => points::grpc::measure(bench),
         }
     }
 }

@@ -11,6 +11,12 @@ pub fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
+/// CPU time of the thread that asks.
+pub fn thread_cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// Resident memory of this process, in bytes. Sockets' buffers are the kernel's.
 pub fn resident() -> u64 {
     memory("VmRSS:")

@@ -6,13 +6,13 @@ mod load;
 mod report;
 mod stamp;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use hookwire::{ErrorKind, PluginHandle, UnixSocketConfig};
+use hookwire::{ErrorKind, PluginHandle};
 
 use crate::failure::{self, Failure, note};
+use crate::place::Place;
 use crate::tally::Tally;
 use crate::target::Target;
 use crate::{advice, input, payload, text};
@@ -60,8 +60,9 @@ pub(crate) struct Bench {
     /// Poisson process of the given --rate.
     #[arg(long, requires = "rate")]
     poisson: bool,
-    /// The most connections. A server works on one call of a connection at a time.
-    #[arg(long, value_name = "K", default_value = "8", value_parser = input::whole::<usize>(1..=1024), allow_negative_numbers = true)]
+    /// The most connections. Over a socket a server works on one call of a connection at a
+    /// time; over gRPC each server has one connection, with many calls on it.
+    #[arg(long, value_name = "K", default_value = "8", conflicts_with = "targets", value_parser = input::whole::<usize>(1..=1024), allow_negative_numbers = true)]
     connections: usize,
     /// Put a unique request id and a unique marker (`args.marker`) into each call, and
     /// count results with another call's as `mismatched`. Wrong replies that the library
@@ -72,10 +73,11 @@ pub(crate) struct Bench {
     /// --calls, at most 1000; none with --verify, so that every call is checked and counted.
     #[arg(long, value_name = "CALLS", value_parser = input::whole::<u64>(0..=u64::MAX), allow_negative_numbers = true)]
     warmup: Option<u64>,
-    /// A second server. Both get M calls each, in rounds A B A B ..., and are shown
+    /// A second server: an absolute path of a socket, or the target of one over gRPC, which the
+    /// flags for TLS hold for too. Both get M calls each, in rounds A B A B ..., and are shown
     /// beside each other; the ratio is A to B.
-    #[arg(long, value_name = "SOCKET2")]
-    compare: Option<PathBuf>,
+    #[arg(long, value_name = "SOCKET2|TARGET2")]
+    compare: Option<String>,
     /// Threads of the runtime. Default: one per core.
     #[arg(long, value_name = "T", value_parser = input::whole::<usize>(1..=1024), allow_negative_numbers = true)]
     threads: Option<usize>,
@@ -93,8 +95,10 @@ impl Bench {
         }
         let arrivals = self.rate.map(|rate| Arrivals { rate, poisson: self.poisson });
         let load = Load::new(hook, payload, self.verify, self.callers(), arrivals)?;
-        let a = self.handle(&self.target.socket)?;
-        let b = self.compare.as_deref().map(|path| self.handle(path)).transpose()?;
+        let place_a = &self.target.place;
+        let place_b = self.compare.as_deref().map(|place| place_a.other(place));
+        let a = self.handle(place_a)?;
+        let b = place_b.as_ref().map(|place| self.handle(place)).transpose()?;
 
         let warmup =
             self.warmup.unwrap_or(if self.verify { 0 } else { (self.calls / 10).min(1000) });
@@ -104,24 +108,24 @@ impl Bench {
         let servers = if b.is_some() { " for each server" } else { "" };
         let rate = self.rate.map(|rate| format!(" at {rate} calls/s")).unwrap_or_default();
         note(format_args!(
-            "bench: {} calls of {hook}{servers}{rate}, {}, up to {}, after {warmup} of warm-up",
+            "bench: {} calls of {hook}{servers}{rate}, {}, {}, after {warmup} of warm-up",
             text::count(self.calls),
             text::counted(self.callers(), "caller"),
-            text::counted(self.connections, "connection"),
+            self.connections(),
         ));
-        match b {
+        match b.zip(place_b) {
             None => {
                 let round = load.run(&a, self.calls).await?;
-                show(None, &round.tally);
+                show(None, place_a, &round.tally);
                 self.explain(&a, &round.tally).await;
                 let report = Report::new(&round);
                 print(json, &report, self.verify)?;
                 Ok(exit_code(&[report]))
             }
-            Some(b) => {
+            Some((b, place_b)) => {
                 let (a, b, ratios) = self.interleave(&load, &a, &b).await?;
-                show(Some("A"), &a.tally);
-                show(Some("B"), &b.tally);
+                show(Some("A"), place_a, &a.tally);
+                show(Some("B"), &place_b, &b.tally);
                 let comparison = Comparison::new(&a, &b, &ratios);
                 print(json, &comparison, self.verify)?;
                 Ok(exit_code(&[comparison.a, comparison.b]))
@@ -129,10 +133,17 @@ impl Bench {
         }
     }
 
-    fn handle(&self, socket: &Path) -> Result<PluginHandle, Failure> {
-        let socket = UnixSocketConfig::builder(socket).max_connections(self.connections);
+    fn handle(&self, place: &Place) -> Result<PluginHandle, Failure> {
         let policy = self.target.policy().queue_capacity(self.callers().min(MAX_WAITING));
-        self.target.handle(socket, policy)
+        self.target.handle(place, self.connections, policy)
+    }
+
+    /// Those of the (first) server, in words.
+    fn connections(&self) -> String {
+        match self.target.place.is_grpc() {
+            true => "one connection to each server".to_owned(),
+            false => format!("up to {}", text::counted(self.connections, "connection")),
+        }
     }
 
     /// More would have nothing to do.
@@ -176,17 +187,14 @@ impl Bench {
 }
 
 /// The picture, and what the failures said, for whoever looks on.
-fn show(server: Option<&str>, tally: &Tally) {
+fn show(server: Option<&str>, place: &Place, tally: &Tally) {
     if let Some(server) = server {
         note(format_args!("\nserver {server}"));
     }
     note(histogram::draw(&tally.latencies));
     for (kind, (count, words)) in &tally.errors {
-        note(format_args!(
-            "{} x {kind}, the first: {}",
-            text::count(*count),
-            text::one_line(words)
-        ));
+        let words = text::one_line(&place.told(words));
+        note(format_args!("{} x {kind}, the first: {words}", text::count(*count)));
     }
 }
 

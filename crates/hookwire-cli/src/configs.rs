@@ -1,17 +1,17 @@
 //! `hookwire configs`: what a server says about its plugins.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use hookwire::config::{Difference, OnError, PluginMode};
 use hookwire::model::Object;
-use hookwire::{HookRegistry, PluginConfig, PluginHandle, ServerEntry, UnixSocketConfig};
+use hookwire::{HookRegistry, PluginHandle, ServerEntry};
 use serde_json::Value;
 
 use crate::failure::{self, Failure};
 use crate::input;
+use crate::place::{Limits, Place};
 
 /// Stands for the plugin where all are asked for; the log shows it.
 const ALL: &str = "*";
@@ -22,9 +22,8 @@ const ALL: &str = "*";
 /// from denying is warned of on stderr; `hookwire check` compares it with a gateway's entry.
 #[derive(Debug, Args)]
 pub(crate) struct Configs {
-    /// The plugin server's Unix socket, as an absolute path.
-    #[arg(long, value_name = "PATH")]
-    socket: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Only this plugin; servers ignore the case here.
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
@@ -38,25 +37,26 @@ pub(crate) struct Configs {
 
 impl Configs {
     pub(crate) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let socket = UnixSocketConfig::builder(&self.socket).max_connections(1);
-        let plugin = PluginConfig::builder(self.plugin.as_deref().unwrap_or(ALL));
-        let plugin = plugin.unix_socket(socket).timeout(self.timeout);
-        let handle = PluginHandle::connect_lazy(plugin.build()?);
+        let limits = Limits { connections: Some(1), message_len: None };
+        let plugin = self.place.plugin(self.plugin.as_deref().unwrap_or(ALL), limits)?;
+        let plugin = self.place.build(plugin.timeout(self.timeout))?;
+        let handle = PluginHandle::connect_lazy(plugin);
+        let failed = |error| self.place.failed(error);
         match &self.plugin {
             None => {
-                let configs = handle.plugin_configs().await?;
+                let configs = handle.plugin_configs().await.map_err(failed)?;
                 configs.iter().for_each(|config| self.warn_of(config, json));
                 failure::print_json(&configs, self.pretty)?;
             }
-            Some(name) => match handle.plugin_config().await? {
+            Some(name) => match handle.plugin_config().await.map_err(failed)? {
                 Some(config) => {
                     self.warn_of(&config, json);
                     failure::print_json(&config, self.pretty)?;
                 }
                 None => {
-                    let path = self.socket.display();
+                    let endpoint = handle.config().endpoint().clone();
                     return Err(Failure::not_found(format!(
-                        "the server at {path} knows no plugin `{name}`; `hookwire configs` without --plugin lists those it knows"
+                        "the server at {endpoint} knows no plugin `{name}`; `hookwire configs` without --plugin lists those it knows"
                     )));
                 }
             },
@@ -68,7 +68,7 @@ impl Configs {
     /// nothing that arrives at the gateway would show it.
     fn warn_of(&self, config: &Object, json: bool) {
         let name = config.get("name").and_then(Value::as_str).unwrap_or(ALL);
-        let guard = PluginConfig::builder(name).socket(&self.socket);
+        let Ok(guard) = self.place.plugin(name, Limits::default()) else { return };
         let guard = guard.mode(PluginMode::default()).on_error(OnError::default()).build();
         // A name that none can be configured with is told where it is configured.
         let Ok(guard) = guard else { return };

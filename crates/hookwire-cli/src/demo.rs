@@ -1,9 +1,11 @@
 //! `hookwire demo`: the main job in one go, for somebody who has never seen it.
 
 mod crowd;
+mod failover;
 mod outage;
 mod plugins;
 mod scene;
+mod servers;
 mod table;
 
 use std::process::ExitCode;
@@ -18,21 +20,23 @@ hookwire demo
 
 A gateway (for AI tools, say) asks plugins before and after it does something:
 may this go on, and with which content? The plugins run in a process of their
-own; hookwire calls them over a Unix socket. This demo starts a plugin server on
-a temporary socket, calls it, kills it, starts it again, and checks every reply.";
+own; hookwire calls them over a Unix socket, or over gRPC on other machines.
+This demo starts plugin servers, calls them, kills some and starts them again,
+and checks every reply.";
 
 const WHAT_NEXT: &str =
-    "  hookwire serve --socket /tmp/plugins.sock    these three plugins, to be called
-  hookwire invoke --help                       one call from the shell
-  hookwire bench --help                        many calls, measured
-  README.md, examples/                         the library: its quick start, a plugin
-  docs/gateway.md                              a whole gateway, with its plugins";
+    "  hookwire serve --socket /tmp/plugins.sock  these three plugins, to be called
+  hookwire serve --grpc 127.0.0.1:50051      the same, over gRPC
+  hookwire invoke --help                     one call from the shell
+  hookwire bench --help                      many calls, measured
+  README.md, examples/                       the library: quick start, a plugin
+  docs/gateway.md                            a whole gateway, with its plugins";
 
 /// Show the main job in one go.
 ///
 /// On a temporary socket: typed calls through three plugins, 1,000 tasks sharing one
-/// handle, the server killed and restarted under load, and a table at the end. Takes
-/// less than 15 seconds.
+/// handle, the server killed and restarted under load; then three servers over gRPC, of which
+/// one is killed and restarted; and a table at the end. Takes less than 15 seconds.
 ///
 /// Exit code 1 if a reply reached the wrong caller, or calls did not recover.
 #[derive(Debug, Args)]
@@ -58,14 +62,20 @@ async fn show(scene: &mut Scene) -> Result<ExitCode, Failure> {
     let crowd = crowd::show(scene).await?;
     let (outage, recovered) = outage::show(scene).await?;
     scene.stop().await;
+    let (failover, taken_over) = failover::show().await?;
 
     heading("In numbers")?;
-    let columns = [("3 plugins", plugins), ("1,000 tasks", crowd), ("kill + restart", outage)];
+    let columns = [
+        ("3 plugins", plugins),
+        ("1000 tasks", crowd),
+        ("outage", outage),
+        ("3 servers", failover),
+    ];
     let (table, mismatched) = table::draw(&columns)?;
     print(table)?;
     heading("What next")?;
     print(WHAT_NEXT)?;
-    let fine = recovered && mismatched == 0;
+    let fine = recovered && taken_over && mismatched == 0;
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -88,6 +88,9 @@ impl Failure {
 
     /// The demo server cannot serve, in its own words.
     pub(crate) fn server(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::InvalidInput {
+            return Self::config(error.to_string());
+        }
         Self { kind: "io", reason: "io", message: error.to_string(), sent: Sent::No, code: FAILED }
     }
 
@@ -96,6 +99,12 @@ impl Failure {
         if let Some(advice) = advice {
             self.message = format!("{}; {advice}", self.message);
         }
+        self
+    }
+
+    /// Tells it in other words.
+    pub(crate) fn told(mut self, words: impl FnOnce(&str) -> String) -> Self {
+        self.message = words(&self.message);
         self
     }
 

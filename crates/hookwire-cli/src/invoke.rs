@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use hookwire::{ErrorKind, PluginContext, PluginResult, UnixSocketConfig};
+use hookwire::{ErrorKind, PluginContext, PluginResult};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -47,8 +47,7 @@ impl Invoke {
         if target.payload == "-" && context.as_deref() == Some("-") {
             return Err(Failure::usage("--payload and --context cannot both be read from stdin"));
         }
-        let socket = UnixSocketConfig::builder(&target.socket).max_connections(1);
-        let handle = target.handle(socket, target.policy())?;
+        let handle = target.handle(&target.place, 1, target.policy())?;
         let payload = target.payload()?;
         let mut context = input::context(context.as_deref())?;
         let misfit = payload::misfit(&target.hook, &payload);
@@ -63,7 +62,7 @@ impl Invoke {
                 let advice = advice::ask(&handle, &target.hook).await.or(misfit);
                 return Err(Failure::from(error).with_advice(advice));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(target.place.failed(error)),
         };
         if let Some(misfit) = misfit {
             failure::warn(json, &misfit);

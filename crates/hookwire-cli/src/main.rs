@@ -14,6 +14,7 @@ mod failure;
 mod input;
 mod invoke;
 mod payload;
+mod place;
 mod plugins;
 mod serve;
 mod tally;
@@ -35,7 +36,7 @@ Exit code: 0 for a result (a denial is one, unless `invoke --exit-code` makes it
 
 Results go to stdout, everything else to stderr.";
 
-/// Calls gateway plugins over Unix domain sockets.
+/// Calls gateway plugins over Unix domain sockets and gRPC.
 #[derive(Debug, Parser)]
 #[command(name = "hookwire", version, after_help = EXIT_CODES)]
 struct Cli {

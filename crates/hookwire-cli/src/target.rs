@@ -1,24 +1,21 @@
 //! The call that a command makes, and how the plugin is reached.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use hookwire::config::{CallPolicyBuilder, UnixSocketBuilder};
-use hookwire::{
-    BigIntegers, CallPolicy, DeepNesting, HookRegistry, PluginConfig, PluginHandle, RetryPolicy,
-};
+use hookwire::config::CallPolicyBuilder;
+use hookwire::{BigIntegers, CallPolicy, DeepNesting, HookRegistry, PluginHandle, RetryPolicy};
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::input;
+use crate::place::{Limits, Place};
 
 // What `invoke` and `bench` have in common. (A doc comment would become the help of both.)
 #[derive(Debug, Args)]
 pub(crate) struct Target {
-    /// The plugin server's Unix socket, as an absolute path.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) socket: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: Place,
     /// The plugin's name, with exact case.
     #[arg(long, value_name = "NAME")]
     plugin: String,
@@ -61,17 +58,16 @@ impl Target {
             .deep_nesting(self.deep_nesting.into())
     }
 
-    /// A handle that connects with the first call and asks the server nothing.
+    /// A handle to the plugin at this place, which may be another than the target's. It connects
+    /// with the first call and asks the server nothing.
     pub(crate) fn handle(
         &self,
-        mut socket: UnixSocketBuilder,
+        place: &Place,
+        connections: usize,
         policy: CallPolicyBuilder,
     ) -> Result<PluginHandle, Failure> {
-        if let Some(bytes) = self.max_frame_len {
-            socket = socket.max_frame_len(bytes);
-        }
-        let plugin = PluginConfig::builder(&self.plugin).unix_socket(socket).policy(policy);
-        let config = plugin.build()?;
+        let limits = Limits { connections: Some(connections), message_len: self.max_frame_len };
+        let config = place.build(place.plugin(&self.plugin, limits)?.policy(policy))?;
         let mut registry = HookRegistry::builtin();
         if self.hook.is_empty() {
             return Err(Failure::usage("--hook must not be empty"));

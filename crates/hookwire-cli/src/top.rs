@@ -10,7 +10,7 @@ mod watch;
 
 use std::io::IsTerminal;
 use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::failure::{self, Failure};
+use crate::place::{GrpcFlags, Limits, Place};
 use crate::{doctor, input};
 use row::Row;
 use screen::Screen;
@@ -31,7 +32,8 @@ use watch::Watched;
 /// Stands for the plugin where all are asked for; the log shows it.
 const ALL: &str = "*";
 
-/// Show how the plugins of a gateway's file, or of one server, are, until q or Ctrl-C.
+/// Show how the plugins of a gateway's file, or of one server or several equal ones, are,
+/// until q or Ctrl-C.
 ///
 /// Asks each plugin for its configuration, a few times a second over a connection of its own,
 /// and shows state, breaker, and how fast it answers. No hook runs, and the gateway's own calls
@@ -44,8 +46,14 @@ const ALL: &str = "*";
 #[derive(Debug, Args)]
 pub(crate) struct Top {
     /// The gateway's configuration file, in YAML, or the socket of a plugin server.
-    #[arg(value_name = "CONFIG|SOCKET")]
-    target: PathBuf,
+    #[arg(
+        value_name = "CONFIG|SOCKET",
+        required_unless_present = "targets",
+        conflicts_with = "targets"
+    )]
+    target: Option<PathBuf>,
+    #[command(flatten)]
+    grpc: GrpcFlags,
     /// End after so many seconds.
     #[arg(long = "for", value_name = "SECS", value_parser = input::seconds, allow_negative_numbers = true)]
     limit: Option<Duration>,
@@ -64,8 +72,10 @@ impl Top {
         let mut terminate = listen(SignalKind::terminate())?;
         let plugins = self.plugins(json).await?;
         if plugins.is_empty() {
-            let target = self.target.display();
-            return Err(Failure::not_found(format!("{target} has no plugin behind a socket")));
+            let target = self.title();
+            return Err(Failure::not_found(format!(
+                "{target} has no plugin behind a socket or over gRPC"
+            )));
         }
         let watched: Vec<_> =
             plugins.into_iter().map(|plugin| Watched::start(plugin, self.timeout)).collect();
@@ -105,7 +115,7 @@ impl Top {
             let rows: Vec<Row> = watched.iter().map(Watched::row).collect();
             match &mut screen {
                 Some(screen) => {
-                    let title = self.target.display().to_string();
+                    let title = self.title();
                     screen
                         .show(|size| table::draw(&title, &rows, size))
                         .map_err(Failure::io("write to the terminal"))?;
@@ -121,14 +131,17 @@ impl Top {
 
     /// What is to be watched.
     async fn plugins(&self, json: bool) -> Result<Vec<PluginConfig>, Failure> {
-        let is_socket =
-            std::fs::metadata(&self.target).is_ok_and(|file| file.file_type().is_socket());
+        let Some(target) = &self.target else {
+            return self.served(&Place::over_grpc(self.grpc.clone())).await;
+        };
+        self.grpc.refuse()?;
+        let is_socket = std::fs::metadata(target).is_ok_and(|file| file.file_type().is_socket());
         if is_socket {
-            let socket = std::path::absolute(&self.target).map_err(Failure::io("read the path"))?;
-            return self.served(&socket).await;
+            let socket = std::path::absolute(target).map_err(Failure::io("read the path"))?;
+            return self.served(&Place::socket(socket)).await;
         }
         let config =
-            GatewayConfig::from_path(&self.target).map_err(|error| doctor::refused(error, json))?;
+            GatewayConfig::from_path(target).map_err(|error| doctor::refused(error, json))?;
         let (here, off): (Vec<_>, _) = config
             .into_plugins()
             .into_iter()
@@ -140,12 +153,20 @@ impl Top {
     }
 
     /// All plugins of one server.
-    async fn served(&self, socket: &Path) -> Result<Vec<PluginConfig>, Failure> {
-        let plugin = |name: &str| PluginConfig::builder(name).socket(socket).build();
+    async fn served(&self, place: &Place) -> Result<Vec<PluginConfig>, Failure> {
+        let plugin = |name: &str| place.build(place.plugin(name, Limits::default())?);
         let options = hookwire::CallOptions::new().timeout(self.timeout);
         let server = PluginHandle::connect_lazy(plugin(ALL)?).with(options);
-        let configs = server.plugin_configs().await?;
+        let configs = server.plugin_configs().await.map_err(|error| place.failed(error))?;
         let names = configs.iter().filter_map(|config| config.get("name").and_then(Value::as_str));
-        names.map(|name| plugin(name).map_err(Failure::from)).collect()
+        names.map(plugin).collect()
+    }
+
+    /// What is looked at, as it was written.
+    fn title(&self) -> String {
+        match &self.target {
+            Some(path) => path.display().to_string(),
+            None => self.grpc.targets().join(", "),
+        }
     }
 }

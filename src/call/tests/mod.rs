@@ -22,6 +22,8 @@ mod scripted;
 mod stamps;
 
 use super::Caller;
+#[cfg(feature = "grpc")]
+use crate::config::GrpcBuilder;
 use crate::config::{
     BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,

@@ -83,7 +83,7 @@ fn plugin_with(settings: Settings) -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<
     let policy = CallPolicy::builder().build().unwrap();
     let identity = Arc::new(Identity::new("P".into(), std::path::Path::new("/p").into()));
     let gate = Arc::new(Gate::new(Arc::clone(&identity), Breaker::new(5, TIMEOUT, TIMEOUT)));
-    let plugin = GrpcPlugin::new(identity, settings, &policy, gate, servers, None);
+    let plugin = GrpcPlugin::new(identity, settings, &policy, gate, servers, None, None);
     (Arc::new(plugin), connections)
 }
 

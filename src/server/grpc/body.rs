@@ -1,16 +1,19 @@
 //! The body of a response: at most one message, or a health's changes; then the status.
 
 use std::convert::Infallible;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use bytes::buf::{Buf as _, Chain};
+use bytes::buf::{Buf, Chain};
 use futures::stream::Stream;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 
+use super::activity::Busy;
+use super::memory::Held;
 use super::status::Status;
 use crate::wire::request::EncodedFrame;
 
@@ -20,25 +23,57 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// A message with its prefix: the frame of the Unix socket, behind the byte that says that
 /// it is not compressed.
-pub(super) type Message = Chain<&'static [u8], Bytes>;
+///
+/// It is dropped when the kernel has all of it, or nobody wants it any more. Until then its
+/// call goes on, and it is held.
+pub(super) struct Message {
+    bytes: Chain<&'static [u8], Bytes>,
+    _until_taken: (Busy, Option<Held>),
+}
+
+impl Message {
+    fn new(frame: EncodedFrame, busy: Busy, held: Option<Held>) -> Self {
+        let bytes = (&[0_u8][..]).chain(Bytes::from(frame));
+        Self { bytes, _until_taken: (busy, held) }
+    }
+}
+
+impl Buf for Message {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn chunks_vectored<'a>(&'a self, chunks: &mut [IoSlice<'a>]) -> usize {
+        self.bytes.chunks_vectored(chunks)
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
 
 pub(super) type Messages = Pin<Box<dyn Stream<Item = EncodedFrame> + Send>>;
 
 pub(super) enum Reply {
     Nothing,
     One(Option<Message>),
-    Many(Messages),
+    Many { messages: Messages, watch: Busy, _held: Held },
     Ended,
 }
 
-/// A reply that is one message.
-pub(super) fn unary(frame: EncodedFrame) -> Response<Reply> {
-    response(Reply::One(Some(message(frame))))
+/// A reply that is one message, of a call that holds this.
+pub(super) fn unary(frame: EncodedFrame, busy: Busy, held: Held) -> Response<Reply> {
+    let busy = busy.reply(frame.len());
+    response(Reply::One(Some(Message::new(frame, busy, Some(held)))))
 }
 
 /// A reply that goes on until its stream ends.
-pub(super) fn stream(messages: Messages) -> Response<Reply> {
-    response(Reply::Many(messages))
+pub(super) fn stream(messages: Messages, watch: Busy, held: Held) -> Response<Reply> {
+    response(Reply::Many { messages, watch, _held: held })
 }
 
 /// No reply: all there is to say is in the headers.
@@ -65,10 +100,6 @@ fn response(reply: Reply) -> Response<Reply> {
     response
 }
 
-fn message(frame: EncodedFrame) -> Message {
-    (&[0_u8][..]).chain(Bytes::from(frame))
-}
-
 fn ok() -> Frame<Message> {
     Frame::trailers(HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static("0"))]))
 }
@@ -84,8 +115,8 @@ impl Body for Reply {
         let message = match &mut *self {
             Self::Nothing | Self::Ended => return Poll::Ready(None),
             Self::One(message) => message.take(),
-            Self::Many(messages) => match messages.as_mut().poll_next(cx) {
-                Poll::Ready(frame) => frame.map(message),
+            Self::Many { messages, watch, .. } => match messages.as_mut().poll_next(cx) {
+                Poll::Ready(frame) => frame.map(|frame| Message::new(frame, watch.tell(), None)),
                 Poll::Pending => return Poll::Pending,
             },
         };
@@ -106,7 +137,7 @@ impl Body for Reply {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Nothing | Self::Ended => SizeHint::with_exact(0),
-            Self::One(_) | Self::Many(_) => SizeHint::default(),
+            Self::One(_) | Self::Many { .. } => SizeHint::default(),
         }
     }
 }

@@ -16,7 +16,9 @@ use tokio::time::timeout;
 use super::Shared;
 use super::activity::Busy;
 use super::body::{self, Reply};
+use super::config::{CALL, Limits};
 use super::health;
+use super::memory::{Full, Held, Share};
 use super::message::{self, Received};
 use super::status::{Code, Status};
 use crate::server::request::{HookRequest, config_name};
@@ -49,11 +51,12 @@ impl Method {
     }
 }
 
-/// Answers a call. The connection is busy for as long.
+/// Answers a call. The connection is busy for as long, and holds what the call takes.
 pub(super) async fn answer(
     shared: Arc<Shared>,
     request: Request<Incoming>,
     busy: Busy,
+    share: Arc<Share>,
 ) -> Response<Reply> {
     if request.method() != http::Method::POST {
         return body::http_error(StatusCode::METHOD_NOT_ALLOWED);
@@ -61,20 +64,23 @@ pub(super) async fn answer(
     if !message::is_grpc(request.headers()) {
         return body::http_error(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
-    within_its_time(&shared, request, busy).await.unwrap_or_else(|status| body::refused(&status))
+    within_its_time(&shared, request, busy, share)
+        .await
+        .unwrap_or_else(|status| body::refused(&status))
 }
 
 async fn within_its_time(
     shared: &Shared,
     request: Request<Incoming>,
     busy: Busy,
+    share: Arc<Share>,
 ) -> Result<Response<Reply>, Status> {
     let unknown = || Status::new(Code::Unimplemented, "Method not found!");
     let method = Method::of(request.uri().path()).ok_or_else(unknown)?;
     let time = message::timeout(request.headers())?;
     // On the heap: a stream's task is as large as its largest state, whatever it does.
     let answer: Pin<Box<dyn Future<Output = _> + Send>> =
-        Box::pin(dispatch(shared, method, request.into_body(), busy));
+        Box::pin(dispatch(shared, method, request.into_body(), busy, share));
     match time {
         None => answer.await,
         // A timeout of nothing would still begin.
@@ -92,9 +98,10 @@ async fn dispatch(
     method: Method,
     request: Incoming,
     busy: Busy,
+    share: Arc<Share>,
 ) -> Result<Response<Reply>, Status> {
-    let message =
-        read(request, shared.limits.max_request_len, shared.service.idle_timeout()).await?;
+    let mut held = share.hold(CALL).map_err(full)?;
+    let message = read_in_time(request, shared.limits, &mut held).await?;
     let serving = || *shared.serving.borrow();
     let malformed = |kind| Status::new(Code::InvalidArgument, format!("the request is no {kind}"));
     let reply = match method {
@@ -114,10 +121,21 @@ async fn dispatch(
         Method::Check => health::check(&message, serving())?,
         Method::Watch => {
             let (serving, run) = (shared.serving.clone(), shared.run.clone());
-            return Ok(body::stream(health::watch(&message, serving, run, busy)?));
+            return Ok(body::stream(health::watch(&message, serving, run)?, busy.watch(), held));
         }
     };
-    Ok(body::unary(reply))
+    // In the place of its request, so that a reply of that size always finds one.
+    drop(message);
+    held.resize(CALL + reply.len()).map_err(|Full| {
+        let reason = "no room for the reply, with what is held for this client already";
+        Status::new(Code::ResourceExhausted, reason)
+    })?;
+    Ok(body::unary(reply, busy, held))
+}
+
+fn full(_: Full) -> Status {
+    let reason = "no room for the request, with what is held for this client already";
+    Status::new(Code::ResourceExhausted, reason)
 }
 
 async fn invoke(shared: &Shared, call: &HookRequest<'_>) -> Result<EncodedFrame, Status> {
@@ -125,24 +143,31 @@ async fn invoke(shared: &Shared, call: &HookRequest<'_>) -> Result<EncodedFrame,
     shared.service.answer_call(call).await.ok_or_else(too_large)
 }
 
-/// The message of a unary call. A client that takes longer to send the next part of it than
-/// it may be idle is waited for no longer.
-async fn read(mut body: Incoming, limit: usize, patience: Duration) -> Result<Bytes, Status> {
+/// The message of a unary call. A client that takes too long to send it is waited for no
+/// longer, however it trickles.
+async fn read_in_time(body: Incoming, limits: Limits, held: &mut Held) -> Result<Bytes, Status> {
+    let too_slow = |_| Status::new(Code::DeadlineExceeded, "the request did not come in time");
+    timeout(limits.transfer_timeout, read(body, limits.max_request_len, held))
+        .await
+        .map_err(too_slow)?
+}
+
+async fn read(mut body: Incoming, limit: usize, held: &mut Held) -> Result<Bytes, Status> {
     let mut received = Received::new(limit);
-    loop {
-        let next = timeout(patience, body.frame());
-        let too_slow = |_| Status::new(Code::DeadlineExceeded, "the request did not come");
-        match next.await.map_err(too_slow)? {
-            None => return received.finish(),
-            Some(Ok(frame)) => {
-                // Trailers are none, and a request has no use for them.
-                if let Ok(chunk) = frame.into_data() {
-                    received.push(chunk)?;
-                }
-            }
-            Some(Err(_)) => {
-                return Err(Status::new(Code::InvalidArgument, "the request broke off"));
+    let mut has_room = false;
+    while let Some(frame) = body.frame().await {
+        let broken = |_| Status::new(Code::InvalidArgument, "the request broke off");
+        // Trailers are none, and a request has no use for them.
+        let Ok(chunk) = frame.map_err(broken)?.into_data() else { continue };
+        received.push(chunk)?;
+        if !has_room && let Some(len) = received.whole()? {
+            // Not begun where its end would find no room.
+            has_room = held.could_be(CALL + len);
+            if !has_room {
+                return Err(full(Full));
             }
         }
+        held.resize(CALL + received.held()).map_err(full)?;
     }
+    received.finish()
 }

@@ -29,19 +29,18 @@ pub(super) fn check(message: &[u8], serving: bool) -> Result<EncodedFrame, Statu
 }
 
 /// Answers `grpc.health.v1.Health/Watch`: what holds now, then each change, until the server
-/// stops. `guard` lives as long.
-pub(super) fn watch<G: Send + 'static>(
+/// stops.
+pub(super) fn watch(
     message: &[u8],
     serving: watch::Receiver<bool>,
     run: watch::Receiver<Run>,
-    guard: G,
 ) -> Result<Messages, Status> {
     let known = SERVICES.contains(&&*asked(message)?);
-    let state = (None, serving, run, guard);
-    Ok(Box::pin(stream::unfold(state, move |(told, mut serving, mut run, guard)| async move {
+    let state = (None, serving, run);
+    Ok(Box::pin(stream::unfold(state, move |(told, mut serving, mut run)| async move {
         let next = next(told, &mut serving, &mut run).await?;
         let status = if known { status(next) } else { ServingStatus::ServiceUnknown };
-        Some((reply(status), (Some(next), serving, run, guard)))
+        Some((reply(status), (Some(next), serving, run)))
     })))
 }
 

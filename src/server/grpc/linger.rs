@@ -1,27 +1,37 @@
 //! A stream that is read to its end after it was closed for writing.
 //!
 //! TCP answers bytes that come for a closed socket with a reset, and a reset can overtake
-//! what was written last: the reply of the last call, and the goodbye.
+//! what was written last: the reply of the last call, and the goodbye. A client closes its
+//! side when it has read them.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How long a client may take to close its side.
-const PATIENCE: Duration = Duration::from_secs(1);
+use super::activity::{Activity, Busy};
 
 pub(super) struct Linger<S> {
     stream: S,
-    closed: Option<Pin<Box<Sleep>>>,
+    activity: Arc<Activity>,
+    patience: Duration,
+    closed: Option<Closed>,
+}
+
+/// Until when the client may close its side. The connection is busy for as long.
+struct Closed {
+    limit: Pin<Box<Sleep>>,
+    _busy: Busy,
 }
 
 impl<S> Linger<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, closed: None }
+    /// The client may take so long to close its side.
+    pub(super) fn new(stream: S, activity: Arc<Activity>, patience: Duration) -> Self {
+        Self { stream, activity, patience, closed: None }
     }
 }
 
@@ -65,9 +75,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
         if this.closed.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
-        let limit = this.closed.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let closed = this.closed.get_or_insert_with(|| Closed {
+            limit: Box::pin(sleep(this.patience)),
+            _busy: this.activity.begin(),
+        });
         // First, so that a client which never stops is left all the same.
-        while limit.as_mut().poll(cx).is_pending() {
+        while closed.limit.as_mut().poll(cx).is_pending() {
             let mut bytes = [0; 4096];
             let mut buffer = ReadBuf::new(&mut bytes);
             // Its end may be a reset of its own.
@@ -87,10 +100,17 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn linger<S>(stream: S) -> (Linger<S>, Arc<Activity>) {
+        let activity = Activity::new(PATIENCE);
+        (Linger::new(stream, Arc::clone(&activity), PATIENCE), activity)
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_comes_after_the_close_is_read_up_to_the_other_sides_end() {
         let (near, mut far) = duplex(16);
-        let closing = tokio::spawn(async move { Linger::new(near).shutdown().await });
+        let closing = tokio::spawn(async move { linger(near).0.shutdown().await });
         assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
         // More than the pipe holds, so that somebody must read it.
         far.write_all(&[7; 100]).await.unwrap();
@@ -100,10 +120,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_does_not_close_is_waited_for_no_longer_than_a_moment() {
+    async fn a_client_that_does_not_close_is_waited_for_no_longer_than_it_may_take() {
         let (near, _far) = duplex(16);
         let start = Instant::now();
-        Linger::new(near).shutdown().await.unwrap();
+        linger(near).0.shutdown().await.unwrap();
         assert_eq!(start.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_busy_while_its_client_may_close_it() {
+        let (near, far) = duplex(16);
+        let (mut linger, activity) = linger(near);
+        let closing = tokio::spawn(async move {
+            let _ = linger.shutdown().await;
+            linger
+        });
+        tokio::select! {
+            () = activity.without_calls_for(PATIENCE / 4) => panic!("it is closing"),
+            () = sleep(PATIENCE / 2) => {}
+        }
+        drop(far);
+        drop(closing.await.unwrap());
+        activity.without_calls_for(PATIENCE / 4).await;
     }
 }

@@ -1,8 +1,9 @@
 //! What travels in a call's stream: one message with its prefix, and some headers. Pure.
 
+use std::mem;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 
 use super::status::{Code, Status};
@@ -16,7 +17,8 @@ pub(super) struct Received {
     limit: usize,
     /// All of it in most calls, as it was read.
     first: Bytes,
-    rest: BytesMut,
+    /// All of it, where it came in several parts.
+    all: Vec<u8>,
 }
 
 impl Received {
@@ -28,13 +30,15 @@ impl Received {
     /// # Errors
     /// As soon as it is clear that the call cannot be answered.
     pub(super) fn push(&mut self, chunk: Bytes) -> Result<(), Status> {
-        if self.first.is_empty() {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        if self.bytes().is_empty() {
             self.first = chunk;
         } else {
-            if self.rest.is_empty() {
-                self.rest.extend_from_slice(&self.first);
-            }
-            self.rest.extend_from_slice(&chunk);
+            self.make_room(chunk.len())?;
+            self.all.extend_from_slice(&mem::take(&mut self.first));
+            self.all.extend_from_slice(&chunk);
         }
         match self.announced()? {
             Some(length) if self.bytes().len() > PREFIX + length => {
@@ -44,19 +48,42 @@ impl Received {
         }
     }
 
+    /// Doubles what there is, but takes no more than the message needs.
+    fn make_room(&mut self, more: usize) -> Result<(), Status> {
+        let (len, capacity) = (self.bytes().len(), self.all.capacity());
+        if len + more > capacity {
+            let most = self.whole()?.unwrap_or_default();
+            let wanted = (2 * capacity.max(len)).min(most).max(len + more);
+            self.all.reserve_exact(wanted - self.all.len());
+        }
+        Ok(())
+    }
+
+    /// The memory that it takes.
+    pub(super) fn held(&self) -> usize {
+        self.first.len() + self.all.capacity()
+    }
+
+    /// How long it will be, once that is known.
+    ///
+    /// # Errors
+    /// If it cannot be taken.
+    pub(super) fn whole(&self) -> Result<Option<usize>, Status> {
+        Ok(self.announced()?.map(|length| PREFIX + length))
+    }
+
     /// # Errors
     /// If the message is not whole.
     pub(super) fn finish(self) -> Result<Bytes, Status> {
-        let whole = self.announced()?.is_some_and(|length| self.bytes().len() == PREFIX + length);
-        if !whole {
+        if self.whole()? != Some(self.bytes().len()) {
             return Err(Status::new(Code::InvalidArgument, "the request ends within its message"));
         }
-        let bytes = if self.rest.is_empty() { self.first } else { self.rest.freeze() };
+        let bytes = if self.all.is_empty() { self.first } else { self.all.into() };
         Ok(bytes.slice(PREFIX..))
     }
 
     fn bytes(&self) -> &[u8] {
-        if self.rest.is_empty() { &self.first } else { &self.rest }
+        if self.all.is_empty() { &self.first } else { &self.all }
     }
 
     /// The length that the prefix tells, once that is there.
@@ -151,6 +178,18 @@ mod tests {
         ] {
             assert_eq!(received(100, &[bytes]), Err(code), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn it_takes_no_more_memory_than_twice_what_has_come_nor_than_its_message() {
+        let message = framed(&[7; 1000]);
+        let mut received = Received::new(1000);
+        for (at, byte) in message.iter().enumerate() {
+            received.push(Bytes::copy_from_slice(&[*byte])).unwrap();
+            let held = received.held();
+            assert!(held > at && held <= (2 * (at + 1)).min(message.len()), "{held} at {at}");
+        }
+        assert_eq!(received.finish().unwrap().len(), 1000);
     }
 
     proptest! {

@@ -51,10 +51,13 @@ pub(crate) mod fuzzing;
 mod health;
 mod linger;
 mod listener;
+mod memory;
 mod message;
 mod names;
+mod pace;
 mod status;
 mod tls;
+mod untaken;
 
 use std::fmt;
 use std::io;
@@ -69,6 +72,7 @@ use tokio::time::Instant;
 
 use config::{At, Limits};
 use listener::Listener;
+use memory::Memory;
 use tls::Acceptor;
 
 use super::listener::{Guarded, Refusals, Run};
@@ -87,6 +91,7 @@ struct Shared {
     run: watch::Receiver<Run>,
     serving: watch::Receiver<bool>,
     limits: Limits,
+    memory: Arc<Memory>,
     refusals: Mutex<Refusals>,
 }
 
@@ -131,7 +136,7 @@ impl PluginServerBuilder {
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn bind_grpc(self, config: GrpcServerConfig) -> io::Result<GrpcServer> {
-        config.check()?;
+        config.check(self.max_frame_len)?;
         let limits_peers = !(self.peer_uids.is_empty() && self.peer_gids.is_empty());
         if limits_peers && matches!(config.at, At::Tcp(_)) {
             let reason = "`peer_uids` and `peer_gids` are about a Unix socket, and this is TCP: \
@@ -168,6 +173,7 @@ impl PluginServerBuilder {
             run: stop,
             serving: is_serving,
             limits: config.limits,
+            memory: Memory::new(config.limits.max_buffered, config.limits.max_connections),
             refusals: Mutex::default(),
         });
         tokio::spawn(listener::run(listener, shared));

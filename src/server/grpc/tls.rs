@@ -1,12 +1,14 @@
 //! TLS towards clients: what is configured, and the handshake.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::server::TlsStream;
 
@@ -17,9 +19,10 @@ use crate::unix::connect::Transport;
 
 /// How a gRPC server shows who it is, and which clients it demands.
 ///
-/// Paths of PEM files, which are read anew for each connection: certificates can be
+/// Paths of PEM files, which are looked at for each connection: certificates can be
 /// replaced while the server runs. Files that cannot be used then, as when half of them are
-/// replaced, are warned of in the log, and those that were good last stay in use.
+/// replaced, are warned of in the log, once for each change, and those that were good last stay
+/// in use.
 ///
 /// A connection that is there stays, whatever becomes of the certificates it was made with.
 ///
@@ -82,6 +85,21 @@ impl ServerTlsConfig {
         self
     }
 
+    /// What tells the content of the files from any other, and no more of it.
+    fn print(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let bundle = match &self.clients {
+            Clients::Any => None,
+            Clients::Optional { ca_bundle } | Clients::Required { ca_bundle, .. } => {
+                Some(ca_bundle)
+            }
+        };
+        for path in [&self.certfile, &self.keyfile].into_iter().chain(bundle) {
+            pem::read(path, "").map_err(|error| error.to_string()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
     fn read(&self) -> io::Result<Arc<ServerConfig>> {
         let config = ServerConfig::builder_with_provider(pem::provider())
             .with_safe_default_protocol_versions()
@@ -104,6 +122,9 @@ impl ServerTlsConfig {
         let identity = SingleCertAndKey::from(pem::identity(&self.certfile, &self.keyfile)?);
         let mut config = config.with_cert_resolver(Arc::new(identity));
         config.alpn_protocols = vec![ALPN.to_vec()];
+        // A session that is resumed would let a client in whose certificate has run out.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
         Ok(Arc::new(config))
     }
 }
@@ -111,16 +132,24 @@ impl ServerTlsConfig {
 /// Takes clients in, by the files as they are when a client comes.
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    config: ServerTlsConfig,
-    good: Mutex<Arc<ServerConfig>>,
+    config: Arc<ServerTlsConfig>,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    /// What the files were when they were tried last.
+    print: u64,
+    good: Arc<ServerConfig>,
 }
 
 impl Acceptor {
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a file cannot be used; it is named.
     pub(super) async fn new(config: ServerTlsConfig) -> io::Result<Self> {
-        let good = Mutex::new(read(config.clone()).await?);
-        Ok(Self { config, good })
+        let config = Arc::new(config);
+        let (print, read) = read(&config, None).await?.ok_or(io::ErrorKind::Other)?;
+        Ok(Self { config, current: Mutex::new(Current { print, good: read? }) })
     }
 
     /// The handshake with one client.
@@ -151,20 +180,43 @@ impl Acceptor {
     }
 
     async fn current(&self) -> Arc<ServerConfig> {
-        let read = read(self.config.clone()).await;
-        let mut good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
-        match read {
-            Ok(current) => good.clone_from(&current),
-            Err(error) => {
-                tracing::warn!(%error, "the server's TLS files cannot be used; those before stay");
-            }
+        if let Err(error) = self.look().await {
+            tracing::warn!(%error, "the server's TLS files cannot be used; those before stay");
         }
-        Arc::clone(&good)
+        Arc::clone(&self.lock().good)
+    }
+
+    /// Reads the files anew if they have changed.
+    ///
+    /// # Errors
+    /// Once for each change after which they cannot be used. Those before stay.
+    pub(super) async fn look(&self) -> io::Result<()> {
+        let before = self.lock().print;
+        let Some((print, read)) = read(&self.config, Some(before)).await? else { return Ok(()) };
+        let mut current = self.lock();
+        // Another connection may have found the same.
+        if mem::replace(&mut current.print, print) != print {
+            current.good = read?;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn read(config: ServerTlsConfig) -> io::Result<Arc<ServerConfig>> {
-    tokio::task::spawn_blocking(move || config.read()).await.map_err(io::Error::other)?
+type Read = (u64, io::Result<Arc<ServerConfig>>);
+
+/// What there is now, unless that is what was `seen` last.
+async fn read(config: &Arc<ServerTlsConfig>, seen: Option<u64>) -> io::Result<Option<Read>> {
+    let config = Arc::clone(config);
+    let read = move || {
+        // First: what changes after that has another print the next time.
+        let print = config.print();
+        (seen != Some(print)).then(|| (print, config.read()))
+    };
+    tokio::task::spawn_blocking(read).await.map_err(io::Error::other)
 }
 
 fn refused(reason: &str) -> io::Error {

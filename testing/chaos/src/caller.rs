@@ -126,7 +126,8 @@ pub(crate) async fn call_once<T: Target>(
         }
         return false;
     }
-    let asked = Asked { marker, filler: plan.filler, contexts: target.contexts() };
+    let (contexts, proves_unstarted) = (target.contexts(), target.proves_unstarted());
+    let asked = Asked { marker, filler: plan.filler, contexts, proves_unstarted };
     let request_id = match asked.contexts {
         Contexts::Stamped => "the one request".to_owned(),
         _ => format!("request-{marker}"),
@@ -157,7 +158,10 @@ pub(crate) async fn call_once<T: Target>(
             return false;
         }
     };
-    if told.as_ref().is_err_and(PluginError::is_timeout) && Instant::now() < deadline {
+    if told.as_ref().is_err_and(PluginError::is_timeout)
+        && Instant::now() < deadline
+        && !bench.ledger.is_overdue(marker)
+    {
         tally.wrong(&format!("{} call {marker}", target.name()), &Wrong::TooSoon);
     }
     if let Some(replaced) = version_of(&told).and_then(|version| target.replaced_at(version)) {

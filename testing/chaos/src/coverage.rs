@@ -4,7 +4,7 @@
 use hookwire::PluginStats;
 use serde::Serialize;
 
-use crate::fault::{Fault, Faults};
+use crate::fault::{Fault, Faults, Transport};
 use crate::tally::Tally;
 
 /// From so many faults on each kind of a connection's faults must have happened. From so
@@ -73,7 +73,8 @@ pub(crate) fn missing(
     };
     let mut missing: Vec<_> = drawn.iter().filter(must).map(|fault| fault.name()).collect();
     // A run with some kinds only looks at those.
-    if all && drawn.len() == Fault::drawn().count() {
+    let every = |transport| Fault::drawn(transport).all(|fault| drawn.contains(&fault));
+    if all && (every(Transport::Socket) || every(Transport::Grpc)) {
         let never = ways.sure().into_iter().filter(|(_, count)| *count == 0);
         missing.extend(never.map(|(what, _)| what.to_owned()));
     }

@@ -5,11 +5,18 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use clap::ValueEnum;
 
-/// A way to go wrong.
+/// What a run's plugins are reached over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Socket,
+    Grpc,
+}
+
+/// A way to go wrong. Some are possible over one transport only: see [`Fault::drawn`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Fault {
-    // On a connection, in the place of an honest reply or beside it.
+    // On a connection, in the place of an honest reply or beside it: over a socket or both.
     Delay,
     Stall,
     SplitReply,
@@ -33,6 +40,28 @@ pub(crate) enum Fault {
     AcceptThenClose,
     SlowReader,
     AnswersOnlyWhenRead,
+    // The same, over gRPC only.
+    /// `REFUSED_STREAM`, and the hook has not run.
+    RefusedStream,
+    /// Any other code, at any time.
+    StreamReset,
+    /// Any status but OK, and no message.
+    Status,
+    /// A whole reply, and then a status that takes it back.
+    StatusBesideReply,
+    NoStatus,
+    NoMessage,
+    Compressed,
+    /// An honest reply in an envelope that is no gRPC, as from a proxy.
+    NotGrpc,
+    GoAway,
+    GoAwayAbrupt,
+    CutInFrame,
+    StopsReading,
+    /// The way to the server takes everything, and nothing arrives, in either direction.
+    Swallowed,
+    /// It allows fewer calls at a time than the plugin has places.
+    FewStreams,
     // Of the whole server.
     Restart,
     /// It is there, and neither reads nor answers for a while.
@@ -45,7 +74,15 @@ pub(crate) enum Fault {
     SocketIsAFile,
     SocketIsADirectory,
     SocketIsForbidden,
-    /// Like the one before, for a user whom permissions do not bind: then the
+    // The same, over gRPC only; of a plugin's servers one or several are out.
+    /// Connections are accepted, and that is all.
+    HalfOpen,
+    /// It ends as servers should, and comes back.
+    StoppedInOrder,
+    NotServing,
+    /// For another name, of another authority, or expired.
+    WrongCertificate,
+    /// Like `SocketIsForbidden`, for a user whom permissions do not bind: then the
     /// server refuses instead.
     ForbiddenDoesNotBind,
 }
@@ -65,10 +102,44 @@ impl Fault {
         )
     }
 
-    /// What a run draws from.
-    pub(crate) fn drawn() -> impl Iterator<Item = Self> {
-        // What `SocketIsForbidden` turns into reports itself.
-        Self::value_variants().iter().copied().filter(|fault| *fault != Self::ForbiddenDoesNotBind)
+    /// What a run over this transport draws from.
+    pub(crate) fn drawn(transport: Transport) -> impl Iterator<Item = Self> {
+        let kinds = Self::value_variants().iter().copied();
+        kinds.filter(move |fault| match transport {
+            // What `SocketIsForbidden` turns into reports itself.
+            Transport::Socket => !fault.is_grpc_only() && *fault != Self::ForbiddenDoesNotBind,
+            Transport::Grpc => !fault.is_socket_only(),
+        })
+    }
+
+    fn is_grpc_only(self) -> bool {
+        let among = |first, last| (first as usize..=last as usize).contains(&(self as usize));
+        among(Self::RefusedStream, Self::FewStreams)
+            || among(Self::HalfOpen, Self::WrongCertificate)
+    }
+
+    /// Replies without a number of their own, and a path that something else can be at.
+    fn is_socket_only(self) -> bool {
+        use Fault::{
+            CloseBeforeRequest, CloseInRequest, Dropped, ForbiddenDoesNotBind, FullBacklog,
+            HalfClose, SocketIsADirectory, SocketIsAFile, SocketIsForbidden, SocketRemoved,
+            TakenOver, Unasked,
+        };
+        matches!(
+            self,
+            Dropped
+                | Unasked
+                | CloseBeforeRequest
+                | CloseInRequest
+                | HalfClose
+                | TakenOver
+                | FullBacklog
+                | SocketRemoved
+                | SocketIsAFile
+                | SocketIsADirectory
+                | SocketIsForbidden
+                | ForbiddenDoesNotBind
+        )
     }
 
     pub(crate) fn name(self) -> String {

@@ -17,6 +17,8 @@ pub(crate) struct Asked {
     pub(crate) filler: &'static str,
     /// What the reply brings back.
     pub(crate) contexts: Contexts,
+    /// Its servers keep their word: what they say was not begun has not run.
+    pub(crate) proves_unstarted: bool,
 }
 
 /// What a plugin answered, typed or not.
@@ -29,6 +31,8 @@ pub(crate) enum Wrong {
     Mismatched(String),
     /// It is an answer, and no hook ran for it.
     NeverRan,
+    /// It is an answer, and its server gave none.
+    Void,
     /// The call's time is said to be over, and is not.
     TooSoon,
     /// Another server had taken the path over so long before the call.
@@ -40,6 +44,7 @@ impl fmt::Display for Wrong {
         match self {
             Self::Mismatched(what) => f.write_str(what),
             Self::NeverRan => f.write_str("an answer although the hook did not run"),
+            Self::Void => f.write_str("an answer although the server took it back, or gave none"),
             Self::TooSoon => f.write_str("timed out before its deadline"),
             Self::Outdated(since) => write!(f, "answered by a server replaced {since:?} before"),
         }
@@ -79,10 +84,19 @@ pub(crate) fn judge(
     }
     match told {
         Err(error) if error.plugin_fault().is_none() => {
-            if error.sent() == Sent::No {
+            let unsent = match error.sent() {
+                Sent::No => true,
+                Sent::Unstarted => asked.proves_unstarted,
+                _ => false,
+            };
+            if unsent {
                 ledger.unsent(asked.marker);
             }
             (outcome, None)
+        }
+        // Of one that may be repeated, the next server may have given it.
+        _ if !asked.marker.may_repeat && ledger.is_void(asked.marker) => {
+            (outcome, Some(Wrong::Void))
         }
         _ => (outcome, (!ledger.has_run(asked.marker)).then_some(Wrong::NeverRan)),
     }

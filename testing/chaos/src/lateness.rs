@@ -8,6 +8,9 @@
 //! awake is hung, unless somebody who was to be woken in the same time was so late
 //! that two such steps account for the rest.
 //!
+//! Over gRPC no other task has to be woken. There a call wakes up by itself too, and before it
+//! gives up lets its connection have some turns: these are steps as well.
+//!
 //! That does not see when the system takes the processor from one of the runtime's
 //! threads only: those whom the others wake are on time. So what such a thread waited
 //! for a processor while the call was late is not held against it either. It counts
@@ -30,6 +33,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// From the connection's deadline to the caller.
 const STEPS: u32 = 2;
+/// From the call's own deadline to its end: it is woken, and gives three turns.
+const STEPS_OVER_GRPC: u32 = 4;
 
 /// A canary sets out this often.
 const PERIOD: Duration = Duration::from_millis(10);
@@ -55,6 +60,8 @@ pub(crate) struct Late {
 
 pub(crate) struct Lateness {
     began: Instant,
+    /// In which somebody may be as late as the machine.
+    steps: u32,
     /// For each slot of time, its number in the upper half and in the lower one the
     /// most that somebody was late who was under way in it, in µs.
     slots: Box<[AtomicU64]>,
@@ -73,7 +80,12 @@ impl Lateness {
     pub(crate) fn new() -> Self {
         let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
         let (starved, calls) = Default::default();
-        Self { began: Instant::now(), slots, starved, calls }
+        Self { began: Instant::now(), steps: STEPS, slots, starved, calls }
+    }
+
+    /// For calls over gRPC.
+    pub(crate) fn over_grpc() -> Self {
+        Self { steps: STEPS_OVER_GRPC, ..Self::new() }
     }
 
     /// Starts the canaries on this runtime; they end when the set is dropped.
@@ -130,7 +142,7 @@ impl Lateness {
             let machine = self.machine(call.0, call.1);
             let starved = lock(&self.starved).within(call.0, call.1);
             late.worst_starved = late.worst_starved.max(starved);
-            if over <= ALLOWED + starved.max(STEPS * machine) {
+            if over <= ALLOWED + starved.max(self.steps * machine) {
                 late.explained += 1;
                 late.worst_explained = late.worst_explained.max(over);
             } else {

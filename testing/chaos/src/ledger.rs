@@ -15,6 +15,12 @@ pub(crate) const WINDOW: usize = 1024;
 const RAN: u32 = 1;
 /// The caller was told that its call was not sent.
 const UNSENT: u32 = 2;
+/// Its server has answered in a way that is no answer.
+const VOID: u32 = 4;
+/// Its server has said that the call's time is over.
+const OVERDUE: u32 = 8;
+/// All of that; above it is the number of the call.
+const FACTS: u32 = RAN | UNSENT | VOID | OVERDUE;
 
 pub(crate) struct Ledger {
     /// The number of a call, plus one, and what is known of it.
@@ -81,24 +87,47 @@ impl Ledger {
     }
 
     pub(crate) fn has_run(&self, marker: Marker) -> bool {
-        self.note(marker, 0).is_some_and(|known| known & RAN != 0)
+        self.knows(marker, RAN)
+    }
+
+    /// A server answers this call in a way that is no answer, whatever is in it.
+    pub(crate) fn void(&self, marker: Marker) {
+        self.note(marker, VOID);
+    }
+
+    pub(crate) fn is_void(&self, marker: Marker) -> bool {
+        self.knows(marker, VOID)
+    }
+
+    /// A server says that the time of this call is over.
+    pub(crate) fn overdue(&self, marker: Marker) {
+        self.note(marker, OVERDUE);
+    }
+
+    pub(crate) fn is_overdue(&self, marker: Marker) -> bool {
+        self.knows(marker, OVERDUE)
+    }
+
+    fn knows(&self, marker: Marker, fact: u32) -> bool {
+        self.note(marker, 0).is_some_and(|known| known & fact != 0)
     }
 
     /// Adds a fact about a call; what was known before, unless it was forgotten.
     fn note(&self, marker: Marker, fact: u32) -> Option<u32> {
         let slot = &self.slots[marker.caller as usize * WINDOW + marker.number as usize % WINDOW];
-        let call = (marker.number + 1) << 2;
+        let call = (marker.number + 1) << FACTS.count_ones();
         let before = slot.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |slot| {
-            match (slot & !3).cmp(&call) {
+            match (slot & !FACTS).cmp(&call) {
                 std::cmp::Ordering::Less => Some(call | fact),
                 std::cmp::Ordering::Equal => Some(slot | fact),
                 std::cmp::Ordering::Greater => None,
             }
         });
         let before = before.ok()?;
-        let known = if before & !3 == call { before & 3 } else { 0 };
+        let known = if before & !FACTS == call { before & FACTS } else { 0 };
         // Whichever of the two comes second finds out.
-        if known != known | fact && known | fact == RAN | UNSENT {
+        let (both, now) = (RAN | UNSENT, known | fact);
+        if known & both != both && now & both == both {
             add(&self.false_unsent);
         }
         Some(known)

@@ -6,7 +6,8 @@
 //! `plan` is what a call is like, `caller` makes calls and has `judge` look at each
 //! answer; `seek` and `recovery` measure how soon a server that returned is found. `server` is one
 //! connection of a faulty server, `answer` what it says, `outage` takes whole servers
-//! down, `site` is a plugin with its server and `host` where that lives. `work` is what
+//! down, `site` is a plugin with its server, `place` where callers find that and `host` where
+//! it lives; `grpc` is the same for plugins over gRPC. `work` is what
 //! a hook computes, `ledger` knows which ran;
 //! `lateness`, `quiet` and `process` look for calls that hang, wrong states and leaks, and
 //! `starved` for threads that have no processor; `rolling` is a run of its own.
@@ -22,12 +23,14 @@ mod chart;
 mod coverage;
 mod dice;
 mod fault;
+mod grpc;
 mod host;
 mod judge;
 mod lateness;
 mod ledger;
 mod options;
 mod outage;
+mod place;
 mod plan;
 mod process;
 mod quiet;
@@ -66,6 +69,9 @@ const WARM_UP: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Err(error) = options.check() {
+        error.exit();
+    }
     // Before there are other threads, which inherit it.
     fault_server::bind_to_permissions();
     let mut clients = Builder::new_multi_thread();

@@ -28,9 +28,21 @@ const LENGTH: (f64, f64) = (5.0, 1_500.0);
 /// Above what finding a server may take.
 const LONG: Duration = Duration::from_secs(10);
 
-/// Takes the server down and brings it back until it is dropped; says so on `returns`.
+/// What can be taken down, and comes back.
+pub(crate) trait Outages {
+    /// One outage, that lasts so long; since when it is over. When it returns, the site is calm.
+    async fn take_down(
+        &mut self,
+        site: &Arc<Site>,
+        fault: Fault,
+        length: Duration,
+        dice: &mut Dice,
+    ) -> Instant;
+}
+
+/// Takes servers down and brings them back until it is dropped; says so on `returns`.
 pub(crate) async fn drive(
-    server: &mut FaultServer,
+    servers: &mut impl Outages,
     site: &Arc<Site>,
     mut dice: Dice,
     returns: mpsc::Sender<Return>,
@@ -39,22 +51,11 @@ pub(crate) async fn drive(
     if kinds.is_empty() {
         std::future::pending::<()>().await;
     }
-    // One that was replaced, and answers those who still call it.
-    let mut replaced = None;
     loop {
         sleep(dice.millis(PAUSE.0, PAUSE.1)).await;
         let fault = dice.pick(&kinds);
         let length = dice.millis(LENGTH.0, LENGTH.1);
-        drop(replaced.take());
-        let at = if fault == Fault::TakenOver {
-            site.faults.add(fault);
-            site.set_calm(true);
-            let successor = site.succeed(server);
-            replaced = Some(std::mem::replace(server, successor));
-            Instant::now()
-        } else {
-            take_down(server, site, fault, length).await
-        };
+        let at = servers.take_down(site, fault, length, &mut dice).await;
         let (found, search) = oneshot::channel();
         if returns.send(Return { fault, at, found }).await.is_err() {
             return;
@@ -63,6 +64,33 @@ pub(crate) async fn drive(
         // the next fault.
         let _ = timeout(LONG, search).await;
         site.set_calm(false);
+    }
+}
+
+/// The one server of a socket.
+pub(crate) struct OnSocket<'a> {
+    pub(crate) server: &'a mut FaultServer,
+    /// One that was replaced, and answers those who still call it.
+    pub(crate) replaced: Option<FaultServer>,
+}
+
+impl Outages for OnSocket<'_> {
+    async fn take_down(
+        &mut self,
+        site: &Arc<Site>,
+        fault: Fault,
+        length: Duration,
+        _: &mut Dice,
+    ) -> Instant {
+        drop(self.replaced.take());
+        if fault != Fault::TakenOver {
+            return take_down(self.server, site, fault, length).await;
+        }
+        site.faults.add(fault);
+        site.set_calm(true);
+        let successor = site.succeed(self.server);
+        self.replaced = Some(std::mem::replace(self.server, successor));
+        Instant::now()
     }
 }
 

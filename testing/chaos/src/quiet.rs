@@ -102,8 +102,11 @@ pub(crate) fn accounts(stats: &PluginStats, tally: &Tally) -> Vec<String> {
 
 fn places_of(plugin: &Plugin) -> usize {
     let config = plugin.handle.config();
-    let Transport::Unix(socket) = config.transport() else { return 0 };
-    socket.max_connections() * socket.max_in_flight()
+    match config.transport() {
+        Transport::Unix(socket) => socket.max_connections() * socket.max_in_flight(),
+        Transport::Grpc(grpc) => grpc.targets().len() * grpc.max_in_flight(),
+        _ => 0,
+    }
 }
 
 /// As many calls at once as there are places. None may be refused for want of one.

@@ -39,6 +39,8 @@ pub(crate) struct Report {
     /// Calls that allowed it.
     pub(crate) repeated: u64,
     pub(crate) answered_without_run: u64,
+    /// Answers that their servers took back, or never gave.
+    pub(crate) answered_void: u64,
     pub(crate) timed_out_too_soon: u64,
     /// By servers that others had replaced long before.
     pub(crate) answered_outdated: u64,
@@ -94,6 +96,7 @@ impl Report {
             hooks_run: executions.all,
             repeated: executions.repeated,
             answered_without_run: tally.never_ran,
+            answered_void: tally.void,
             timed_out_too_soon: tally.too_soon,
             answered_outdated: tally.outdated,
             stalest_ms: millis(tally.stalest),
@@ -134,6 +137,7 @@ impl Report {
         let counts = [
             ("replies mismatched", self.mismatched),
             ("answers without a run of the hook", self.answered_without_run),
+            ("answers that their server took back", self.answered_void),
             ("hooks run twice", self.executed_twice),
             ("hooks run though the call was not sent", self.run_though_unsent),
             ("hooks run too late to be judged", self.too_late_to_judge),
@@ -179,6 +183,7 @@ impl Report {
             self.executed_twice, self.repeated
         );
         println!("answered, not run    {}", self.answered_without_run);
+        println!("answered, taken back {}", self.answered_void);
         println!("run, though unsent   {}", self.run_though_unsent);
         println!("run too late to tell {}", self.too_late_to_judge);
         println!(

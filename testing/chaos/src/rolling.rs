@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::caller::{Bench, call_once};
 use crate::lateness::{self, Lateness};
 use crate::ledger::{Executions, Ledger};
+use crate::place::Place;
 use crate::plan::Plan;
 use crate::process::{Holdings, leaks_since};
 use crate::site::{Contexts, Rules, Site};
@@ -115,7 +116,7 @@ impl Rolling {
             let path = server.path();
             (server, path)
         };
-        let plugin = Arc::new(Plugin::over(handle(&path, &site), &site, path));
+        let plugin = Arc::new(Plugin::over(handle(&path, &site), &site, Place::Socket(path)));
         let until = Instant::now() + self.lasts;
         let switches = servers.spawn(switch(server, Arc::clone(&site), self.every, until));
 

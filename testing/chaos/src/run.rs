@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep};
 use crate::caller::{Bench, Goal, call_on};
 use crate::coverage::{Ways, missing};
 use crate::dice::Dice;
-use crate::fault::{Fault, Faults};
-use crate::host::host;
+use crate::fault::{Fault, Faults, Transport};
+use crate::host::{Hosted, host, host_grpc};
 use crate::lateness::{self, Late, Lateness};
 use crate::ledger::{Executions, Ledger};
 use crate::process::{Holdings, leaks_since};
@@ -30,6 +30,7 @@ use crate::work::Marker;
 /// What a run is to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
+    pub(crate) transport: Transport,
     pub(crate) seed: u64,
     pub(crate) calls: u64,
     pub(crate) faults: u64,
@@ -38,7 +39,8 @@ pub(crate) struct Setup {
     pub(crate) kinds: Vec<Fault>,
     /// What replies bring back: plugin by plugin, over and over.
     pub(crate) contexts: Vec<Contexts>,
-    /// Replies go to other requests also where nothing shows it.
+    /// Replies go to other requests also where nothing shows it, and servers over gRPC refuse
+    /// streams whose hook has run.
     pub(crate) misled: bool,
     /// Goes on for so long, whatever was reached.
     pub(crate) lasts: Option<Duration>,
@@ -71,10 +73,14 @@ impl Setup {
     /// client can tell.
     pub(crate) fn misled(&self) -> Self {
         use Fault::{Dropped, Duplicated, Swapped, Unasked};
+        let kinds = match self.transport {
+            Transport::Socket => vec![Swapped, Duplicated, Dropped, Unasked],
+            Transport::Grpc => vec![Swapped],
+        };
         Self {
             calls: self.calls.div_ceil(50),
             faults: self.faults.div_ceil(50),
-            kinds: vec![Swapped, Duplicated, Dropped, Unasked],
+            kinds,
             contexts: vec![Contexts::None],
             misled: true,
             lasts: None,
@@ -98,15 +104,23 @@ impl Setup {
         let started = Instant::now();
         let faults = Arc::new(Faults::default());
         let ledger = Arc::new(Ledger::new(self.everybody()));
-        let bench = Bench { ledger: Arc::clone(&ledger), lateness: Arc::new(Lateness::new()) };
+        let lateness = match self.transport {
+            Transport::Socket => Lateness::new(),
+            Transport::Grpc => Lateness::over_grpc(),
+        };
+        let bench = Bench { ledger: Arc::clone(&ledger), lateness: Arc::new(lateness) };
         let (faulty, faults_last) = watch::channel(());
         let (mut plugins, mut hosts, mut returns) = (Vec::new(), Vec::new(), Vec::new());
         for site in self.sites(&faults, &ledger) {
             let (returned, seen) = mpsc::channel(1);
             let dice = Dice::new(self.seed, [u64::MAX, site.index as u64]);
-            let (path, task) =
+            let host = match self.transport {
+                Transport::Socket => host,
+                Transport::Grpc => host_grpc,
+            };
+            let (place, task) =
                 host(servers, Arc::clone(&site), dice, returned, faults_last.clone());
-            plugins.push(Plugin::new(&site, path));
+            plugins.push(Plugin::new(&site, place));
             hosts.push(task);
             returns.push(seen);
         }
@@ -137,7 +151,7 @@ impl Setup {
 
         // With the faults end the outages, and with them the seekers.
         drop(faulty);
-        let mut servers = Vec::new();
+        let mut servers: Vec<Hosted> = Vec::new();
         for task in hosts {
             servers.push(task.await.expect("a server does not panic"));
         }
@@ -162,7 +176,7 @@ impl Setup {
         drop((canaries, sampler));
 
         part(plugins).await;
-        for mut server in servers {
+        for server in servers {
             server.kill().await;
         }
         let mut tally = Tally::default();

@@ -49,7 +49,7 @@ pub(crate) async fn seek<T: Target>(
     let mut numbers = [0; SEEKERS as usize];
     while let Some(Return { fault, at, found }) = returns.recv().await {
         let recovery = match fault {
-            Fault::Frozen => &mut recoveries.frozen,
+            Fault::Frozen | Fault::HalfOpen => &mut recoveries.frozen,
             _ => &mut recoveries.gone,
         };
         recovery.outage();

@@ -35,7 +35,8 @@ pub(crate) struct Rules {
     pub(crate) faults: Vec<Fault>,
     /// Honest requests between two faults of connections, on average.
     pub(crate) gap: f64,
-    /// Replies go to other requests also where nothing shows it.
+    /// Replies go to other requests also where nothing shows it, and servers over gRPC refuse
+    /// streams whose hook has run.
     pub(crate) misled: bool,
 }
 
@@ -107,9 +108,19 @@ impl Site {
         Dice::new(self.rules.seed, [self.index as u64 + 1, connection])
     }
 
+    /// The dice for how it is called.
+    pub(crate) fn own_dice(&self) -> Dice {
+        Dice::new(self.rules.seed, [0, self.index as u64])
+    }
+
     /// Its replies may go to other requests than they belong to.
     pub(crate) fn misleads(&self) -> bool {
         self.kinds.iter().any(|fault| fault.misleads())
+    }
+
+    /// What its servers say of hooks that have not run is not true.
+    pub(crate) fn lies(&self) -> bool {
+        self.rules.misled
     }
 
     pub(crate) fn gap(&self) -> f64 {
@@ -161,7 +172,7 @@ impl Site {
     /// How the plugin is called. Bounds are small and waits are short, so that all
     /// of them are reached.
     pub(crate) fn handle(&self, path: &Path) -> PluginHandle {
-        let mut dice = Dice::new(self.rules.seed, [0, self.index as u64]);
+        let mut dice = self.own_dice();
         let base = dice.millis(5.0, 100.0);
         let mut socket = UnixSocketConfig::builder(path)
             .max_connections(POOLS[self.index % POOLS.len()])

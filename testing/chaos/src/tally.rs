@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     pub(crate) mismatched: u64,
     /// Answers to calls whose hook did not run.
     pub(crate) never_ran: u64,
+    /// Answers that their servers took back, or never gave.
+    pub(crate) void: u64,
     /// Calls that timed out before their deadline.
     pub(crate) too_soon: u64,
     /// Calls that a server answered long after another had replaced it.
@@ -41,6 +43,7 @@ impl Default for Tally {
             outcomes: Vec::with_capacity(ENDS),
             mismatched: 0,
             never_ran: 0,
+            void: 0,
             too_soon: 0,
             outdated: 0,
             stalest: Duration::ZERO,
@@ -81,6 +84,7 @@ impl Tally {
         match wrong {
             Wrong::Mismatched(_) => self.mismatched += 1,
             Wrong::NeverRan => self.never_ran += 1,
+            Wrong::Void => self.void += 1,
             Wrong::TooSoon => self.too_soon += 1,
             Wrong::Outdated(_) => self.outdated += 1,
         }
@@ -100,6 +104,7 @@ impl Tally {
         }
         self.mismatched += other.mismatched;
         self.never_ran += other.never_ran;
+        self.void += other.void;
         self.too_soon += other.too_soon;
         self.outdated += other.outdated;
         self.stalest = self.stalest.max(other.stalest);

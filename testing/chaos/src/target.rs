@@ -1,7 +1,6 @@
 //! What callers call: a plugin's handle, or in tests something that only claims to be one.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::judge::{Asked, Told, Wrong};
+use crate::place::Place;
 use crate::plan::Plan;
 use crate::site::{Contexts, Site};
 use crate::work::{Answer, Question, Work};
@@ -28,6 +28,9 @@ pub(crate) trait Target: Send + Sync + Sized + 'static {
 
     /// Calls may run twice, whatever they say about it.
     fn resends(&self) -> bool;
+
+    /// Its servers keep their word: what they say was not begun has not run.
+    fn proves_unstarted(&self) -> bool;
 
     fn call(
         &self,
@@ -52,16 +55,16 @@ pub(crate) trait Target: Send + Sync + Sized + 'static {
 pub(crate) struct Plugin {
     pub(crate) handle: PluginHandle,
     pub(crate) site: Arc<Site>,
-    path: PathBuf,
+    place: Place,
 }
 
 impl Plugin {
-    pub(crate) fn new(site: &Arc<Site>, path: PathBuf) -> Self {
-        Self::over(site.handle(&path), site, path)
+    pub(crate) fn new(site: &Arc<Site>, place: Place) -> Self {
+        Self::over(place.handle(site), site, place)
     }
 
-    pub(crate) fn over(handle: PluginHandle, site: &Arc<Site>, path: PathBuf) -> Self {
-        Self { handle, site: Arc::clone(site), path }
+    pub(crate) fn over(handle: PluginHandle, site: &Arc<Site>, place: Place) -> Self {
+        Self { handle, site: Arc::clone(site), place }
     }
 }
 
@@ -80,6 +83,10 @@ impl Target for Plugin {
 
     fn resends(&self) -> bool {
         self.handle.config().policy().retry() == RetryPolicy::Resend
+    }
+
+    fn proves_unstarted(&self) -> bool {
+        matches!(self.place, Place::Grpc(_))
     }
 
     async fn call(&self, asked: &Asked, plan: &Plan, context: &mut PluginContext) -> Told {
@@ -128,7 +135,7 @@ impl Target for Plugin {
     }
 
     fn short_lived(&self) -> Option<Self> {
-        Some(Self::new(&self.site, self.path.clone()))
+        Some(Self::new(&self.site, self.place.clone()))
     }
 
     async fn part(self, shutdown: Option<Duration>) {

@@ -1,42 +1,90 @@
 //! The server's side of one connection: the steps that a script is made of.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_util::either::Either;
 
+use super::grpc::{Grpc, Settings};
 use super::messages::{Reply, Request, answer, frame};
 use super::record::Record;
 
 /// The length in front of a message.
 const HEADER: usize = 4;
 
+/// What a server's connections are made of.
+pub type Stream = Either<UnixStream, TcpStream>;
+
 /// Over a socket, or over an in-memory pipe for scripts in paused time. Dropping it
 /// closes the connection.
-pub struct Connection<S = UnixStream> {
+///
+/// Over gRPC the steps are the same: a frame goes to the oldest call that has no whole answer,
+/// and whatever a script writes to somebody who has left is dropped. What gRPC alone has is in
+/// [`grpc`](Self::grpc). Between two steps nothing is read, written or answered, on either.
+pub struct Connection<S = Stream> {
     /// How many connections the server had accepted before this one.
     pub number: usize,
-    stream: S,
-    inbox: BytesMut,
+    wire: Wire<S>,
     record: Arc<Record>,
+}
+
+enum Wire<S> {
+    Frames { stream: S, inbox: BytesMut },
+    Grpc(Box<Grpc<S>>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Connection `number` over `stream`. What it reads is counted in `record`.
     pub fn new(number: usize, stream: S, record: Arc<Record>) -> Self {
-        Self { number, stream, inbox: BytesMut::new(), record }
+        Self { number, wire: Wire::Frames { stream, inbox: BytesMut::new() }, record }
+    }
+
+    /// As [`new`](Self::new) for one of gRPC; an error if the client gives up before it has
+    /// agreed on HTTP/2 and was told that somebody is there.
+    pub async fn over_grpc(number: usize, stream: S, record: Arc<Record>) -> io::Result<Self> {
+        Self::accept(number, stream, record, Arc::default()).await
+    }
+
+    pub(crate) async fn accept(
+        number: usize,
+        stream: S,
+        record: Arc<Record>,
+        settings: Arc<Mutex<Settings>>,
+    ) -> io::Result<Self> {
+        let mut ended = EndsUnless { record: Some(record) };
+        let grpc = Grpc::accept(stream, settings).await?;
+        let record = ended.record.take().expect("it has not ended");
+        Ok(Self { number, wire: Wire::Grpc(Box::new(grpc)), record })
+    }
+
+    /// What only gRPC has.
+    ///
+    /// # Panics
+    ///
+    /// Over a socket.
+    pub fn grpc(&mut self) -> &mut Grpc<S> {
+        match &mut self.wire {
+            Wire::Grpc(grpc) => grpc,
+            Wire::Frames { .. } => panic!("this step is for scripts over gRPC"),
+        }
     }
 
     /// The next request; an `UnexpectedEof` once the client has closed. Dropped
     /// half-way it loses nothing: the next one goes on from there.
     pub async fn request(&mut self) -> io::Result<Request> {
-        self.fill(HEADER).await?;
-        let size = (&self.inbox[..HEADER]).get_u32() as usize;
-        self.fill(HEADER + size).await?;
-        self.inbox.advance(HEADER);
-        let request = Request::read(&self.inbox.split_to(size));
+        let request = match &mut self.wire {
+            Wire::Grpc(grpc) => grpc.request().await?,
+            Wire::Frames { stream, inbox } => {
+                fill(stream, inbox, HEADER).await?;
+                let size = (&inbox[..HEADER]).get_u32() as usize;
+                fill(stream, inbox, HEADER + size).await?;
+                inbox.advance(HEADER);
+                Request::read(&inbox.split_to(size))
+            }
+        };
         self.record.request(&request);
         Ok(request)
     }
@@ -53,28 +101,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// The next bytes, however little or much of a request they are.
+    ///
+    /// # Panics
+    ///
+    /// Over gRPC, as do [`sip`](Self::sip) and [`half_close`](Self::half_close).
     pub async fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
-        self.fill(count).await?;
-        Ok(self.inbox.split_to(count).to_vec())
+        let (stream, inbox) = self.frames();
+        fill(stream, inbox, count).await?;
+        Ok(inbox.split_to(count).to_vec())
+    }
+
+    /// Takes so many bytes of the client's, whatever they are, and no more after them.
+    pub async fn swallow(&mut self, count: usize) -> io::Result<()> {
+        match &mut self.wire {
+            Wire::Grpc(grpc) => grpc.swallow(count).await,
+            Wire::Frames { .. } => self.bytes(count).await.map(drop),
+        }
     }
 
     /// Takes at most `most` bytes from the socket, which the next requests are read
     /// from: a reader that is slower than its client writes.
     pub async fn sip(&mut self, most: usize) -> io::Result<()> {
-        let mut limited = (&mut self.stream).take(most as u64);
-        match limited.read_buf(&mut self.inbox).await? {
+        let (stream, inbox) = self.frames();
+        let mut limited = stream.take(most as u64);
+        match limited.read_buf(inbox).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
         }
     }
 
-    async fn fill(&mut self, size: usize) -> io::Result<()> {
-        while self.inbox.len() < size {
-            if self.stream.read_buf(&mut self.inbox).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+    fn frames(&mut self) -> (&mut S, &mut BytesMut) {
+        match &mut self.wire {
+            Wire::Frames { stream, inbox } => (stream, inbox),
+            Wire::Grpc(_) => panic!("this step is for scripts over a socket"),
         }
-        Ok(())
     }
 
     /// Answers as a plugin would that allows everything and changes nothing.
@@ -87,9 +147,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.raw(&reply.frame()).await
     }
 
-    /// Sends bytes as they are.
+    /// Sends bytes as they are: frames, parts of them, or neither. Over gRPC those that belong
+    /// to no call are an error.
     pub async fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes).await
+        match &mut self.wire {
+            Wire::Frames { stream, .. } => stream.write_all(bytes).await,
+            Wire::Grpc(grpc) => grpc.write(bytes).await,
+        }
     }
 
     /// Answers one request after the other until the client closes.
@@ -102,20 +166,49 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Says that nothing more will come, and stays open for reading.
     pub async fn half_close(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await
+        self.frames().0.shutdown().await
     }
 
     /// Reads, and throws away, what comes until the client closes.
     pub async fn client_closed(&mut self) -> io::Result<()> {
-        loop {
-            self.inbox.clear();
-            self.fill(1).await?;
+        match &mut self.wire {
+            Wire::Grpc(grpc) => grpc.client_closed().await,
+            Wire::Frames { stream, inbox } => loop {
+                inbox.clear();
+                fill(stream, inbox, 1).await?;
+            },
         }
     }
 
     /// Stays open, and neither reads nor writes any more.
     pub async fn stall(self) -> io::Result<()> {
         std::future::pending().await
+    }
+}
+
+async fn fill(
+    stream: &mut (impl AsyncRead + Unpin),
+    inbox: &mut BytesMut,
+    size: usize,
+) -> io::Result<()> {
+    while inbox.len() < size {
+        if stream.read_buf(inbox).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
+}
+
+/// Counts the end of a connection that never came about.
+struct EndsUnless {
+    record: Option<Arc<Record>>,
+}
+
+impl Drop for EndsUnless {
+    fn drop(&mut self) {
+        if let Some(record) = &self.record {
+            record.ended();
+        }
     }
 }
 

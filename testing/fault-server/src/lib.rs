@@ -1,4 +1,4 @@
-//! A plugin server that misbehaves on command, over a real Unix socket.
+//! A plugin server that misbehaves on command, over a real Unix socket or over gRPC.
 //!
 //! Its script is an async closure that is run once for each accepted connection
 //! and plays the server's side of it step by step: see [`Connection`] for the
@@ -16,6 +16,8 @@
 
 mod connection;
 mod gate;
+mod grpc;
+mod listen;
 mod messages;
 mod permissions;
 mod record;
@@ -23,18 +25,22 @@ mod record;
 use std::fs;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use tempfile::TempDir;
-use tokio::net::{UnixListener, UnixSocket, UnixStream};
+use tokio::net::UnixStream;
 use tokio::task::{JoinHandle, JoinSet};
 
+use self::grpc::{Settings, lock};
+use self::listen::{Listener, Place};
+
 pub use self::{
-    connection::Connection,
+    connection::{Connection, Stream},
     gate::Gate,
+    grpc::{Grpc, Health},
     messages::{Reply, Request, argument, config_reply, fields, frame, proto},
     permissions::bind_to_permissions,
     record::{Record, Seen},
@@ -43,16 +49,67 @@ pub use self::{
 /// As many connections as wait to be accepted by default: more than any test opens.
 const BACKLOG: u32 = 1024;
 
+/// How a server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Frames on a Unix socket.
+    Socket,
+    /// gRPC on a Unix socket: what becomes of its path is the same.
+    Grpc,
+    /// gRPC on a TCP port of this machine.
+    Tcp,
+}
+
+impl Over {
+    /// Listens, and runs `script` for each connection.
+    pub fn start<F>(self, script: impl Fn(Connection) -> F + Send + Sync + 'static) -> FaultServer
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let mut server = self.absent(script);
+        server.restart();
+        server
+    }
+
+    /// A server that is not there yet: nobody listens before [`restart`](FaultServer::restart).
+    pub fn absent<F>(self, script: impl Fn(Connection) -> F + Send + Sync + 'static) -> FaultServer
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        FaultServer {
+            over: self,
+            record: Arc::default(),
+            script: Arc::new(move |connection| Box::pin(script(connection))),
+            accepting: None,
+            place: Arc::new(Place::new(self)),
+            settings: Arc::default(),
+        }
+    }
+
+    /// A server that does everything right.
+    pub fn honest(self) -> FaultServer {
+        self.start(|mut connection| async move { connection.serve().await })
+    }
+
+    /// A server that accepts, and never reads or writes; over gRPC it says that it is there.
+    pub fn deaf(self) -> FaultServer {
+        self.start(|connection| async move { connection.stall().await })
+    }
+}
+
 type Script = dyn Fn(Connection) -> Running + Send + Sync;
 type Running = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
-/// A scripted server on a socket of its own. Dropping it ends everything.
+/// A scripted server on a socket of its own. Dropping it ends everything. Those that are not
+/// made by [`Over`] are over a Unix socket.
 pub struct FaultServer {
+    over: Over,
     record: Arc<Record>,
     script: Arc<Script>,
     accepting: Option<JoinHandle<()>>,
-    /// Shared by those that take its path over.
-    dir: Arc<TempDir>,
+    /// Shared by those that take it over.
+    place: Arc<Place>,
+    settings: Arc<Mutex<Settings>>,
 }
 
 impl FaultServer {
@@ -61,9 +118,7 @@ impl FaultServer {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let mut server = Self::absent(script);
-        server.restart();
-        server
+        Over::Socket.start(script)
     }
 
     /// A server that is not there yet: there is no socket before [`restart`](Self::restart).
@@ -71,9 +126,7 @@ impl FaultServer {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let script: Arc<Script> = Arc::new(move |connection| Box::pin(script(connection)));
-        let dir = tempfile::Builder::new().prefix("fault").tempdir().expect("a directory");
-        Self { record: Arc::default(), script, accepting: None, dir: Arc::new(dir) }
+        Over::Socket.absent(script)
     }
 
     /// Another server takes the path over, as in a rolling restart: new connections are its
@@ -82,9 +135,9 @@ impl FaultServer {
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let script: Arc<Script> = Arc::new(move |connection| Box::pin(script(connection)));
-        let (record, dir) = (Arc::new(self.record.anew()), Arc::clone(&self.dir));
-        let mut successor = Self { record, script, accepting: None, dir };
+        let mut successor = self.over.absent(script);
+        successor.record = Arc::new(self.record.anew());
+        successor.place = Arc::clone(&self.place);
         successor.restart();
         successor
     }
@@ -97,17 +150,45 @@ impl FaultServer {
 
     /// A server that does everything right.
     pub fn honest() -> Self {
-        Self::start(|mut connection| async move { connection.serve().await })
+        Over::Socket.honest()
     }
 
     /// A server that accepts, and never reads or writes.
     pub fn deaf() -> Self {
-        Self::start(|connection| async move { connection.stall().await })
+        Over::Socket.deaf()
+    }
+
+    /// How it is spoken to.
+    pub fn over(&self) -> Over {
+        self.over
     }
 
     /// Where it listens. The path stays the same over restarts.
+    ///
+    /// # Panics
+    ///
+    /// Over TCP, as do the faults of paths.
     pub fn path(&self) -> PathBuf {
-        self.dir.path().join("plugin.sock")
+        self.place.path()
+    }
+
+    /// Where it listens over TCP. The port is its own until it is dropped, over restarts too.
+    ///
+    /// # Panics
+    ///
+    /// Over a Unix socket.
+    pub fn address(&self) -> SocketAddr {
+        self.place.address()
+    }
+
+    /// Over gRPC: what becomes of checks from now on.
+    pub fn set_health(&self, health: Health) {
+        lock(&self.settings).health = health;
+    }
+
+    /// Over gRPC: how many calls a connection may have at a time, from the next connection on.
+    pub fn set_max_streams(&self, streams: u32) {
+        lock(&self.settings).max_streams = Some(streams);
     }
 
     /// What it saw, over all restarts.
@@ -115,36 +196,33 @@ impl FaultServer {
         &self.record
     }
 
-    /// Listens on the path, whatever is there now.
+    /// Listens on the path, whatever is there now. On a port, only where nobody listens.
     pub fn restart(&mut self) {
         self.listen(BACKLOG);
     }
 
     fn listen(&mut self, backlog: u32) {
-        self.accept(self.bind(backlog));
+        self.accept(self.place.listen(backlog));
     }
 
-    fn bind(&self, backlog: u32) -> UnixListener {
-        self.bound().listen(backlog).expect("a bound socket listens")
-    }
-
-    fn bound(&self) -> UnixSocket {
-        clear(&self.path());
-        let socket = UnixSocket::new_stream().expect("a socket");
-        socket.bind(self.path()).expect("the path is free");
-        socket
-    }
-
-    fn accept(&mut self, listener: UnixListener) {
+    fn accept(&mut self, listener: Listener) {
         self.abort();
         let (record, script) = (Arc::clone(&self.record), Arc::clone(&self.script));
+        let (over, settings) = (self.over, Arc::clone(&self.settings));
         self.accepting = Some(tokio::spawn(async move {
             // Aborted with this task, and so are its connections.
             let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok(stream) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
-                let connection = Connection::new(record.accepted(), stream, Arc::clone(&record));
-                connections.spawn(script(connection));
+                let (number, record) = (record.accepted(), Arc::clone(&record));
+                if over == Over::Socket {
+                    connections.spawn(script(Connection::new(number, stream, record)));
+                    continue;
+                }
+                let (script, settings) = (Arc::clone(&script), Arc::clone(&settings));
+                connections.spawn(async move {
+                    script(Connection::accept(number, stream, record, settings).await?).await
+                });
             }
         }));
     }
@@ -160,27 +238,27 @@ impl FaultServer {
 
     /// Takes the socket file away. Connections that are open stay.
     pub fn remove_socket(&self) {
-        clear(&self.path());
+        listen::clear(&self.path());
     }
 
     /// Puts a regular file in the place of the socket.
     pub fn replace_with_file(&self) {
-        clear(&self.path());
+        listen::clear(&self.path());
         fs::write(self.path(), b"no socket").expect("a file");
     }
 
     /// Puts a directory in the place of the socket.
     pub fn replace_with_directory(&self) {
-        clear(&self.path());
+        listen::clear(&self.path());
         fs::create_dir(self.path()).expect("a directory");
     }
 
     /// Listens, but lets nobody write to the socket. False if that does not keep this
     /// process from connecting: permissions do not bind root.
     pub fn restart_forbidden(&mut self) -> bool {
-        let socket = self.bound();
+        let socket = self.place.bound();
         fs::set_permissions(self.path(), fs::Permissions::from_mode(0o000)).expect("its own file");
-        self.accept(socket.listen(BACKLOG).expect("a bound socket listens"));
+        self.accept(Listener::Unix(socket.listen(BACKLOG).expect("a bound socket listens")));
         std::os::unix::net::UnixStream::connect(self.path()).is_err()
     }
 
@@ -188,7 +266,7 @@ impl FaultServer {
     /// connecting gives EAGAIN, until the answer is told to [`drain`](Backlog::drain).
     pub async fn fill_backlog(&mut self) -> Backlog {
         self.kill().await;
-        let listener = self.bind(1);
+        let listener = self.place.listen(1);
         let mut waiting = Vec::new();
         loop {
             match UnixStream::connect(self.path()).await {
@@ -215,7 +293,7 @@ impl Drop for FaultServer {
 
 /// Connections that fill a server's backlog.
 pub struct Backlog {
-    listener: UnixListener,
+    listener: Listener,
     waiting: Vec<UnixStream>,
 }
 
@@ -227,14 +305,5 @@ impl Backlog {
             let _ = self.listener.accept().await.expect("a connection waits");
         }
         server.accept(self.listener);
-    }
-}
-
-/// Whatever is at the path, if anything.
-fn clear(path: &Path) {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
-        _ => {}
     }
 }

@@ -41,6 +41,20 @@ impl Request {
         }
     }
 
+    /// Reads the message of a gRPC method, which is known by its path.
+    pub(crate) fn of_method(path: &str, message: &[u8]) -> Self {
+        let request = match path {
+            "/cpex.PluginService/InvokeHook" => {
+                proto::InvokeHookRequest::decode(message).map(|hook| Self::Hook(Box::new(hook)))
+            }
+            "/cpex.PluginService/GetPluginConfig" => proto::GetPluginConfigRequest::decode(message)
+                .map(|request| Self::Config(request.name)),
+            "/cpex.PluginService/GetPluginConfigs" => Ok(Self::Configs),
+            _ => return Self::Unknown(message.to_vec()),
+        };
+        request.unwrap_or_else(|_| Self::Unknown(message.to_vec()))
+    }
+
     /// The payload of a hook call.
     pub fn payload(&self) -> Struct {
         match self {

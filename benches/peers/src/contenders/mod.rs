@@ -1,6 +1,7 @@
 //! Those who make the same call.
 
 pub mod embedded;
+pub mod grpc;
 pub mod ours;
 pub mod ping_pong;
 pub mod raw;

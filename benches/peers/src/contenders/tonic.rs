@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::common::sample;
 use crate::load::Call;
 
-mod proto {
+pub mod proto {
     #![allow(clippy::all, clippy::pedantic)]
     tonic::include_proto!("cpex");
 }

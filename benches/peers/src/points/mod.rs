@@ -5,6 +5,7 @@ pub mod arrivals;
 pub mod callers;
 pub mod calls;
 pub mod codec;
+pub mod grpc;
 pub mod large;
 pub mod latency;
 pub mod many;

@@ -52,8 +52,8 @@ pub(super) async fn show(scene: &Scene) -> Result<Part, Failure> {
     let crowd = tally.latencies.value_at_quantile(0.5);
     let [alone, crowd] = [alone, crowd].map(|median| text::time(median as f64));
     print(format_args!(
-        "  A call took {crowd} (median), and {alone} with nobody else calling: most of it is the
-  wait behind the other {} tasks for {}, shared with the server.",
+        "  A call took {crowd} (median), and {alone} with nobody else calling: most of it
+  is the wait behind the other {} tasks for {}, shared with the server.",
         TASKS - 1,
         text::counted(cores, "core"),
     ))?;

@@ -30,8 +30,9 @@ const WORK_MS: u64 = 5;
 const PAUSE: Duration = Duration::from_millis(20);
 
 const SCRIPT: &str = "\
-200 tasks call Echo, which works 5 ms on each call. After 1 s the server is killed
-as by `kill -9`; after 2 s a new one starts on the same path. Nobody tells hookwire.
+200 tasks call Echo, which works 5 ms on each call. After 1 s the server is
+killed as by `kill -9`; after 2 s a new one starts on the same path. Nobody
+tells hookwire.
 ";
 
 /// What the tasks and the picture share.

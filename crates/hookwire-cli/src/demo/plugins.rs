@@ -53,7 +53,7 @@ fn verdict(result: PluginResult<ToolPreInvokePayload>) -> String {
             format!("DENIED: {}", violation.description)
         }
         Verdict::Denied(Some(violation)) => {
-            format!("DENIED: {} [{}]", violation.description, violation.code)
+            format!("DENIED: {}\n            [{}]", violation.description, violation.code)
         }
         Verdict::Denied(None) => "DENIED".to_owned(),
         Verdict::Allowed(Some(payload)) => shown(payload.args),

@@ -26,12 +26,13 @@ pub(super) fn draw(columns: &[(&str, Part)]) -> Result<(String, u64), Failure> {
     let columns: Vec<(&str, &Part)> =
         columns.iter().map(|(name, part)| (*name, part)).chain([("all", &all)]).collect();
 
-    let heads = columns.iter().map(|(name, _)| (*name).to_owned());
-    let mut lines = vec![line("", heads)];
-    for (name, value) in ROWS {
-        lines.push(line(name, columns.iter().map(|(_, part)| value(part))));
-    }
-    Ok((lines.join("\n"), all.tally.mismatched))
+    let columns: Vec<_> = columns.iter().map(|(name, part)| column(name, part)).collect();
+    let names = [""].into_iter().chain(ROWS.iter().map(|(name, _)| *name));
+    let lines = names.enumerate().map(|(row, name)| {
+        let cells: String = columns.iter().map(|column| format!("  {}", column[row])).collect();
+        format!("{name:<22}{cells}")
+    });
+    Ok((lines.collect::<Vec<_>>().join("\n"), all.tally.mismatched))
 }
 
 type Value = fn(&Part) -> String;
@@ -41,7 +42,7 @@ const ROWS: [(&str, Value); 9] = [
     ("ok", |part| text::count(part.tally.allowed)),
     ("violations", |part| text::count(part.tally.violations)),
     ("failed (sent / unsent)", |part| {
-        format!("{} / {}", text::count(part.tally.sent), text::count(part.tally.unsent))
+        format!("{}/{}", text::count(part.tally.sent), text::count(part.tally.unsent))
     }),
     ("reconnects", |part| text::count(part.reconnects)),
     ("mismatched", |part| text::count(part.tally.mismatched)),
@@ -53,7 +54,10 @@ const ROWS: [(&str, Value); 9] = [
     ("p99", |part| text::time(part.tally.latencies.value_at_quantile(0.99) as f64)),
 ];
 
-fn line(name: &str, values: impl Iterator<Item = String>) -> String {
-    let values: String = values.map(|value| format!(" {value:>14}")).collect();
-    format!("{name:<22}{values}")
+/// The head and all values, as wide as the widest of them: five columns have to find room.
+fn column(name: &str, part: &Part) -> Vec<String> {
+    let values = ROWS.iter().map(|(_, value)| value(part));
+    let cells: Vec<_> = [name.to_owned()].into_iter().chain(values).collect();
+    let width = cells.iter().map(|cell| text::width(cell)).max().unwrap_or(0);
+    cells.iter().map(|cell| format!("{cell:>width$}")).collect()
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) const HOOKWIRE: &str = env!("CARGO_BIN_EXE_hookwire");
-const START_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// The lines that a child writes, so that waiting for one can have a limit.
 pub(crate) fn lines(child: &mut Child) -> Receiver<String> {

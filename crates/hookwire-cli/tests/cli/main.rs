@@ -2,7 +2,12 @@
 // Test code throughout; clippy's own exception covers `#[test]` functions only, not their helpers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
+// What it has for others is not all used here.
+#[allow(dead_code)]
+#[path = "../../../../src/grpc/test_certificates.rs"]
+mod certificates;
 mod doctor;
+mod grpc;
 mod harness;
 mod server_entries;
 mod top;
@@ -304,4 +309,20 @@ fn the_demo_ends_with_its_table_and_without_a_mismatch() {
     assert_eq!([last("violations"), last("mismatched")], ["1", "0"]);
     assert_ne!(last("reconnects"), "0", "the server was killed");
     assert_eq!(run.stderr, "");
+
+    // The path of its socket may be long, and is not ours to break.
+    for line in run.stdout.lines().filter(|line| !line.starts_with("A plugin server listens")) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    // The first of three servers is killed: the others answer in its place, and then it does.
+    let answered = |stage: &str| -> Vec<String> {
+        let line = run.stdout.lines().find_map(|line| line.trim().strip_prefix(stage));
+        let line = line.unwrap_or_else(|| panic!("no stage {stage}: {}", run.stdout));
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    let killed = answered("the first is killed");
+    assert_eq!(killed[0], "-");
+    assert!(killed[1..].iter().all(|count| count != "0"), "{killed:?}");
+    assert_ne!(answered("and there again")[0], "0");
+    assert!(run.stdout.contains("the first came back by itself"), "{}", run.stdout);
 }

@@ -98,3 +98,12 @@ async fn a_server_that_stops_is_not_serving_first_and_watches_do_not_hold_it() {
     within(call).await.unwrap().unwrap().message();
     within(stopped).await.unwrap();
 }
+
+/// Where the client takes nothing, the end of the watch cannot be told.
+#[tokio::test]
+async fn a_watch_that_is_not_read_does_not_hold_a_server_that_stops() {
+    let server = echo().bind_grpc(local()).await.unwrap();
+    let client = Client::that_takes_nothing(&server).await;
+    let _unread = Watching::start(&client, "").await;
+    within(server.shutdown(Duration::from_secs(3600))).await;
+}

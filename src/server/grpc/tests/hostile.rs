@@ -1,15 +1,13 @@
 //! Whatever comes in, the server goes on.
 
+use std::collections::BTreeMap;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::raw::{
+    DATA, GOAWAY, PING, PREFACE, SETTINGS, call, call_headers, frame, head, next, reset,
+};
 use super::*;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// The head of an HTTP/2 frame on a stream.
-fn head(length: u32, kind: u8, flags: u8, stream: u32) -> Vec<u8> {
-    [&length.to_be_bytes()[1..], &[kind, flags], &stream.to_be_bytes()].concat()
-}
 
 /// Bytes from a generator of numbers: the same in every run.
 fn noise(mut seed: u64, count: usize) -> Vec<u8> {
@@ -24,7 +22,7 @@ fn noise(mut seed: u64, count: usize) -> Vec<u8> {
 async fn bytes_that_are_no_http_2_end_their_connection_only() {
     let server = echo().bind_grpc(local()).await.unwrap();
     let good = Client::to(&server).await;
-    let settings = [PREFACE, &head(0, 4, 0, 0)].concat();
+    let settings = raw::begun();
     let with_settings = |bytes: &[u8]| [&settings[..], bytes].concat();
     let mut all = vec![
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
@@ -90,53 +88,24 @@ async fn calls_that_are_reset_at_once_harm_nobody() {
     good.invoke().await.message();
 }
 
-/// The head of a call in HPACK, without its dictionary.
-fn call_headers() -> Vec<u8> {
-    let text = |text: &str| [&[text.len() as u8][..], text.as_bytes()].concat();
-    // POST, http, then literals: the path, the authority, the content type.
-    let mut headers = vec![0x83, 0x86, 0x04];
-    headers.extend(text(INVOKE));
-    headers.push(0x01);
-    headers.extend(text("server"));
-    headers.extend([0x0f, 0x10]);
-    headers.extend(text("application/grpc"));
-    headers
-}
-
 /// What a server finds that was stopped for a while: calls, each with its reset behind it.
 #[tokio::test]
 async fn calls_that_were_reset_meanwhile_do_not_cost_the_others_their_connection() {
     let (_server, mut near) = InMemory::start(echo(), Limits::default());
-    let headers = call_headers();
-    let mut bytes = [PREFACE, &head(0, 4, 0, 0)].concat();
+    let mut bytes = raw::begun();
     for stream in (1..600).step_by(2) {
-        bytes.extend(head(headers.len() as u32, 1, 4, stream));
-        bytes.extend(&headers);
-        bytes.extend(head(4, 3, 0, stream));
-        bytes.extend(8_u32.to_be_bytes());
+        bytes.extend([call_headers(stream), reset(stream)].concat());
     }
     // A call that stays.
-    bytes.extend(head(headers.len() as u32, 1, 4, 601));
-    bytes.extend(&headers);
-    let body = framed(&invocation());
-    bytes.extend(head(body.len() as u32, 0, 1, 601));
-    bytes.extend(&body);
+    bytes.extend(call(601));
     near.write_all(&bytes).await.unwrap();
-
-    let answered = async {
-        loop {
-            let mut frame = [0; 9];
-            near.read_exact(&mut frame).await.unwrap();
-            let [a, b, c, kind, _, stream @ ..] = frame;
-            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-            near.read_exact(&mut payload).await.unwrap();
-            assert_ne!(kind, 7, "GOAWAY: {payload:?}");
-            if (kind, u32::from_be_bytes(stream)) == (0, 601) {
-                break;
-            }
+    loop {
+        let got = next(&mut near).await;
+        assert_ne!(got.kind, GOAWAY, "{got:?}");
+        if (got.kind, got.stream) == (DATA, 601) {
+            break;
         }
-    };
-    within(answered).await;
+    }
 }
 
 /// As a server finds them that was stopped for a while.
@@ -152,35 +121,40 @@ async fn a_call_whose_reset_came_with_it_begins_no_handler() {
     });
     let server = PluginServer::builder().plugin("Echo", handlers);
     let (_server, mut near) = InMemory::start(server, Limits::default());
-    let (headers, body) = (call_headers(), framed(&invocation()));
-    let mut bytes = [PREFACE, &head(0, 4, 0, 0)].concat();
+    let mut bytes = raw::begun();
     for stream in (1..20).step_by(2) {
-        bytes.extend(head(headers.len() as u32, 1, 4, stream));
-        bytes.extend(&headers);
-        bytes.extend(head(body.len() as u32, 0, 1, stream));
-        bytes.extend(&body);
-        bytes.extend(head(4, 3, 0, stream));
-        bytes.extend(8_u32.to_be_bytes());
+        bytes.extend([call(stream), reset(stream)].concat());
     }
     // Answered after all that came before it was looked at.
-    bytes.extend(head(8, 6, 0, 0));
-    bytes.extend([7; 8]);
+    bytes.extend(frame(PING, 0, 0, &[7; 8]));
     near.write_all(&bytes).await.unwrap();
-    let answered = async {
-        loop {
-            let mut frame = [0; 9];
-            near.read_exact(&mut frame).await.unwrap();
-            let [a, b, c, kind, flags, ..] = frame;
-            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-            near.read_exact(&mut payload).await.unwrap();
-            if (kind, flags) == (6, 1) {
-                break;
-            }
-        }
-    };
-    within(answered).await;
+    while !matches!(next(&mut near).await, raw::Got { kind: PING, flags: 1, .. }) {}
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
     assert_eq!(begun.load(SeqCst), 0);
+}
+
+/// The numbers of the protocol: calls at once, window of a stream, bytes of headers.
+#[tokio::test]
+async fn a_client_is_told_what_it_may_send() {
+    for (streams, window) in [(256, 256 * 1024), (1000, 1000 * 1024)] {
+        let limits = Limits { max_concurrent_streams: streams, ..Limits::default() };
+        let (_server, mut near) = InMemory::start(echo(), limits);
+        near.write_all(&raw::begun()).await.unwrap();
+        let settings = next(&mut near).await;
+        assert_eq!(settings.kind, SETTINGS, "they come first");
+        let told: BTreeMap<u16, u32> = settings
+            .payload
+            .chunks(6)
+            .map(|told| {
+                let (key, value) = told.split_at(2);
+                (
+                    u16::from_be_bytes(key.try_into().unwrap()),
+                    u32::from_be_bytes(value.try_into().unwrap()),
+                )
+            })
+            .collect();
+        assert_eq!((told[&3], told[&4], told[&6]), (streams, window, 16 * 1024));
+    }
 }

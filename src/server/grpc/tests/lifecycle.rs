@@ -1,5 +1,8 @@
 //! How a server starts and stops.
 
+use std::io::Write as _;
+
+use super::raw::{DATA, begun, call, next};
 use super::*;
 
 #[tokio::test]
@@ -94,4 +97,33 @@ async fn an_idle_client_does_not_hold_a_server_that_stops() {
     let _silent = TcpStream::connect(server.local_addr().unwrap()).await.unwrap();
     within(server.shutdown(Duration::from_secs(3600))).await;
     client.ended().await;
+}
+
+/// The call is written while neither runtime nor server has a turn.
+// Promise: H28
+#[tokio::test]
+async fn a_shutdown_answers_what_was_sent_on_a_connection_that_nobody_has_looked_at_yet() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let bytes = [begun(), call(1)].concat();
+
+    let server = echo().bind_grpc(local()).await.unwrap();
+    let mut client = std::net::TcpStream::connect(server.local_addr().unwrap()).unwrap();
+    client.write_all(&bytes).unwrap();
+    let client = async move {
+        client.set_nonblocking(true).unwrap();
+        let mut client = TcpStream::from_std(client).unwrap();
+        while next(&mut client).await.kind != DATA {}
+    };
+    within(async { tokio::join!(server.shutdown(LIMIT), client) }).await;
+
+    let server = echo().bind_grpc(GrpcServerConfig::unix(&path)).await.unwrap();
+    let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    client.write_all(&bytes).unwrap();
+    let client = async move {
+        client.set_nonblocking(true).unwrap();
+        let mut client = tokio::net::UnixStream::from_std(client).unwrap();
+        while next(&mut client).await.kind != DATA {}
+    };
+    within(async { tokio::join!(server.shutdown(LIMIT), client) }).await;
 }

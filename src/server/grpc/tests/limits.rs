@@ -161,22 +161,32 @@ async fn a_call_that_runs_keeps_its_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_says_nothing_is_closed() {
-    let builder = echo().idle_timeout(Duration::from_secs(50));
-    let (_server, mut near) = InMemory::start(builder, Limits::default());
+    let limits = Limits { handshake_timeout: Duration::from_secs(5), ..Limits::default() };
+    let (server, mut near) = InMemory::start(echo(), limits);
     let start = Instant::now();
     let mut said = Vec::new();
     let _ = near.read_to_end(&mut said).await;
-    assert!((50..=52).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert_eq!(start.elapsed().as_secs(), 5);
+    server.served.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_gives_its_place_to_another() {
+    let config = local().handshake_timeout(Duration::from_millis(50)).max_connections(1);
+    let server = echo().bind_grpc(config).await.unwrap();
+    let _silent = TcpStream::connect(server.local_addr().unwrap()).await.unwrap();
+    Client::to(&server).await.invoke().await.message();
+    assert_eq!(server.stats().connections, 2);
 }
 
 /// An endless request of nothing, on a connection that is otherwise well.
 #[tokio::test(start_paused = true)]
-async fn a_request_that_does_not_come_is_waited_for_no_longer_than_an_idle_client() {
+async fn a_request_that_does_not_come_is_waited_for_no_longer_than_it_may_take() {
     use http_body_util::StreamBody;
     use hyper::body::Frame;
 
-    let builder = echo().idle_timeout(Duration::from_secs(50));
-    let (_server, near) = InMemory::start(builder, Limits::default());
+    let limits = Limits { transfer_timeout: Duration::from_secs(50), ..Limits::default() };
+    let (_server, near) = InMemory::start(echo(), limits);
     let (mut sender, connection) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(near)).await.unwrap();
     tokio::spawn(connection);

@@ -1,10 +1,12 @@
 //! A client of HTTP/2, with prost as the judge of what is in its messages.
 
+mod buffered;
 mod calls;
 mod health;
 mod hostile;
 mod lifecycle;
 mod limits;
+mod raw;
 mod tls;
 
 use std::sync::Arc;
@@ -161,6 +163,7 @@ fn local() -> GrpcServerConfig {
 /// A server of one connection over an in-memory pipe, for paused time.
 struct InMemory {
     run: watch::Sender<Run>,
+    memory: Arc<Memory>,
     served: JoinHandle<io::Result<()>>,
 }
 
@@ -168,16 +171,18 @@ impl InMemory {
     fn start(builder: PluginServerBuilder, limits: Limits) -> (Self, DuplexStream) {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let (run, stop) = watch::channel(Run::Serve);
+        let memory = Memory::new(limits.max_buffered, limits.max_connections);
         let shared = Shared {
             service: builder.build().unwrap(),
             tls: None,
             run: stop,
             serving: watch::channel(true).1,
             limits,
+            memory: Arc::clone(&memory),
             refusals: Mutex::default(),
         };
         let served = tokio::spawn(connection::serve(Box::new(far), None, Arc::new(shared)));
-        (Self { run, served }, near)
+        (Self { run, memory, served }, near)
     }
 }
 

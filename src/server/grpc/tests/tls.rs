@@ -130,6 +130,27 @@ async fn certificates_that_are_replaced_on_disk_are_shown_to_the_next_client() {
 }
 
 #[tokio::test]
+async fn files_that_cannot_be_used_are_told_once_for_each_change() {
+    let setup = Setup::new();
+    let acceptor = Acceptor::new(setup.tls()).await.unwrap();
+    acceptor.look().await.unwrap();
+    for odd in ["nonsense", "other nonsense"] {
+        setup.files.write("server.key", odd);
+        let error = acceptor.look().await.unwrap_err();
+        assert!(error.to_string().contains("server.key holds no key"), "{error}");
+        acceptor.look().await.unwrap();
+    }
+    std::fs::remove_file(setup.files.path("server.key")).unwrap();
+    acceptor.look().await.unwrap_err();
+    acceptor.look().await.unwrap();
+    // Good, and gone again: that is a change, too.
+    setup.files.identity("server", &setup.ca.server("127.0.0.1"));
+    acceptor.look().await.unwrap();
+    setup.files.write("server.key", "nonsense");
+    acceptor.look().await.unwrap_err();
+}
+
+#[tokio::test]
 async fn an_authority_that_is_taken_off_the_bundle_lets_nobody_in_any_more() {
     let setup = Setup::new();
     let bundle = setup.clients_bundle();

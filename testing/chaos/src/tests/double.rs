@@ -27,6 +27,8 @@ pub(super) enum Lie {
     LosesTheState,
     ChangesTheState,
     DoesNotRun,
+    /// Takes an answer for one that its server took back.
+    TakesWhatIsVoid,
     RunsTwice,
     LateBy(Duration),
     /// Says that its time is over, and gives the call half of it.
@@ -93,6 +95,10 @@ impl Target for Double {
         false
     }
 
+    fn proves_unstarted(&self) -> bool {
+        true
+    }
+
     async fn call(&self, asked: &Asked, plan: &Plan, context: &mut PluginContext) -> Told {
         self.plans.lock().unwrap().push(plan.clone());
         let timeout = plan.timeout.unwrap_or(self.timeout());
@@ -104,6 +110,10 @@ impl Target for Double {
         let mut marker = asked.marker;
         match self.lie {
             Lie::DoesNotRun => {}
+            Lie::TakesWhatIsVoid => {
+                self.ledger.ran(marker);
+                self.ledger.void(marker);
+            }
             Lie::RunsTwice => (0..2).for_each(|_| self.ledger.ran(marker)),
             _ => self.ledger.ran(marker),
         }

@@ -1,6 +1,7 @@
 //! Judges that cannot fail prove nothing: each is shown what it must find.
 
 mod double;
+mod grpc;
 mod late_calls;
 
 use std::fs::File;
@@ -16,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::caller::{Bench, Goal, call_on, call_once};
 use crate::coverage::{Ways, missing};
 use crate::dice::Dice;
-use crate::fault::{Fault, Faults};
+use crate::fault::{Fault, Faults, Transport};
 use crate::lateness::{Lateness, PATIENCE};
 use crate::ledger::{Ledger, WINDOW};
 use crate::options::Options;
@@ -131,9 +132,26 @@ fn a_hook_that_runs_too_late_to_be_judged_is_counted() {
 #[test]
 fn all_faults_are_drawn_except_the_one_that_another_turns_into() {
     let kinds = Options::parse_from(["chaos"]).setup().kinds;
-    assert_eq!(kinds.len(), Fault::value_variants().len() - 1);
+    let over_grpc = Options::parse_from(["chaos", "--grpc"]).setup().kinds;
+    for fault in Fault::value_variants() {
+        let drawn = kinds.contains(fault) || over_grpc.contains(fault);
+        assert_eq!(drawn, *fault != Fault::ForbiddenDoesNotBind, "{fault:?}");
+    }
+    assert_eq!((kinds.len(), over_grpc.len()), (32, 39));
     assert!(kinds.contains(&Fault::SocketIsForbidden));
     assert!(!kinds.contains(&Fault::ForbiddenDoesNotBind));
+}
+
+#[test]
+fn a_fault_that_is_not_possible_over_the_transport_is_refused() {
+    for (arguments, refused) in [
+        (["chaos", "--only", "dropped", "--seed=1"], false),
+        (["chaos", "--only", "dropped", "--grpc"], true),
+        (["chaos", "--only", "half_open", "--seed=1"], true),
+        (["chaos", "--only", "half_open", "--grpc"], false),
+    ] {
+        assert_eq!(Options::parse_from(arguments).check().is_err(), refused, "{arguments:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,7 +251,7 @@ fn who_finds_a_server_after_more_than_a_second_does_not_count_as_found() {
 
 #[test]
 fn what_a_long_run_never_came_to_is_missing() {
-    let drawn: Vec<_> = Fault::drawn().collect();
+    let drawn: Vec<_> = Fault::drawn(Transport::Socket).collect();
     let all = |count| {
         let happened = Faults::default();
         for fault in drawn.iter().filter(|fault| !matches!(fault, Fault::Stall | Fault::Refuse)) {
@@ -253,9 +271,10 @@ fn what_a_long_run_never_came_to_is_missing() {
 
 #[test]
 fn every_promise_that_can_be_broken_is_told() {
-    let breaks: [fn(&mut Outcome, &mut Holdings); 16] = [
+    let breaks: [fn(&mut Outcome, &mut Holdings); 17] = [
         |outcome, _| outcome.tally.mismatched = 1,
         |outcome, _| outcome.tally.never_ran = 1,
+        |outcome, _| outcome.tally.void = 1,
         |outcome, _| outcome.tally.too_soon = 1,
         |outcome, _| outcome.tally.outdated = 1,
         |outcome, _| outcome.missing.push("stall".into()),
@@ -284,6 +303,7 @@ fn every_promise_that_can_be_broken_is_told() {
 fn the_real_client_is_caught_where_a_server_swaps_replies_that_nothing_tells_apart() {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let setup = Setup {
+        transport: Transport::Socket,
         seed: 1,
         calls: 500,
         faults: 20,
