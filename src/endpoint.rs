@@ -34,6 +34,11 @@ enum Place {
 const NAMED: usize = 3;
 
 impl Endpoint {
+    /// Whether gRPC is spoken there.
+    pub(crate) fn is_grpc(&self) -> bool {
+        !matches!(self.0, Place::Socket(_))
+    }
+
     /// The path of the plugin's socket, over which it may speak gRPC; `None` for a plugin that
     /// has none.
     pub fn path(&self) -> Option<&Path> {

@@ -6,15 +6,19 @@
 
 mod common;
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::balancer::{Balancer, Kind, Lines};
-use common::calls::eventually;
+use common::calls::{PLUGIN, eventually};
 use common::guards::{Guards, Runs};
 use common::load::{Load, ask};
 use common::reference::calls::call;
 use common::reference::grpc::GrpcReference;
+use hookwire::config::{GrpcConfig, TlsConfig};
 use hookwire::{ErrorKind, RetryPolicy, Sent};
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 
 /// What hooks under load take.
@@ -53,6 +57,7 @@ behind_each! {
     a_balancer_without_a_server_is_a_plugin_that_is_not_available
     a_hook_that_takes_longer_than_the_balancer_waits_is_no_allow_and_is_ended
     connections_that_are_closed_for_being_idle_lose_no_call
+    tls_ends_at_the_balancer_which_lets_in_only_those_it_knows
     the_references_server_is_called_and_left
 }
 
@@ -261,6 +266,56 @@ async fn connections_that_are_closed_for_being_idle_lose_no_call(kind: Kind) {
         eventually("it is closed, and there is another", || connects() > before).await;
     }
     assert!(guards.register.begun().values().all(|times| *times == 1));
+}
+
+/// A certificate that signs itself, in files: alone, and with its key in one file.
+fn certificate(dir: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let key = KeyPair::generate().unwrap();
+    let signed = CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap();
+    let (alone, both) = (dir.join(format!("{name}.crt")), dir.join(format!("{name}.pem")));
+    fs::write(&alone, signed.pem()).unwrap();
+    fs::write(&both, signed.pem() + &key.serialize_pem()).unwrap();
+    (alone, both)
+}
+
+async fn tls_ends_at_the_balancer_which_lets_in_only_those_it_knows(kind: Kind) {
+    let dir = tempfile::tempdir().unwrap();
+    let (ca, own) = certificate(dir.path(), "127.0.0.1");
+    let (known, gateway) = certificate(dir.path(), "gateway");
+    let (other_ca, stranger) = certificate(dir.path(), "stranger");
+    let (own, known) = (own.display(), known.display());
+    let (listen, front) = match kind {
+        Kind::Nginx => {
+            let front = format!(
+                "ssl_certificate {own}; ssl_certificate_key {own};
+                ssl_client_certificate {known}; ssl_verify_client on;"
+            );
+            ("ssl".to_owned(), front)
+        }
+        Kind::Haproxy => {
+            let tls = format!("ssl crt {own} alpn h2 ca-file {known} verify required");
+            (tls, String::new())
+        }
+    };
+    let lines = Lines { listen: listen.leak(), front: front.leak(), ..Lines::default() };
+    let guards = Guards::start().await;
+    let Some(balancer) = Balancer::start_with(kind, &guards.addresses(), lines) else { return };
+    let connect = |ca: &Path, certificate: Option<&Path>| {
+        let tls = TlsConfig::new().with_ca_bundle(ca);
+        let tls = match certificate {
+            Some(file) => tls.with_client_certificate(file, file),
+            None => tls,
+        };
+        let grpc = GrpcConfig::builder().target(balancer.target()).tls(tls);
+        balancer.plugin_over(PLUGIN, grpc, RetryPolicy::Unsent)
+    };
+    let plugin = connect(&ca, Some(&gateway)).await.unwrap();
+    ask(&plugin, json!({"marker": "a"}), None).await.unwrap();
+    for (ca, certificate) in [(&ca, None), (&ca, Some(&*stranger)), (&other_ca, Some(&*gateway))] {
+        let error = connect(ca, certificate).await.unwrap_err();
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
+    }
+    assert_eq!(guards.register.begun().len(), 1);
 }
 
 async fn the_references_server_is_called_and_left(kind: Kind) {

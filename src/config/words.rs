@@ -98,7 +98,8 @@ words! {
         Unsent = "unsent",
         /// Also calls that were written behind one that the server had not answered: a
         /// server that works in order, as the reference server does, cannot have begun
-        /// them. Of the calls on a connection that breaks, only the oldest one fails.
+        /// them. Of the calls on a connection that breaks, only the oldest one fails. Over gRPC:
+        /// also calls that servers which stop have passed over again and again.
         Unstarted = "unstarted",
         /// Also calls that were sent: their hook may run more than once.
         Resend = "resend",

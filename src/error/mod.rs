@@ -245,6 +245,9 @@ impl fmt::Display for PluginError {
             // With a reply, nobody wonders whether the request was sent.
             (Errand::Hook, _, Cause::Plugin(_)) => Ok(()),
             (Errand::Hook, Sent::No, _) => f.write_str(" [not sent: the hook did not run]"),
+            (Errand::Hook, Sent::Unstarted, _) if endpoint.is_grpc() => {
+                f.write_str(" [sent, and passed over by a server that stops: the hook did not run]")
+            }
             (Errand::Hook, Sent::Unstarted, _) => f.write_str(
                 " [sent behind an unanswered call: a server that works in order has not begun it]",
             ),

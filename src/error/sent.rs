@@ -27,6 +27,10 @@ pub enum Sent {
     /// connection ended. A server that works in order, and gives up a connection that it
     /// cannot write to, has not begun the hook and never will. The reference is such a
     /// server; one that works on several calls of a connection at a time is not.
+    ///
+    /// Over gRPC: the server stops, and has said in the way of HTTP/2 (GOAWAY) that it will not
+    /// come to this call. Such a call is sent again by itself, and fails only where that happens
+    /// to it over and over.
     Unstarted,
     /// The hook may have run, or may still run.
     Maybe,

@@ -112,6 +112,17 @@ fn display_tells_whether_the_hook_can_have_run() {
     assert_eq!(told(Sent::Maybe), format!("{start} [sent: the hook may have run]"));
 }
 
+#[cfg(feature = "grpc")]
+#[test]
+fn display_tells_over_grpc_who_has_not_run_the_hook() {
+    let targets = [crate::config::Target::Host { host: "guard".into(), port: 1 }];
+    let cause = Cause::Disconnected(io_error());
+    let error =
+        PluginError::new("Secret".into(), &targets[..], Errand::Hook, (Sent::Unstarted, cause));
+    let end = "[sent, and passed over by a server that stops: the hook did not run]";
+    assert!(error.to_string().ends_with(end), "{error}");
+}
+
 #[test]
 fn when_a_plugin_is_tried_again_is_told_where_somebody_tries_it() {
     let retry_after = Some(Duration::from_secs(1));

@@ -49,7 +49,7 @@ struct Progress {
 /// Callers at work, until they are [stopped](Self::stop).
 pub(crate) struct Load {
     progress: Arc<Progress>,
-    callers: JoinSet<(usize, Vec<Failed>)>,
+    callers: JoinSet<(Vec<Instant>, Vec<Failed>)>,
 }
 
 impl Load {
@@ -59,18 +59,19 @@ impl Load {
         let caller = |caller| {
             let (plugin, progress) = (plugin.clone(), Arc::clone(&progress));
             async move {
-                let (mut calls, mut failed) = (0, Vec::new());
+                let (mut ends, mut failed) = (Vec::new(), Vec::new());
                 while !progress.over.load(Relaxed) {
-                    let marker = format!("{caller}-{calls}");
+                    let marker = format!("{caller}-{}", ends.len());
                     let outcome = ask(&plugin, json!({"marker": marker, "ms": ms}), None).await;
-                    calls += 1;
+                    let at = Instant::now();
+                    ends.push(at);
                     if let Err(error) = outcome {
-                        failed.push(Failed { marker, error, at: Instant::now() });
+                        failed.push(Failed { marker, error, at });
                     }
                     progress.ended.fetch_add(1, Relaxed);
                     progress.more.notify_one();
                 }
-                (calls, failed)
+                (ends, failed)
             }
         };
         Self { callers: (0..callers).map(caller).collect(), progress }
@@ -91,9 +92,9 @@ impl Load {
     pub(crate) async fn stop(self) -> Outcomes {
         self.progress.over.store(true, Relaxed);
         let callers = in_time("all calls end", self.callers.join_all()).await;
-        let mut outcomes = Outcomes { calls: 0, failed: Vec::new() };
-        for (calls, failed) in callers {
-            outcomes.calls += calls;
+        let mut outcomes = Outcomes::default();
+        for (ends, failed) in callers {
+            outcomes.ends.extend(ends);
             outcomes.failed.extend(failed);
         }
         outcomes
@@ -101,9 +102,10 @@ impl Load {
 }
 
 /// What came of all calls.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outcomes {
-    pub(crate) calls: usize,
+    /// When each of them ended.
+    pub(crate) ends: Vec<Instant>,
     pub(crate) failed: Vec<Failed>,
 }
 

@@ -17,6 +17,8 @@ pub(crate) mod load;
 pub(crate) mod log;
 pub(crate) mod over;
 pub(crate) mod reference;
+#[cfg(all(feature = "grpc", feature = "server"))]
+pub(crate) mod several;
 
 #[cfg(feature = "grpc")]
 use hookwire::config::GrpcBuilder;
