@@ -144,7 +144,8 @@ fn measure(plugins: usize, alone: bool) {
 async fn call(handle: &PluginHandle) {
     let payload = ToolPreInvokePayload::new("search");
     let mut context = PluginContext::new("request-1");
-    handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
+    let result = handle.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
+    assert!(result.is_allowed());
 }
 
 /// Of this process, in KiB.

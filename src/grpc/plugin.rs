@@ -1,5 +1,6 @@
 //! A plugin over gRPC, as calls reach it: an encoded request in, its encoded reply out.
 
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::shared::{Shared, Supervision};
 use super::supervisor::{Guard, supervise};
 use crate::breaker::Gate;
 use crate::config::CallPolicy;
-use crate::error::{Cause, Sent, Stage};
+use crate::error::{Cause, Sent, Slots, Stage};
 use crate::identity::Identity;
 use crate::unix::asking::{Heard, Listener};
 use crate::unix::message::{Failure, Method, Origin, Reply};
@@ -80,13 +81,18 @@ impl GrpcPlugin {
         if size > limit {
             return Err(unsent(Cause::MessageTooLarge { size, limit }));
         }
-        let (frame, time) = (Bytes::from(frame), pin!(deadline(until)));
+        let frame = Bytes::from(frame);
+        let (mut asked, keeps_time) = self.ask_for_seat(may_wait)?;
+        let time = pin!(deadline(until, keeps_time));
         let mut call = Call { method, frame, until, timeout, time };
         loop {
-            let seat = self.seat(&mut call, may_wait).await?;
+            let seat = match asked {
+                Asked::Has(seat) => seat,
+                Asked::Waits(waiter) => self.wait(waiter, &mut call).await?,
+            };
             match self.attempt(seat, &mut call).await {
                 Ok(reply) => return Ok(reply),
-                Err(Attempt::Unsent) => {}
+                Err(Attempt::Unsent) => (asked, _) = self.ask_for_seat(may_wait)?,
                 Err(Attempt::Failed(cause, sent)) => {
                     return Err(Box::new(Failure { cause, sent }));
                 }
@@ -94,40 +100,44 @@ impl GrpcPlugin {
         }
     }
 
-    /// Waits for a place on a server.
-    async fn seat(&self, call: &mut Call<'_>, may_wait: bool) -> Result<Seat, Box<Failure>> {
+    /// A place on a server, or one among those who wait for it; and whether the runtime that is
+    /// entered here has timers.
+    fn ask_for_seat(&self, may_wait: bool) -> Result<(Asked, bool), Box<Failure>> {
         let shared = &self.shared;
-        let seat = {
-            let mut locked = shared.lock();
-            // Under the lock: what is taken in before a stop is finished, or answered by it.
-            if shared.stop_at().is_some() {
-                return Err(unsent(Cause::Shutdown));
-            }
-            if let Some(down) = locked.down() {
-                return Err(unsent(down.into()));
-            }
-            if let Some(seat) = shared.enter(&mut locked) {
-                return Ok(seat);
-            }
-            let (waiter, seat) = oneshot::channel();
-            if let Err(waiting) = locked.admission.wait(Ticket(waiter), may_wait) {
-                let queue_capacity = may_wait.then_some(shared.queue_capacity);
-                let places = locked.admission.places();
-                return Err(unsent(Cause::Overloaded { places, waiting, queue_capacity }));
-            }
-            shared.ask_for_streams(&locked);
-            let unsupervised = locked.supervision == Supervision::None;
-            drop(locked);
-            if unsupervised {
-                self.supervise();
-            }
-            seat
-        };
-        match limit(call.time.as_mut(), seat).await {
+        let mut locked = shared.lock();
+        // Under the lock: what is taken in before a stop is finished, or answered by it.
+        if shared.stop_at().is_some() {
+            return Err(unsent(Cause::Shutdown));
+        }
+        if let Some(down) = locked.down() {
+            return Err(unsent(down.into()));
+        }
+        let keeps_time = locked.keeps_time();
+        if let Some(seat) = shared.enter(&mut locked) {
+            return Ok((Asked::Has(seat), keeps_time));
+        }
+        let (waiter, seat) = oneshot::channel();
+        if let Err(waiting) = locked.admission.wait(Ticket(waiter), may_wait) {
+            let queue_capacity = may_wait.then_some(shared.queue_capacity);
+            let (places, slots) = (locked.admission.places(), Slots::OfServers);
+            return Err(unsent(Cause::Overloaded { places, waiting, queue_capacity, slots }));
+        }
+        shared.ask_for_streams(&locked);
+        let unsupervised = locked.supervision == Supervision::None;
+        drop(locked);
+        if unsupervised {
+            self.supervise();
+        }
+        Ok((Asked::Waits(seat), keeps_time))
+    }
+
+    /// Waits for a place on a server.
+    async fn wait(&self, waiter: Waiter, call: &mut Call<'_>) -> Result<Seat, Box<Failure>> {
+        match limit(call.time.as_mut(), waiter).await {
             Ok(Ok(seat)) => seat,
             Ok(Err(_)) => Err(unsent(Cause::TaskGone)),
             Err(Over) => {
-                let locked = shared.lock();
+                let locked = self.shared.lock();
                 let no_room = locked.admission.is_connected();
                 let stage = if no_room { Stage::Admission } else { Stage::Queued };
                 let last_error = locked.why().filter(|_| !no_room);
@@ -157,8 +167,13 @@ impl GrpcPlugin {
                 () = connection.is_severed() => Err(Fault::Lost(Cause::Shutdown)),
             }
         };
+        let under_way = connection.call();
         let answer = limit(task.time.as_mut(), call).await;
         let arrived = Instant::now();
+        match answer {
+            Ok(_) => under_way.over(),
+            Err(Over) => drop(under_way),
+        }
         let is_hook = task.method == Method::InvokeHook;
         let fault = match answer {
             Ok(Ok(message)) => {
@@ -226,7 +241,8 @@ impl GrpcPlugin {
 
     /// The server takes no more calls on it, from whomever.
     fn retire(&self, connection: &Connection) {
-        connection.session.retire("the server takes no more calls on this connection");
+        let reason = "the server takes no more calls on this connection";
+        connection.session.retire(Arc::new(io::Error::other(reason)));
         self.shared.close(connection);
     }
 
@@ -311,6 +327,14 @@ impl Drop for GrpcPlugin {
     fn drop(&mut self) {
         self.shared.release();
     }
+}
+
+type Waiter = oneshot::Receiver<Result<Seat, Box<Failure>>>;
+
+/// What there is for a call.
+enum Asked {
+    Has(Seat),
+    Waits(Waiter),
 }
 
 /// Why a server has not answered.

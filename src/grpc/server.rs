@@ -1,6 +1,6 @@
 //! One server, and a plugin's part in one connection to it, as callers and tasks share them.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Notify, watch};
@@ -125,6 +125,11 @@ impl Connection {
         }
     }
 
+    /// A call that is under way on it now.
+    pub(crate) fn call(&self) -> UnderWay<'_> {
+        UnderWay { abandoned: &self.server.slot.traffic.abandoned, has_left: true }
+    }
+
     /// Why it was ended, if that was on this side.
     pub(crate) fn why(&self) -> Option<&Cause> {
         self.severed.get().or_else(|| self.session.cut.why())
@@ -139,6 +144,27 @@ impl Connection {
         // Looked at after that began: what comes in between wakes.
         if self.severed.get().is_none() {
             ending.await;
+        }
+    }
+}
+
+/// Counts a call whose caller leaves before it is over.
+pub(crate) struct UnderWay<'a> {
+    abandoned: &'a AtomicU64,
+    has_left: bool,
+}
+
+impl UnderWay<'_> {
+    /// The caller was there to the end.
+    pub(crate) fn over(mut self) {
+        self.has_left = false;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.has_left {
+            self.abandoned.fetch_add(1, Relaxed);
         }
     }
 }

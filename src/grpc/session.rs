@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     /// Something but its first check was answered on it.
     proven: AtomicBool,
     checking: Checking,
+    /// Checks that were answered well.
+    checks: AtomicU64,
 }
 
 /// What those who use it have to know.
@@ -94,6 +96,7 @@ impl Session {
             condition: watch::Sender::new(Condition { max_streams, ..Condition::default() }),
             proven: AtomicBool::new(false),
             checking: Checking { path: path.clone(), flight: Flight::default() },
+            checks: AtomicU64::new(1),
         });
         tokio::spawn(drive(Arc::downgrade(&session), max_streams, http2));
         session
@@ -126,9 +129,9 @@ impl Session {
     }
 
     /// It gets no more calls, from whomever. Those on it go on, if they can.
-    pub(crate) fn retire(&self, why: &str) {
+    pub(crate) fn retire(&self, why: Arc<io::Error>) {
         self.change(|condition| {
-            condition.retired.get_or_insert_with(|| Arc::new(io::Error::other(why)));
+            condition.retired.get_or_insert(why);
         });
     }
 
@@ -146,7 +149,16 @@ impl Session {
     pub(crate) async fn check(&self, patience: Duration) -> Answer {
         let Checking { path, flight } = &self.checking;
         let begin = || check::check(self.sender.clone(), path.clone()).boxed();
-        flight.join(patience, begin).await
+        let answer = flight.join(patience, begin).await;
+        if answer.is_ok() {
+            self.checks.fetch_add(1, Relaxed);
+        }
+        answer
+    }
+
+    /// Another number whenever somebody has heard that the server is there.
+    pub(crate) fn checks(&self) -> u64 {
+        self.checks.load(Relaxed)
     }
 }
 

@@ -336,6 +336,13 @@ impl Locked {
         }
     }
 
+    /// Whether the runtime that is entered here is known to have timers: that of the plugin's
+    /// tasks has.
+    pub(crate) fn keeps_time(&self) -> bool {
+        let is_own = |here: Handle| self.runtime.as_ref().is_none_or(|own| own.id() == here.id());
+        Handle::try_current().is_ok_and(is_own)
+    }
+
     /// Why no call can be made now and none may wait, if that is so: every server is down.
     pub(crate) fn down(&self) -> Option<Down> {
         if self.admission.is_connected() || !self.troubles().all(|trouble| trouble.is_down) {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::asking::ask;
+use super::check;
 use super::members::{find, tend_all};
 use super::server::Connection;
 use super::session::Condition;
@@ -185,7 +186,7 @@ async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<
     let patience = settings.connect_timeout;
     let mut unanswered = 0;
     loop {
-        let heard = session.cut.received();
+        let (heard, checks) = (session.cut.received(), session.checks());
         let (doubtful, load) = shared.standing(connection.index);
         let quiet = match settings.keep_alive {
             _ if doubtful => CHECK_AGAIN,
@@ -196,20 +197,31 @@ async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<
             biased;
             () = server.doubt.notified() => {}
             () = sleep(quiet) => {
-                // One that has sent something is there. That calls are under way shows nothing:
-                // their callers may leave before anybody could notice.
-                if session.cut.received() != heard && !doubtful {
+                // What another plugin has heard is known.
+                if session.checks() != checks && !doubtful {
                     continue;
                 }
             }
         }
-        match timeout(patience, session.check(patience)).await {
+        let answer = timeout(patience, session.check(patience)).await;
+        // One that has sent something is there. That calls are under way shows nothing: their
+        // callers may leave before anybody could notice.
+        let is_there = session.cut.received() != heard && !doubtful;
+        match answer {
             Ok(Ok(())) => {
                 unanswered = 0;
                 session.prove();
                 shared.found_alive(connection.index);
             }
-            Ok(Err(_)) => {}
+            // Those under way go on. What is made next is asked first, so there is none until it
+            // serves again.
+            Ok(Err(not_serving @ check::Trouble::NotServing)) => {
+                let error = not_serving.into_error();
+                session.retire(Arc::clone(&error));
+                return error;
+            }
+            Ok(Err(check::Trouble::Failed(_))) => {}
+            Err(_) if is_there => unanswered = 0,
             // A hook that keeps its server from answering ends with its connection, so while
             // calls are under way it has a second chance.
             Err(_) if load > 0 && !doubtful && unanswered == 0 => unanswered = 1,
@@ -218,7 +230,7 @@ async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<
                 let error = Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason));
                 connection.sever(Cause::Disconnected(Arc::clone(&error)));
                 // Others find out for themselves what that means for their calls.
-                session.retire(reason);
+                session.retire(Arc::clone(&error));
                 return error;
             }
         }
