@@ -111,13 +111,30 @@ impl Session {
         });
     }
 
-    /// One more uses it, until [`leave`](Self::leave).
-    pub(crate) fn enter(&self) {
-        self.change(|condition| condition.users += 1);
+    /// One more uses it, until [`leave`](Self::leave). False if it takes no more calls.
+    pub(crate) fn enter(&self) -> bool {
+        let mut entered = false;
+        self.change(|condition| {
+            entered = condition.over().is_none();
+            condition.users += usize::from(entered);
+        });
+        entered
     }
 
+    /// The last one closes it: also if somebody still holds a call that is on it.
     pub(crate) fn leave(&self) {
-        self.change(|condition| condition.users -= 1);
+        let mut is_last = false;
+        self.change(|condition| {
+            condition.users -= 1;
+            is_last = condition.users == 0;
+            if is_last {
+                // Nobody enters it any more.
+                condition.retired.get_or_insert_with(given_up);
+            }
+        });
+        if is_last {
+            self.cut.cut(Cause::Disconnected(given_up()));
+        }
     }
 
     pub(crate) fn condition(&self) -> watch::Receiver<Condition> {
@@ -145,10 +162,18 @@ impl Session {
         self.proven.load(Relaxed)
     }
 
-    /// Asks the server whether it is there. Of those who ask at the same time one does.
+    /// Asks the server whether it is there. Of those who ask at the same time one does; nobody, if
+    /// calls have all streams.
     pub(crate) async fn check(&self, patience: Duration) -> Answer {
         let Checking { path, flight } = &self.checking;
-        let begin = || check::check(self.sender.clone(), path.clone()).boxed();
+        let begin = || {
+            let (stream, sender, path) = (self.streams.enter(), self.sender.clone(), path.clone());
+            async move {
+                let Some(_stream) = stream else { return Err(check::Trouble::NotAsked) };
+                check::check(sender, path).await
+            }
+            .boxed()
+        };
         let answer = flight.join(patience, begin).await;
         if answer.is_ok() {
             self.checks.fetch_add(1, Relaxed);
@@ -165,9 +190,12 @@ impl Session {
 /// Nobody is left who could use it.
 impl Drop for Session {
     fn drop(&mut self) {
-        let error = io::Error::other("the last connection was given up");
-        self.cut.cut(Cause::Disconnected(Arc::new(error)));
+        self.cut.cut(Cause::Disconnected(given_up()));
     }
+}
+
+fn given_up() -> Arc<io::Error> {
+    Arc::new(io::Error::other("the last connection was given up"))
 }
 
 struct Checking {

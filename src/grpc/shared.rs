@@ -51,8 +51,6 @@ pub(crate) struct Shared {
     pub(super) connections: AtomicU64,
     /// Who hears what the servers tell of the plugin.
     pub(crate) listening: Listening,
-    /// Connections that it has a part in, those that take no calls any more included.
-    pub(super) parts: watch::Sender<usize>,
 }
 
 /// What is behind the lock.
@@ -66,7 +64,7 @@ pub(crate) struct Locked {
     /// Why no servers were found.
     pub(crate) not_found: Trouble,
     /// Every connection that has not ended, those that take no calls any more included.
-    alive: Vec<Alive>,
+    alive: Vec<(Weak<Connection>, Arc<Cut>)>,
     pub(crate) supervision: Supervision,
     pub(crate) runtime: Option<Handle>,
     /// The last handle is gone, and with it everybody who could wait.
@@ -81,27 +79,6 @@ pub(crate) struct Trouble {
     pub(crate) is_down: bool,
     pub(crate) error: Option<Arc<io::Error>>,
     pub(crate) next: Option<Instant>,
-}
-
-/// A connection that has not ended, or not for this plugin.
-pub(crate) struct Alive {
-    connection: Weak<Connection>,
-    session: Weak<Session>,
-    cut: Arc<Cut>,
-}
-
-impl Alive {
-    fn is_over(&self) -> bool {
-        let in_use = self.session.strong_count() > 0;
-        self.connection.strong_count() == 0 && (in_use || self.cut.is_gone())
-    }
-
-    /// Waits until it is closed, if nobody uses it any more.
-    pub(super) async fn ended(&self) {
-        if self.session.strong_count() == 0 {
-            self.cut.gone().await;
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -162,7 +139,6 @@ impl Shared {
             ending: Notify::new(),
             connections: AtomicU64::new(0),
             listening: Listening::default(),
-            parts: watch::Sender::new(0),
         }
     }
 
@@ -177,16 +153,15 @@ impl Shared {
         self.started.elapsed()
     }
 
-    /// This plugin's part in a connection to one of its servers.
+    /// This plugin's part in a connection to one of its servers, if that still takes calls.
     pub(crate) fn part(
         &self,
         server: &Arc<Server>,
         index: usize,
         session: Arc<Session>,
-    ) -> Arc<Connection> {
+    ) -> Option<Arc<Connection>> {
         let number = self.connections.fetch_add(1, Relaxed) + 1;
-        let parts = self.parts.clone();
-        Arc::new(Connection::new(Arc::clone(server), index, number, session, parts))
+        Connection::new(Arc::clone(server), index, number, session).map(Arc::new)
     }
 
     /// Calls go to this connection from now on.
@@ -196,13 +171,8 @@ impl Shared {
         let mut locked = self.lock();
         locked.troubles[index] = Trouble::default();
         locked.open[index] = Some(Arc::clone(connection));
-        locked.alive.retain(|alive| !alive.is_over());
-        let session = &connection.session;
-        locked.alive.push(Alive {
-            connection: Arc::downgrade(connection),
-            session: Arc::downgrade(session),
-            cut: Arc::clone(&session.cut),
-        });
+        locked.alive.retain(|(part, cut)| part.strong_count() > 0 || is_ending(cut));
+        locked.alive.push((Arc::downgrade(connection), Arc::clone(&connection.session.cut)));
         locked.admission.set_limit(index, limit, self.now());
         locked.admission.set_alive(index);
         drop(locked);
@@ -243,12 +213,17 @@ impl Shared {
 
     /// Ends all that is under way, at once, and every connection that nobody else uses. Gives
     /// those.
-    pub(crate) fn sever_all(&self, why: &Cause) -> Vec<Alive> {
+    pub(crate) fn sever_all(&self, why: &Cause) -> Vec<Arc<Cut>> {
         let alive = std::mem::take(&mut self.lock().alive);
-        for connection in alive.iter().filter_map(|alive| alive.connection.upgrade()) {
-            connection.sever(why.clone());
+        for part in alive.iter().filter_map(|(part, _)| part.upgrade()) {
+            part.sever(why.clone());
         }
-        alive
+        alive.into_iter().map(|(_, cut)| cut).filter(|cut| is_ending(cut)).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cuts(&self) -> Vec<Arc<Cut>> {
+        self.lock().alive.iter().map(|(_, cut)| Arc::clone(cut)).collect()
     }
 
     /// Answers all who wait, unsent.
@@ -364,6 +339,11 @@ impl Locked {
         let none = self.members.iter().next().is_none().then_some(&self.not_found);
         self.members.iter().map(|(index, _)| &self.troubles[index]).chain(none)
     }
+}
+
+/// It was cut, and is not closed yet.
+fn is_ending(cut: &Cut) -> bool {
+    cut.why().is_some() && !cut.is_gone()
 }
 
 /// A plugin none of whose servers can be reached.

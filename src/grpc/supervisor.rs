@@ -99,7 +99,10 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
         let (error, broken) = match timeout(patience, subchannel.session(patience)).await {
             Ok(Ok(session)) => {
                 reconnect.opened();
-                let connection = shared.part(&server, index, session);
+                let Some(connection) = shared.part(&server, index, session) else {
+                    // It was closed in this moment.
+                    continue;
+                };
                 let error = look_after(shared, &connection).await;
                 shared.close(&connection);
                 if !shared.gate.is_closed() {
@@ -187,7 +190,8 @@ async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<
     let mut unanswered = 0;
     loop {
         let (heard, checks) = (session.cut.received(), session.checks());
-        let (doubtful, load) = shared.standing(connection.index);
+        let doubtful = shared.is_doubtful(connection.index);
+        let is_idle = session.streams.is_unused();
         let quiet = match settings.keep_alive {
             _ if doubtful => CHECK_AGAIN,
             Some(keep_alive) => keep_alive,
@@ -220,11 +224,11 @@ async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<
                 session.retire(Arc::clone(&error));
                 return error;
             }
-            Ok(Err(check::Trouble::Failed(_))) => {}
+            Ok(Err(check::Trouble::Failed(_) | check::Trouble::NotAsked)) => {}
             Err(_) if is_there => unanswered = 0,
             // A hook that keeps its server from answering ends with its connection, so while
             // calls are under way it has a second chance.
-            Err(_) if load > 0 && !doubtful && unanswered == 0 => unanswered = 1,
+            Err(_) if !is_idle && !doubtful && unanswered == 0 => unanswered = 1,
             Err(_) => {
                 let reason = "the server left `cpex.Health/Check` without an answer";
                 let error = Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason));
@@ -238,11 +242,9 @@ async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<
 }
 
 impl Shared {
-    /// Whether a server is to be asked if it is there, and the calls that are under way on
-    /// it.
-    fn standing(&self, server: usize) -> (bool, usize) {
-        let locked = self.lock();
-        (locked.admission.is_doubtful(server), locked.admission.standing(server).load)
+    /// Whether a server is to be asked if it is there.
+    fn is_doubtful(&self, server: usize) -> bool {
+        self.lock().admission.is_doubtful(server)
     }
 
     /// Whether nothing is under way, and whether nobody is left who could wait.
@@ -293,12 +295,8 @@ impl Shared {
     async fn finish(&self) {
         self.answer_waiting(&Cause::Shutdown);
         self.lock().clear();
-        let alive = self.sever_all(&Cause::Shutdown);
-        let mut parts = self.parts.subscribe();
-        // The sender lives in `self`.
-        let _ = parts.wait_for(|parts| *parts == 0).await;
-        for alive in alive {
-            alive.ended().await;
+        for cut in self.sever_all(&Cause::Shutdown) {
+            cut.gone().await;
         }
         self.lock().supervision = Supervision::None;
         self.publish(ConnectionState::Shutdown);

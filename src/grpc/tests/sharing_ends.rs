@@ -76,6 +76,28 @@ async fn the_last_plugin_that_goes_takes_the_connection_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_one_closes_it_though_somebody_holds_a_call_without_looking_at_it() {
+    let mut crowd = ready(2).await;
+    let cut = Arc::clone(&session(&crowd.plugins[0]).cut);
+    crowd.servers[0].does(Do::Stall);
+    let plugin = Arc::clone(&crowd.plugins[0]);
+    let mut call = Box::pin(plugin.exchange(hook("a", TIMEOUT)));
+    tokio::select! {
+        _ = &mut call => panic!("it stalls"),
+        _ = crowd.servers[0].called() => {}
+    }
+    for plugin in crowd.plugins.iter().rev() {
+        assert!(!cut.is_gone());
+        plugin.stop(Instant::now() + SECOND);
+        stopped(plugin).await;
+    }
+    assert!(cut.is_gone());
+    let (cause, sent) = failed(call.await);
+    assert!(matches!(cause, Cause::Shutdown), "{cause}");
+    assert_eq!(sent, Sent::Maybe);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reply_of_another_call_ends_it_for_all_once_and_each_is_back_over_one_connection() {
     let mut crowd = ready(100).await;
     let origin = crowd.plugins[0].exchange(hook("a", TIMEOUT)).await.unwrap().origin;
