@@ -3,7 +3,6 @@
 //! All that they have to agree on is behind one lock, held for a few moves at a time and
 //! never while anything is awaited.
 
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use super::seat::Ticket;
 use super::server::{Connection, Server};
 use super::session::Session;
 use super::settings::{Names, Servers, Settings};
+use super::trouble::Trouble;
 use crate::breaker::{Gate, Signal};
 use crate::config::CallPolicy;
 use crate::error::{Cause, Sent};
@@ -69,16 +69,6 @@ pub(crate) struct Locked {
     pub(crate) runtime: Option<Handle>,
     /// The last handle is gone, and with it everybody who could wait.
     pub(crate) released: bool,
-}
-
-/// How attempts to connect to a server went.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble {
-    /// Failures in a row.
-    pub(crate) attempts: u32,
-    pub(crate) is_down: bool,
-    pub(crate) error: Option<Arc<io::Error>>,
-    pub(crate) next: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -317,47 +307,11 @@ impl Locked {
         let is_own = |here: Handle| self.runtime.as_ref().is_none_or(|own| own.id() == here.id());
         Handle::try_current().is_ok_and(is_own)
     }
-
-    /// Why no call can be made now and none may wait, if that is so: every server is down.
-    pub(crate) fn down(&self) -> Option<Down> {
-        if self.admission.is_connected() || !self.troubles().all(|trouble| trouble.is_down) {
-            return None;
-        }
-        let first = self.troubles().min_by_key(|trouble| trouble.next)?;
-        let attempts = self.troubles().map(|trouble| trouble.attempts).max()?;
-        let delay = first.next.map(|next| next.saturating_duration_since(Instant::now()));
-        Some(Down { attempts, error: self.why()?, delay })
-    }
-
-    /// Why there is no connection.
-    pub(crate) fn why(&self) -> Option<Arc<io::Error>> {
-        self.troubles().find_map(|trouble| trouble.error.clone())
-    }
-
-    /// Those of the servers that there are, or, where there are none, why not.
-    fn troubles(&self) -> impl Iterator<Item = &Trouble> {
-        let none = self.members.iter().next().is_none().then_some(&self.not_found);
-        self.members.iter().map(|(index, _)| &self.troubles[index]).chain(none)
-    }
 }
 
 /// It was cut, and is not closed yet.
 fn is_ending(cut: &Cut) -> bool {
     cut.why().is_some() && !cut.is_gone()
-}
-
-/// A plugin none of whose servers can be reached.
-pub(crate) struct Down {
-    pub(crate) attempts: u32,
-    pub(crate) error: Arc<io::Error>,
-    /// How long until the next attempt.
-    pub(crate) delay: Option<Duration>,
-}
-
-impl From<Down> for Cause {
-    fn from(Down { attempts, error, delay }: Down) -> Self {
-        Self::unreachable(attempts, error, delay)
-    }
 }
 
 impl std::fmt::Debug for Shared {
