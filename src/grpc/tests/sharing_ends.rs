@@ -224,6 +224,10 @@ fn a_runtime_that_ends_takes_its_connections_from_all_and_they_connect_on_theirs
         let (cause, sent) = failed(call.await.unwrap());
         assert!(matches!(cause, Cause::TaskGone | Cause::Disconnected(_)), "{cause}");
         assert_eq!(sent, Sent::Maybe);
+        // By itself, without a call.
+        while crowd.connects() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         other.exchange(hook("b", TIMEOUT)).await.unwrap();
     });
     assert_eq!(crowd.connects(), 2);
