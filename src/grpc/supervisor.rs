@@ -19,6 +19,7 @@ use crate::backoff::Backoff;
 use crate::breaker::Signal;
 use crate::error::Cause;
 use crate::unix::NEVER;
+use crate::unix::connect::is_busy;
 use crate::unix::reconnect::{ConnectionState, Reconnect};
 
 /// How often an ejected server that has not answered a check is asked again.
@@ -113,7 +114,7 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
             }
         };
         let youngest = shared.last_connection();
-        let wait = reconnect.failed(youngest, true, fastrand::f64());
+        let wait = reconnect.failed(youngest, !is_busy(&error), fastrand::f64());
         let trouble = Trouble {
             attempts: reconnect.failures(),
             is_down: wait.give_up,

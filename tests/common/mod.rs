@@ -11,6 +11,7 @@ pub(crate) mod knobs;
 pub(crate) mod log;
 pub(crate) mod over;
 pub(crate) mod reference;
+mod socket_knobs;
 
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
 use hookwire::{BigIntegers, CallPolicy, DeepNesting, RetryPolicy, UnixSocketConfig};

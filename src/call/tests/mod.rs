@@ -9,7 +9,7 @@ mod errors;
 mod faults;
 mod healthy;
 mod keep_alive;
-#[path = "../../../tests/common/knobs.rs"]
+#[path = "../../../tests/common/socket_knobs.rs"]
 mod knobs;
 mod latencies;
 mod logging;
