@@ -57,6 +57,16 @@ impl Knobs {
         Self { grpc: Some(grpc), ..Self::new("/not/used") }
     }
 
+    /// Over gRPC, of a request and of a reply.
+    pub(crate) fn max_frame_len(mut self, len: usize) -> Self {
+        #[cfg(feature = "grpc")]
+        {
+            self.grpc = self.grpc.map(|grpc| grpc.max_message_len(len).max_reply_len(len));
+        }
+        self.socket = self.socket.max_frame_len(len);
+        self
+    }
+
     pub(crate) fn apply(self, plugin: PluginConfigBuilder) -> PluginConfigBuilder {
         let plugin = self.socket.apply(plugin);
         #[cfg(feature = "grpc")]
@@ -110,7 +120,6 @@ of_the_socket_and_the_policy! {
     idle_timeout: Duration,
     max_connection_age: Option<Duration>,
     stall_limit: Duration,
-    max_frame_len: usize,
     timeout: Duration,
     queue_capacity: usize,
     retry: RetryPolicy,

@@ -31,6 +31,7 @@ async fn a_call_whose_time_is_over_may_have_run_and_its_stream_is_reset() {
     assert_eq!(bench.one().connects(), 1);
 }
 
+// Promise: H2, T4
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_leaves_resets_its_stream_and_frees_its_place() {
     let settings = Settings { max_in_flight: 1, ..Settings::default() };
@@ -105,6 +106,7 @@ fn a_caller_outside_of_any_runtime_has_its_deadline_too() {
     assert!(matches!(cause, Cause::Timeout { .. }), "{cause}");
 }
 
+// Promise: M5
 #[test]
 fn a_runtime_that_ends_leaves_nobody_waiting() {
     let runtime =

@@ -83,6 +83,7 @@ async fn at_the_deadline_of_a_stop_everything_ends() {
     assert_eq!(sent, Sent::No);
 }
 
+// Promise: T8
 #[tokio::test(start_paused = true)]
 async fn the_last_handle_that_goes_takes_the_connections_with_it() {
     let mut bench = Bench::new(2);
