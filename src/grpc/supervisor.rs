@@ -19,6 +19,7 @@ use crate::backoff::Backoff;
 use crate::breaker::Signal;
 use crate::error::Cause;
 use crate::unix::NEVER;
+use crate::unix::connect::is_busy;
 use crate::unix::reconnect::{ConnectionState, Reconnect};
 
 /// A supervisor whose runtime ends, or that panics, has no last turn.
@@ -117,7 +118,7 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
             }
         };
         let youngest = shared.last_connection();
-        let wait = reconnect.failed(youngest, true, fastrand::f64());
+        let wait = reconnect.failed(youngest, !is_busy(&error), fastrand::f64());
         let trouble = Trouble {
             attempts: reconnect.failures(),
             is_down: wait.give_up,

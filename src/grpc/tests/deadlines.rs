@@ -31,6 +31,7 @@ async fn a_call_whose_time_is_over_may_have_run_and_its_stream_is_reset() {
     assert_eq!(bench.one().connects(), 1);
 }
 
+// Promise: H2, T4
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_leaves_resets_its_stream_and_frees_its_place() {
     let settings = Settings { max_in_flight: 1, ..Settings::default() };
@@ -151,6 +152,7 @@ async fn calls_that_their_callers_leave_are_counted() {
     assert_eq!(abandoned(&bench), 2);
 }
 
+// Promise: M5
 #[test]
 fn a_runtime_that_ends_leaves_nobody_waiting() {
     let runtime =

@@ -83,6 +83,7 @@ async fn at_the_deadline_of_a_stop_everything_ends() {
     assert_eq!(sent, Sent::No);
 }
 
+// Promise: T8
 #[tokio::test(start_paused = true)]
 async fn a_call_that_its_caller_does_not_look_at_holds_up_no_stop() {
     let mut bench = Bench::new(1);

@@ -152,6 +152,7 @@ async fn a_unix_socket_serves_the_same() {
     assert!(!path.exists());
 }
 
+// Promise: P4
 #[tokio::test]
 async fn a_user_that_may_not_call_is_closed_before_a_byte_is_read() {
     let directory = tempfile::tempdir().unwrap();
