@@ -50,7 +50,16 @@ pub(super) async fn examine(
             let there = path::look(socket.path(), PATH, guards, socket.trust_path());
             behind_a_socket(&config, there, guards, timeout).await
         }
-        _ => Found::default(),
+        // A guard that nobody has looked at is none in order.
+        _ => Found {
+            findings: vec![Finding::broken(
+                guards,
+                "transport",
+                "it is reached in a way that this command does not know",
+                "look at it with the version of this command that the gateway's hookwire has",
+            )],
+            ..Found::default()
+        },
     };
     let effective = match found.answers.is_empty() {
         true => hookwire::PluginHandle::connect_lazy(config.clone()).config(),

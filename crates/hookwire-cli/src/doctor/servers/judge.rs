@@ -31,6 +31,14 @@ impl Trouble {
         Self::new("name", format!("the name `{host}` cannot be resolved: {reason}"), advice)
     }
 
+    pub(super) fn unknown() -> Self {
+        Self::new(
+            "target",
+            "it is a target of a kind that this command does not know",
+            "look at it with the version of this command that the gateway's hookwire has",
+        )
+    }
+
     /// Nothing could be connected to; `None` if the time ran out.
     pub(super) fn connect(error: Option<&io::Error>, limit: Duration) -> Self {
         let Some(error) = error else {

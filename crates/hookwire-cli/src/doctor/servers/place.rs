@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hookwire::config::Target;
 use tokio::net::lookup_host;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::judge::Trouble;
@@ -31,31 +32,45 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// All servers, and the names that lead to none, each with its trouble.
+/// All servers, and the targets that lead to none, each with its trouble. Side by side, since a
+/// name that hangs takes its whole time.
 pub(super) async fn find(
     targets: &[Target],
     limit: Duration,
 ) -> (Vec<Place>, Vec<(String, Trouble)>) {
+    let mut lookups = JoinSet::new();
+    for (at, target) in targets.iter().cloned().enumerate() {
+        lookups.spawn(async move { (at, servers(target, limit).await) });
+    }
+    let mut found = lookups.join_all().await;
+    found.sort_by_key(|(at, _)| *at);
     let (mut places, mut troubles) = (Vec::new(), Vec::new());
-    for target in targets {
-        match target {
-            Target::Addresses(addresses) => {
-                let place = |address: &SocketAddr| Place::Address { address: *address, host: None };
-                places.extend(addresses.iter().map(place));
-            }
-            Target::Unix(path) => places.push(Place::Socket(path.clone())),
-            Target::Host { host, port } => match resolve(host, *port, limit).await {
-                Ok(addresses) => places.extend(
-                    addresses
-                        .into_iter()
-                        .map(|address| Place::Address { address, host: Some(host.clone()) }),
-                ),
-                Err(reason) => troubles.push((target.to_string(), Trouble::name(host, &reason))),
-            },
-            _ => {}
+    for (_, servers) in found {
+        match servers {
+            Ok(servers) => places.extend(servers),
+            Err(trouble) => troubles.push(trouble),
         }
     }
     (places, troubles)
+}
+
+/// Those of one target.
+async fn servers(target: Target, limit: Duration) -> Result<Vec<Place>, (String, Trouble)> {
+    let named = target.to_string();
+    match target {
+        Target::Addresses(addresses) => {
+            let place = |address| Place::Address { address, host: None };
+            Ok(addresses.into_iter().map(place).collect())
+        }
+        Target::Unix(path) => Ok(vec![Place::Socket(path)]),
+        Target::Host { host, port } => {
+            let found = resolve(&host, port, limit).await;
+            let addresses = found.map_err(|reason| (named, Trouble::name(&host, &reason)))?;
+            let place = |address| Place::Address { address, host: Some(host.clone()) };
+            Ok(addresses.into_iter().map(place).collect())
+        }
+        _ => Err((named, Trouble::unknown())),
+    }
 }
 
 /// Each address once, in an order that stays the same.
