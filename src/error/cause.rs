@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use super::phrases::{
-    answered, did_you_mean, in_a_row, in_its_words, no_wait, not_connected, taken,
+    answered, did_you_mean, in_a_row, in_its_words, lost, no_wait, not_connected, taken,
 };
 use super::{ErrorKind, PluginFault, Stage};
 use crate::trust::is_refusal;
@@ -125,7 +125,7 @@ pub(crate) enum Cause {
         retry_after: Option<Duration>,
     },
     /// The connection ended while the call was on its way.
-    #[error("the connection was lost: {0}")]
+    #[error("{}", lost(.0))]
     Disconnected(Arc<io::Error>),
     /// The call's connection was lost; it was allowed to be sent again, but too many were
     /// in the last seconds. See `retry_budget` in the configuration.
@@ -189,6 +189,13 @@ pub(crate) enum Cause {
     #[error("the connection's task is gone; was its runtime shut down?")]
     TaskGone,
 }
+
+/// How a server ended a call whose connection is there still. Beside
+/// [`Disconnected`](Cause::Disconnected), inside of its error.
+#[cfg(feature = "grpc")]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Ended(pub(crate) String);
 
 /// Where slots for calls are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,6 +20,8 @@ mod sent;
 mod stage;
 
 pub use crate::model::PluginFault;
+#[cfg(feature = "grpc")]
+pub(crate) use cause::Ended;
 pub(crate) use cause::{Cause, Slots};
 pub use kind::ErrorKind;
 pub use sent::Sent;

@@ -14,6 +14,15 @@ pub(super) fn answered(fault: &PluginFault) -> &'static str {
     }
 }
 
+/// That the connection was lost, or, over gRPC, how the call alone ended.
+pub(super) fn lost(error: &io::Error) -> String {
+    #[cfg(feature = "grpc")]
+    if error.get_ref().is_some_and(|error| error.is::<super::cause::Ended>()) {
+        return error.to_string();
+    }
+    format!("the connection was lost: {error}")
+}
+
 /// That there is no slot left for a call.
 pub(super) fn taken(places: usize) -> String {
     match places {

@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 
 use super::status::{self, Status};
-use crate::error::Cause;
+use crate::error::{Cause, Ended};
 use crate::wire::FRAME_HEADER;
 
 /// A request as it goes out: one flag, that says that it is not compressed, and a frame.
@@ -198,7 +198,10 @@ impl Reply {
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         if length > self.max_len {
             let limit = self.max_len;
-            return Err(format!("the reply is {length} bytes, the limit is {limit}"));
+            return Err(format!(
+                "the reply is {length} bytes, the limit is {limit}; raise `max_reply_len`, or have \
+                 the plugin send less"
+            ));
         }
         Ok(Some(length))
     }
@@ -216,9 +219,13 @@ impl Reply {
 
 fn broken(error: &hyper::Error) -> Fault {
     let io = || Arc::new(status::into_io(error));
+    let ended = |reason: h2::Reason| {
+        let words = format!("the server, or a proxy, ended the call (RST_STREAM with {reason:?})");
+        Arc::new(io::Error::other(Ended(words)))
+    };
     match status::reset(error) {
-        Some(h2::Reason::REFUSED_STREAM) => Fault::Refused(io()),
-        Some(_) => Fault::Failed(Cause::Disconnected(io())),
+        Some(reason @ h2::Reason::REFUSED_STREAM) => Fault::Refused(ended(reason)),
+        Some(reason) => Fault::Failed(Cause::Disconnected(ended(reason))),
         // hyper's word for a task that its runtime has dropped.
         None if error.is_user() => Fault::Lost(Cause::TaskGone),
         None => Fault::Lost(Cause::Disconnected(io())),

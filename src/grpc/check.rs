@@ -45,9 +45,11 @@ impl Trouble {
     }
 }
 
-const NOT_SERVING: &str = "the server says that it is not serving";
+const NOT_SERVING: &str =
+    "the server says that it is not serving (NOT_SERVING): it is starting, or about to stop";
 
-/// Asks a server whether it is there. One that does not know the question is there.
+/// Asks a server whether it is there. One that does not know the question is there; what answers
+/// without gRPC, a proxy say, is not that server.
 pub(super) async fn check(sender: SendRequest<Body>, path: http::Uri) -> Answer {
     let frame = Bytes::from_static(EMPTY);
     let failed = |error| Err(Trouble::Failed(Arc::new(error)));
@@ -55,7 +57,10 @@ pub(super) async fn check(sender: SendRequest<Body>, path: http::Uri) -> Answer 
         Ok(message) => match HealthCheckResponse::decode(message) {
             Ok(answer) if answer.status() == ServingStatus::NotServing => Err(Trouble::NotServing),
             Ok(_) => Ok(()),
-            Err(error) => failed(io::Error::new(io::ErrorKind::InvalidData, error)),
+            Err(error) => {
+                let words = format!("the answer to `cpex.Health/Check` cannot be read: {error}");
+                failed(io::Error::new(io::ErrorKind::InvalidData, words))
+            }
         },
         Err(Fault::Status(status)) if status.is_alive() => Ok(()),
         Err(Fault::Status(status)) => failed(status.into_io()),

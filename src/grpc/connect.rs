@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::last_read::LastRead;
 use super::tls::TlsConfig;
 use crate::nosignal::NoSignal;
 use crate::unix::connect::{Connect, Connecting, Transport};
@@ -111,7 +112,7 @@ impl Connect for TlsConnector {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
             let files = config.load().await?;
-            let stream = inner.connect().await?;
+            let stream = Box::new(LastRead::new(inner.connect().await?));
             let transport: Box<dyn Transport> = Box::new(files.handshake(stream, name).await?);
             Ok(transport)
         })

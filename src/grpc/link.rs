@@ -7,14 +7,14 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
+use arrayvec::ArrayVec;
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::{Sleep, sleep};
 
+use super::last_read::LastRead;
 use crate::error::Cause;
 use crate::unix::connect::Transport;
 use crate::unix::slot::Slot;
@@ -26,6 +26,8 @@ pub(crate) struct Cut {
     why: OnceLock<Cause>,
     reader: AtomicWaker,
     received: AtomicU64,
+    /// The first bytes that came.
+    first: OnceLock<[u8; FIRST]>,
     /// The byte stream is closed.
     gone: watch::Sender<bool>,
 }
@@ -46,6 +48,11 @@ impl Cut {
         self.received.load(Relaxed)
     }
 
+    /// The first bytes that came, once there are so many.
+    pub(super) fn first(&self) -> Option<&[u8; FIRST]> {
+        self.first.get()
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         *self.gone.borrow()
     }
@@ -57,25 +64,14 @@ impl Cut {
     }
 }
 
-/// How long a connection that cannot be written to is read for what lies in it, beyond the last
-/// byte that came: its end follows, unless the server has closed one direction alone.
-const LAST_READ: Duration = Duration::from_millis(20);
-
-/// Why nothing can be written, and when that is told if nothing else ends the connection.
-struct Failure {
-    error: io::Error,
-    told_at: Pin<Box<Sleep>>,
-}
-
-fn is_closed(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
-}
+/// As many of the first bytes are kept as tell what is spoken: all of a TLS alert.
+pub(super) const FIRST: usize = 7;
 
 /// A byte stream to a server.
 pub(crate) struct Link {
-    transport: Box<dyn Transport>,
-    /// The server takes nothing any more.
-    failure: Option<Failure>,
+    transport: LastRead,
+    /// What came first.
+    first: ArrayVec<u8, FIRST>,
     cut: Arc<Cut>,
     /// Whose bytes these are, if that is one plugin.
     owner: Option<Arc<Slot>>,
@@ -84,7 +80,8 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(transport: Box<dyn Transport>, owner: Option<Arc<Slot>>) -> (Self, Arc<Cut>) {
         let cut = Arc::new(Cut::default());
-        (Self { transport, failure: None, cut: Arc::clone(&cut), owner }, cut)
+        let (transport, first) = (LastRead::new(transport), ArrayVec::new());
+        (Self { transport, first, cut: Arc::clone(&cut), owner }, cut)
     }
 
     fn check(&self) -> io::Result<()> {
@@ -97,35 +94,20 @@ impl Link {
     fn wrote(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(count)) = outcome
             && let Some(owner) = &self.owner
+            && !self.transport.is_deaf()
         {
             owner.traffic.bytes_sent.fetch_add(count as u64, Relaxed);
         }
         outcome
     }
 
-    /// What could not be written is as good as written, once the server takes nothing any more:
-    /// HTTP/2 would end the connection at once, and with it replies that are here already.
-    fn told_late(
-        &mut self,
-        outcome: Poll<io::Result<usize>>,
-        len: usize,
-        cx: &Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        match outcome {
-            Poll::Ready(Err(error)) if is_closed(&error) => {
-                self.failure = Some(Failure { error, told_at: Box::pin(sleep(LAST_READ)) });
-                cx.waker().wake_by_ref();
-                Poll::Ready(Ok(len))
-            }
-            outcome => outcome,
+    /// Keeps the beginning of what comes.
+    fn hear(&mut self, bytes: &[u8]) {
+        let len = bytes.len().min(self.first.remaining_capacity());
+        self.first.extend(bytes[..len].iter().copied());
+        if let Ok(first) = self.first.clone().into_inner() {
+            let _ = self.cut.first.set(first);
         }
-    }
-
-    /// Whether nothing can be written, and nothing more has been read for a while.
-    fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let Some(failure) = &mut self.failure else { return Poll::Pending };
-        ready!(failure.told_at.as_mut().poll(cx));
-        Poll::Ready(io::Error::new(failure.error.kind(), failure.error.to_string()))
     }
 }
 
@@ -140,13 +122,11 @@ impl AsyncRead for Link {
         self.check()?;
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.transport).poll_read(cx, buffer);
-        if outcome.is_pending()
-            && let Poll::Ready(error) = self.poll_failure(cx)
-        {
-            return Poll::Ready(Err(error));
-        }
         let count = (buffer.filled().len() - before) as u64;
         if count > 0 {
+            if !self.first.is_full() {
+                self.hear(&buffer.filled()[before..]);
+            }
             self.cut.received.fetch_add(count, Relaxed);
             if let Some(owner) = &self.owner {
                 owner.traffic.bytes_received.fetch_add(count, Relaxed);
@@ -163,12 +143,8 @@ impl AsyncWrite for Link {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check()?;
-        if self.failure.is_some() {
-            return Poll::Ready(Ok(bytes.len()));
-        }
         let outcome = Pin::new(&mut self.transport).poll_write(cx, bytes);
-        let outcome = self.wrote(outcome);
-        self.told_late(outcome, bytes.len(), cx)
+        self.wrote(outcome)
     }
 
     fn poll_write_vectored(
@@ -177,13 +153,8 @@ impl AsyncWrite for Link {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check()?;
-        let len = buffers.iter().map(|buffer| buffer.len()).sum();
-        if self.failure.is_some() {
-            return Poll::Ready(Ok(len));
-        }
         let outcome = Pin::new(&mut self.transport).poll_write_vectored(cx, buffers);
-        let outcome = self.wrote(outcome);
-        self.told_late(outcome, len, cx)
+        self.wrote(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -192,9 +163,6 @@ impl AsyncWrite for Link {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check()?;
-        if self.failure.is_some() {
-            return Poll::Ready(Ok(()));
-        }
         Pin::new(&mut self.transport).poll_flush(cx)
     }
 

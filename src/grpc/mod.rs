@@ -36,9 +36,11 @@
 //! | `gauges` | what all that tells, for statistics |
 //! | `connect` | a byte stream to one server |
 //! | `names` | the servers that names lead to |
-//! | `tls`, `tls_error` | TLS to a server, and why it failed, for people |
+//! | `tls`, `tls_error`, `certificate_error` | TLS to a server, and why it failed, for people |
 //! | `pem` | certificates and keys from files |
 //! | `resolve` | names to addresses |
+//! | `met` | what was met where no gRPC is spoken; pure |
+//! | `last_read` | a stream that is read to its end, also when it cannot be written to |
 //! | `link` | bytes in and out, counted, and cut where a connection must end |
 //!
 //! HTTP/2 has what the Unix socket lacks: a reply finds its request by the number of its
@@ -49,6 +51,7 @@ mod admission;
 mod asking;
 mod attempt;
 pub(crate) mod call;
+mod certificate_error;
 mod check;
 mod choice;
 pub(crate) mod configured;
@@ -57,8 +60,10 @@ mod deadline;
 mod flight;
 mod gauges;
 mod keep;
+mod last_read;
 mod link;
 mod members;
+mod met;
 mod names;
 mod open;
 pub(crate) mod pem;

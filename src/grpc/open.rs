@@ -2,12 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::check::{Trouble, check};
-use super::link::Link;
+use super::link::{Cut, Link};
+use super::met;
 use super::session::{Http2, Session};
 use super::status;
 use super::subchannel::{Opened, Subchannel};
@@ -23,8 +26,15 @@ pub(super) async fn open(subchannel: &Subchannel) -> Opened {
 }
 
 async fn connect_and_ask(subchannel: &Subchannel) -> Opened {
+    subchannel.is_reached.store(false, Relaxed);
     let transport = subchannel.connector.connect().await?;
+    subchannel.is_reached.store(true, Relaxed);
     let (link, cut) = Link::new(transport, subchannel.owner.clone());
+    let opened = ask(subchannel, link, Arc::clone(&cut)).await;
+    opened.map_err(|error| explained(error, subchannel.is_tls(), &cut))
+}
+
+async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
     let mut http2 = http2::Builder::new(TokioExecutor::new());
     // Each call that ends early resets its stream, for as long as the connection lives: what the
     // server still sends of them is no fault that a connection should end for.
@@ -45,6 +55,40 @@ async fn connect_and_ask(subchannel: &Subchannel) -> Opened {
     }
     // Its settings have come before its answer.
     Ok(Session::start(sender, http2, cut, &subchannel.check, subchannel.is_shared()))
+}
+
+/// In place of what HTTP/2 makes of bytes that are none of its own, and of none at all.
+fn explained(error: Arc<io::Error>, is_tls: bool, cut: &Cut) -> Arc<io::Error> {
+    let words = match cut.received() {
+        _ if is_refusal(&error) || error.kind() == io::ErrorKind::PermissionDenied => None,
+        0 if is_tls => Some(met::SILENT_IN_TLS),
+        0 => Some(met::SILENT),
+        _ => met::met(cut.first()),
+    };
+    words.map_or(error.clone(), |words| Arc::new(io::Error::new(error.kind(), words)))
+}
+
+impl Subchannel {
+    /// Why there is no connection after so long.
+    pub(super) fn late(&self, patience: Duration) -> Arc<io::Error> {
+        let words = match (self.is_reached.load(Relaxed), self.is_tls()) {
+            (false, false) => {
+                "no connection; is the address right, and does nothing on the way drop it?"
+            }
+            (false, true) => {
+                "no connection, or no answer to TLS; is the address right, and does the server \
+                 speak TLS there?"
+            }
+            (true, false) => {
+                "no answer to `cpex.Health/Check`; is it a plugin server, without TLS (`tls`), that takes more connections?"
+            }
+            (true, true) => {
+                "no answer to `cpex.Health/Check`; is it a plugin server that takes more connections?"
+            }
+        };
+        let words = format!("within `connect_timeout` ({patience:?}) {words}");
+        Arc::new(io::Error::new(io::ErrorKind::TimedOut, words))
+    }
 }
 
 /// TLS that was refused, in the words for a server that is not trusted. The system's own

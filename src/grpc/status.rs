@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::error::Cause;
+use crate::error::{Cause, Ended};
 use crate::trust::Refusal;
 
 /// No more of a server's words is quoted.
@@ -78,20 +78,25 @@ impl Status {
             429 | 502..=504 => UNAVAILABLE,
             _ => UNKNOWN,
         };
+        let way = match status {
+            StatusCode::NOT_FOUND => "; does a proxy there know the way to the plugin's server?",
+            _ => "",
+        };
         // With the usual words for the number, where it has some.
-        Self { code, message: format!("the answer is HTTP {status}"), is_of_http: true }
+        let message = format!("the answer is HTTP {status}, which is no gRPC{way}");
+        Self { code, message, is_of_http: true }
     }
 
-    /// The server is there, and knows who asks.
+    /// The server is there, and knows who asks. What is no gRPC tells of no server.
     pub(crate) fn is_alive(&self) -> bool {
-        matches!(self.code, OK | UNIMPLEMENTED)
+        !self.is_of_http && matches!(self.code, OK | UNIMPLEMENTED)
     }
 
     /// Why a server that answers so cannot be used.
     pub(crate) fn into_io(self) -> io::Error {
         match self.code {
             UNAUTHENTICATED | PERMISSION_DENIED => Refusal::Server(self.to_string()).into(),
-            _ => io::Error::other(self.to_string()),
+            _ => io::Error::other(Ended(self.to_string())),
         }
     }
 
@@ -165,11 +170,16 @@ pub(crate) fn is_passed_over(error: &hyper::Error) -> bool {
     })
 }
 
-/// With all that its sources tell: the first of them says little.
+/// In the words of the stream's own error, where that is the reason, or else with all that its
+/// sources tell: the first of them says little.
 pub(crate) fn into_io(error: &hyper::Error) -> io::Error {
-    let kind = sources(error)
-        .find_map(|source| source.downcast_ref::<io::Error>())
-        .map_or(io::ErrorKind::Other, io::Error::kind);
+    let io = sources(error).find_map(|source| {
+        let of_h2 = || source.downcast_ref::<h2::Error>()?.get_io();
+        source.downcast_ref::<io::Error>().or_else(of_h2)
+    });
+    if let Some(io) = io {
+        return io::Error::new(io.kind(), legible(&io.to_string()));
+    }
     let mut words = error.to_string();
     for source in sources(error).skip(1) {
         let source = source.to_string();
@@ -178,7 +188,7 @@ pub(crate) fn into_io(error: &hyper::Error) -> io::Error {
         }
     }
     // A server's words may be among them.
-    io::Error::new(kind, legible(&words))
+    io::Error::other(legible(&words))
 }
 
 fn sources<'a>(

@@ -2,11 +2,13 @@
 //! equal.
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use http::Uri;
+use http::uri::Scheme;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -36,6 +38,8 @@ pub(crate) struct Subchannel {
     pub(super) owner: Option<Arc<Slot>>,
     /// As many streams that were reset are remembered.
     pub(super) resets: usize,
+    /// The attempt that is under way has a stream to the server.
+    pub(super) is_reached: AtomicBool,
     opening: Flight<Opened>,
     last: Mutex<Last>,
     /// How many connections there have been.
@@ -70,12 +74,16 @@ impl Subchannel {
         owner: Option<Arc<Slot>>,
         resets: usize,
     ) -> Self {
-        let (opening, last, openings) = Default::default();
-        Self { connector, check, owner, resets, opening, last, openings }
+        let (is_reached, opening, last, openings) = Default::default();
+        Self { connector, check, owner, resets, is_reached, opening, last, openings }
     }
 
     pub(crate) fn is_shared(&self) -> bool {
         self.owner.is_none()
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.check.scheme() == Some(&Scheme::HTTPS)
     }
 
     /// The connection that is there, or else one that is made now, by whoever asks first.

@@ -3,7 +3,6 @@
 //! Servers are looked after side by side. Each connection has a task of its own, that moves
 //! the bytes; here it is decided when there is one.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -112,10 +111,7 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
                 (error, true)
             }
             Ok(Err(error)) => (error, false),
-            Err(_) => {
-                let reason = "no answer to `cpex.Health/Check` within `connect_timeout`";
-                (Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason)), false)
-            }
+            Err(_) => (subchannel.late(patience), false),
         };
         let youngest = shared.last_connection();
         let wait = reconnect.failed(youngest, !is_busy(&error), fastrand::f64());

@@ -78,7 +78,7 @@ impl TlsConfig {
             }
         };
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Loaded(Arc::new(config)))
+        Ok(Loaded { config: Arc::new(config), ca_bundle: self.ca_bundle.clone() })
     }
 }
 
@@ -97,7 +97,11 @@ fn system_authorities() -> io::Result<RootCertStore> {
 
 /// A [`TlsConfig`] with its files read, for one connection.
 #[derive(Debug)]
-pub(crate) struct Loaded(Arc<ClientConfig>);
+pub(crate) struct Loaded {
+    config: Arc<ClientConfig>,
+    /// Where its authorities are from, for errors.
+    ca_bundle: Option<PathBuf>,
+}
 
 impl Loaded {
     /// Speaks TLS on `stream`, with whoever proves to be `name`.
@@ -107,17 +111,18 @@ impl Loaded {
     /// HTTP/2; any other error if the stream ends.
     ///
     /// With TLS 1.3, a server that refuses the client's certificate says so after the
-    /// handshake: the refusal is the error of a later read. It can be lost with the
-    /// connection; the end of the stream is all that shows then.
+    /// handshake: the refusal is the error of a later read. A `stream` that is to show it must be
+    /// read also when it cannot be written to any more, as [`LastRead`](super::last_read::LastRead)
+    /// is.
     pub(crate) async fn handshake(
         self,
         stream: Box<dyn Transport>,
         name: ServerName<'static>,
     ) -> io::Result<Encrypted> {
-        let stream = TlsConnector::from(self.0)
+        let stream = TlsConnector::from(self.config)
             .connect(name, stream)
             .await
-            .map_err(tls_error::in_handshake)?;
+            .map_err(|error| tls_error::in_handshake(error, self.ca_bundle.as_deref()))?;
         // A server that knows no ALPN goes on without, and so would HTTP/1.
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
             return Err(Refusal::Server(tls_error::NO_HTTP_2.to_owned()).into());

@@ -2,32 +2,45 @@
 //! [`Refusal`].
 
 use std::io;
+use std::path::Path;
 
-use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
+use tokio_rustls::rustls::{AlertDescription, Error};
 
+use super::certificate_error::refused;
 use crate::trust::Refusal;
 
-pub(super) const NO_HTTP_2: &str =
-    "the server speaks TLS, but did not choose HTTP/2 in it (ALPN protocol `h2`)";
+pub(super) const NO_HTTP_2: &str = "the server speaks TLS, but did not choose HTTP/2 in it (ALPN protocol `h2`); is it the right \
+     port, and a gRPC server?";
 
-/// An error of the handshake, where the end of the stream needs words of its own.
-pub(super) fn in_handshake(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        let reason = "the server closed the connection during the TLS handshake; does it speak \
-                      TLS there, and does it accept our certificate?";
-        return io::Error::new(error.kind(), reason);
+/// An error of the handshake, in which the server's certificate is looked at, and where the end
+/// of the stream needs words of its own.
+pub(super) fn in_handshake(error: io::Error, ca_bundle: Option<&Path>) -> io::Error {
+    if let Some(Error::InvalidCertificate(fault)) = tls(&error) {
+        return Refusal::Server(refused(fault, ca_bundle)).into();
     }
-    explained(error)
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe => {
+            let reason = "the server closed the connection during the TLS handshake; does it \
+                          speak TLS there, and does it accept our certificate?";
+            io::Error::new(error.kind(), reason)
+        }
+        _ => explained(error),
+    }
 }
 
 /// An error of the stream, in words for people where TLS is the reason.
 pub(super) fn explained(error: io::Error) -> io::Error {
-    let tls = error.get_ref().and_then(|source| source.downcast_ref::<Error>());
-    match tls.map(reason) {
+    match tls(&error).map(reason) {
         None => error,
         Some(Reason::Refused(reason)) => Refusal::Server(reason).into(),
         Some(Reason::Ended(reason)) => io::Error::new(io::ErrorKind::ConnectionAborted, reason),
     }
+}
+
+fn tls(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 #[derive(Debug, PartialEq)]
@@ -39,49 +52,18 @@ enum Reason {
 
 fn reason(error: &Error) -> Reason {
     Reason::Refused(match error {
-        Error::InvalidCertificate(fault) => certificate(fault),
         Error::AlertReceived(alert) => return received(*alert),
-        Error::InvalidMessage(_) => "the server does not speak TLS, or not here".to_owned(),
+        Error::InvalidMessage(_) => {
+            "what answers there does not speak TLS; is it the right port? To speak to it without \
+             TLS, remove `tls` (and, beyond this machine, write `plaintext: true`)"
+                .to_owned()
+        }
         Error::PeerIncompatible(fault) => {
             format!("the server and this client have no way of TLS in common ({fault:?})")
         }
         Error::NoApplicationProtocol => NO_HTTP_2.to_owned(),
         error => format!("TLS failed: {error}"),
     })
-}
-
-/// Why this client refuses the server's certificate.
-fn certificate(fault: &CertificateError) -> String {
-    use CertificateError as Fault;
-    match fault {
-        Fault::Expired | Fault::ExpiredContext { .. } => {
-            "the server's certificate has expired".to_owned()
-        }
-        Fault::NotValidYet | Fault::NotValidYetContext { .. } => {
-            "the server's certificate is not valid yet; is this machine's clock right?".to_owned()
-        }
-        Fault::UnknownIssuer => {
-            "the server's certificate is not signed by a trusted authority (`ca_bundle`)".to_owned()
-        }
-        Fault::NotValidForName => {
-            "the server's certificate is for another name (`server_name`)".to_owned()
-        }
-        Fault::NotValidForNameContext { expected, presented } => {
-            let expected = expected.to_str();
-            let presented = match &presented[..] {
-                [] => "no name".to_owned(),
-                names => names.join(", ").escape_debug().to_string(),
-            };
-            format!(
-                "the server's certificate is for {presented}, expected `{expected}` (`server_name`)"
-            )
-        }
-        Fault::Revoked => "the server's certificate is revoked".to_owned(),
-        Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => {
-            "the server's certificate is not meant for servers (extended key usage)".to_owned()
-        }
-        fault => format!("the server's certificate cannot be trusted: {fault}"),
-    }
 }
 
 /// What the server says.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::shared::Locked;
 use crate::error::Cause;
+use crate::trust::{Refusal, is_refusal};
 
 /// How attempts to connect to a server went.
 #[derive(Debug, Clone, Default)]
@@ -31,9 +32,14 @@ impl Locked {
         Some(Down { attempts, error: self.why()?, delay })
     }
 
-    /// Why there is no connection.
+    /// Why there is no connection; of several servers the one is named that it is about.
     pub(crate) fn why(&self) -> Option<Arc<io::Error>> {
-        self.troubles().find_map(|trouble| trouble.error.clone())
+        let several = self.members.iter().nth(1).is_some();
+        let named = self.members.iter().find_map(|(index, server)| {
+            let error = self.troubles[index].error.as_ref()?;
+            Some(if several { named(&server.remote.name, error) } else { Arc::clone(error) })
+        });
+        named.or_else(|| self.troubles().find_map(|trouble| trouble.error.clone()))
     }
 
     /// Those of the servers that there are, or, where there are none, why not.
@@ -41,6 +47,14 @@ impl Locked {
         let none = self.members.iter().next().is_none().then_some(&self.not_found);
         self.members.iter().map(|(index, _)| &self.troubles[index]).chain(none)
     }
+}
+
+fn named(server: &str, error: &io::Error) -> Arc<io::Error> {
+    let words = format!("{server}: {error}");
+    Arc::new(match is_refusal(error) {
+        true => Refusal::Server(words).into(),
+        false => io::Error::new(error.kind(), words),
+    })
 }
 
 /// A plugin none of whose servers can be reached.

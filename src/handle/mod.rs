@@ -13,6 +13,9 @@ mod grpc_served_tests;
 #[cfg(test)]
 #[cfg(feature = "grpc")]
 mod grpc_tests;
+#[cfg(test)]
+#[cfg(all(feature = "grpc", feature = "server"))]
+mod grpc_trouble_tests;
 mod observed;
 mod verify;
 mod watch;

@@ -1,6 +1,13 @@
 //! What a client shows of itself, and files that are replaced.
 
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::ReadBuf;
+use tokio::sync::oneshot;
 
 use super::*;
 
@@ -76,4 +83,110 @@ async fn a_file_that_is_half_replaced_is_told_before_anything_is_sent() {
     assert!(!is_refusal(&error), "{error:?}");
     assert!(error.to_string().contains(&*keyfile.to_string_lossy()), "{error}");
     assert!(error.to_string().contains("does not belong to the certificate"), "{error}");
+}
+
+/// A stream to a server that has closed it: what is written goes nowhere, and fails when the
+/// server's last words are here.
+struct Broken {
+    inner: Box<dyn Transport>,
+    /// What may still be written, once the server has said something.
+    left: Arc<AtomicUsize>,
+    heard: bool,
+    closed: oneshot::Receiver<()>,
+}
+
+impl Transport for Broken {}
+
+impl AsyncRead for Broken {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        self.heard |= !buffer.filled().is_empty();
+        read
+    }
+}
+
+impl AsyncWrite for Broken {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if !self.heard {
+            return Pin::new(&mut self.inner).poll_write(cx, bytes);
+        }
+        let len = bytes.len().min(self.left.load(SeqCst));
+        if len == 0 {
+            let _ = ready!(Pin::new(&mut self.closed).poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let count = ready!(Pin::new(&mut self.inner).poll_write(cx, &bytes[..len]))?;
+        self.left.fetch_sub(count, SeqCst);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// Connects once, to a server that demands a certificate of clients without one.
+struct BreaksOnce(Mutex<Option<(SocketAddr, Arc<AtomicUsize>, oneshot::Receiver<()>)>>);
+
+impl Connect for BreaksOnce {
+    fn connect(&self) -> Connecting {
+        let (address, left, closed) = self.0.lock().unwrap().take().unwrap();
+        Box::pin(async move {
+            let inner = TcpConnector::new(address).connect().await?;
+            Ok(Box::new(Broken { inner, left, heard: false, closed }) as Box<dyn Transport>)
+        })
+    }
+}
+
+/// What a client without a certificate hears that may write so many bytes after the server's
+/// first words: with TLS 1.2 in the handshake, with 1.3 after it.
+async fn heard_behind_a_write_that_fails(tls_1_2: bool, left: usize) -> io::Error {
+    let ca = Authority::new("CA");
+    let side = ServerSide::new(ca.server("localhost"));
+    let side = ServerSide { clients: Some(ca.pem()), tls_1_2, ..side };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, closed) = oneshot::channel();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        assert!(side.acceptor().accept(stream).await.is_err());
+        let _ = sender.send(());
+    });
+    let left = Arc::new(AtomicUsize::new(left));
+    let inner = Arc::new(BreaksOnce(Mutex::new(Some((address, Arc::clone(&left), closed)))));
+    let client = ClientSide::trusting(&ca);
+    let config = Arc::new(client.config.clone());
+    let connector = TlsConnector::new(inner, config, Some("localhost")).unwrap();
+    let told = within(async {
+        let mut stream = connector.connect().await?;
+        left.store(0, SeqCst);
+        stream.write_all(b"hello").await?;
+        stream.flush().await?;
+        stream.read_u8().await.map(drop)
+    })
+    .await;
+    within(server).await.unwrap();
+    told.unwrap_err()
+}
+
+#[tokio::test]
+async fn why_a_server_has_closed_is_told_and_not_that_nothing_can_be_written() {
+    // A certificate message without one is 12 bytes.
+    for (tls_1_2, left) in [(true, 12), (false, usize::MAX)] {
+        let error = heard_behind_a_write_that_fails(tls_1_2, left).await;
+        assert!(is_refusal(&error), "TLS 1.2 {tls_1_2}: {error:?}");
+        assert!(error.to_string().contains("demands a client certificate"), "{error}");
+    }
 }

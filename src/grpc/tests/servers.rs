@@ -244,7 +244,8 @@ async fn a_first_check_tells_whether_a_server_can_be_used() {
             ),
         ),
         (Do::Raw(vec![0, 0, 0, 0, 2, 8, 2]), Some("the server says that it is not serving")),
-        (Do::Http(404), None),
+        (Do::Http(404), Some("the answer is HTTP 404 Not Found")),
+        (Do::ContentType("text/html"), Some("the content-type of the reply is `text/html`")),
     ] {
         let bench = Bench::new(1);
         bench.servers[0].checks(check);
