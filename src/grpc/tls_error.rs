@@ -54,7 +54,7 @@ fn reason(error: &Error) -> Reason {
     Reason::Refused(match error {
         Error::AlertReceived(alert) => return received(*alert),
         Error::InvalidMessage(_) => {
-            "what answers there does not speak TLS; is it the right port? To speak to it without \
+            "the server does not speak TLS, or not here; is it the right port? To speak to it without \
              TLS, remove `tls` (and, beyond this machine, write `plaintext: true`)"
                 .to_owned()
         }

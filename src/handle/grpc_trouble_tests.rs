@@ -121,7 +121,7 @@ async fn tls_to_plaintext_names_the_keys_to_change() {
     let (files, ca) = (Files::new(), Authority::new("CA"));
     let tls = TlsConfig::new().with_ca_bundle(files.write("ca.crt", &ca.pem()));
     let server = PluginServer::builder().bind_grpc(local()).await.unwrap();
-    let words = ["what answers there does not speak TLS", "remove `tls`", "`plaintext: true`"];
+    let words = ["the server does not speak TLS, or not here", "remove `tls`", "`plaintext: true`"];
     assert_told(&connect(at(&server).tls(tls)).await, "untrusted", &words);
 }
 

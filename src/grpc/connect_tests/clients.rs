@@ -137,16 +137,13 @@ impl AsyncWrite for Broken {
     }
 }
 
-/// Connects once, to a server that demands a certificate of clients without one.
-struct BreaksOnce(Mutex<Option<(SocketAddr, Arc<AtomicUsize>, oneshot::Receiver<()>)>>);
+/// The way to a server that a stream is there of already.
+struct There(Mutex<Option<Broken>>);
 
-impl Connect for BreaksOnce {
+impl Connect for There {
     fn connect(&self) -> Connecting {
-        let (address, left, closed) = self.0.lock().unwrap().take().unwrap();
-        Box::pin(async move {
-            let inner = TcpConnector::new(address).connect().await?;
-            Ok(Box::new(Broken { inner, left, heard: false, closed }) as Box<dyn Transport>)
-        })
+        let stream = self.0.lock().unwrap().take().unwrap();
+        Box::pin(async { Ok(Box::new(stream) as Box<dyn Transport>) })
     }
 }
 
@@ -164,8 +161,10 @@ async fn heard_behind_a_write_that_fails(tls_1_2: bool, left: usize) -> io::Erro
         assert!(side.acceptor().accept(stream).await.is_err());
         let _ = sender.send(());
     });
+    let inner = within(TcpConnector::new(address).connect()).await.unwrap();
     let left = Arc::new(AtomicUsize::new(left));
-    let inner = Arc::new(BreaksOnce(Mutex::new(Some((address, Arc::clone(&left), closed)))));
+    let stream = Broken { inner, left: Arc::clone(&left), heard: false, closed };
+    let inner = Arc::new(There(Mutex::new(Some(stream))));
     let client = ClientSide::trusting(&ca);
     let config = Arc::new(client.config.clone());
     let connector = TlsConnector::new(inner, config, Some("localhost")).unwrap();
