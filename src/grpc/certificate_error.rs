@@ -48,16 +48,17 @@ pub(super) fn refused(fault: &Fault, ca_bundle: Option<&Path>) -> String {
             trusted()
         ),
         Fault::NotValidForName => {
-            "the server's certificate is for another name; expect that one with `server_name` if \
-             it is the plugin's server"
+            "the server's certificate is for another name (`server_name`); if it is the plugin's \
+             server, set that to a name in its certificate"
                 .to_owned()
         }
         Fault::NotValidForNameContext { expected, presented } => {
             let expected = expected.to_str();
             let presented = names(presented);
             format!(
-                "the server's certificate is for {presented}, expected `{expected}`; if it is the \
-                 plugin's server, set `server_name` to a name in its certificate"
+                "the server's certificate is for {presented}, expected `{expected}` \
+                 (`server_name`); if it is the plugin's server, set that to a name in its \
+                 certificate"
             )
         }
         Fault::Revoked => {

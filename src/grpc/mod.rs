@@ -37,6 +37,7 @@
 //! | `connect` | a byte stream to one server |
 //! | `names` | the servers that names lead to |
 //! | `tls`, `tls_error`, `certificate_error` | TLS to a server, and why it failed, for people |
+//! | `client_certificate` | what this client shows of itself in TLS |
 //! | `pem` | certificates and keys from files |
 //! | `resolve` | names to addresses |
 //! | `met` | what was met where no gRPC is spoken; pure |
@@ -54,6 +55,7 @@ pub(crate) mod call;
 mod certificate_error;
 mod check;
 mod choice;
+mod client_certificate;
 pub(crate) mod configured;
 pub(crate) mod connect;
 mod deadline;

@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::client_certificate::ClientCertificate;
 use super::{pem, tls_error};
 use crate::trust::Refusal;
 use crate::unix::connect::Transport;
@@ -70,15 +70,14 @@ impl TlsConfig {
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
             .with_root_certificates(roots);
-        let mut config = match &self.certfile_and_keyfile {
-            None => config.with_no_client_auth(),
-            Some((certfile, keyfile)) => {
-                let identity = SingleCertAndKey::from(pem::identity(certfile, keyfile)?);
-                config.with_client_cert_resolver(Arc::new(identity))
-            }
+        let own = match &self.certfile_and_keyfile {
+            None => None,
+            Some((certfile, keyfile)) => Some(pem::identity(certfile, keyfile)?),
         };
+        let client = Arc::new(ClientCertificate::new(own));
+        let mut config = config.with_client_cert_resolver(Arc::clone(&client) as Arc<_>);
         config.alpn_protocols = vec![ALPN.to_vec()];
-        Ok(Loaded { config: Arc::new(config), ca_bundle: self.ca_bundle.clone() })
+        Ok(Loaded { config: Arc::new(config), client, ca_bundle: self.ca_bundle.clone() })
     }
 }
 
@@ -99,6 +98,7 @@ fn system_authorities() -> io::Result<RootCertStore> {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     config: Arc<ClientConfig>,
+    client: Arc<ClientCertificate>,
     /// Where its authorities are from, for errors.
     ca_bundle: Option<PathBuf>,
 }
@@ -119,21 +119,26 @@ impl Loaded {
         stream: Box<dyn Transport>,
         name: ServerName<'static>,
     ) -> io::Result<Encrypted> {
-        let stream = TlsConnector::from(self.config)
-            .connect(name, stream)
-            .await
-            .map_err(|error| tls_error::in_handshake(error, self.ca_bundle.as_deref()))?;
+        let stream =
+            TlsConnector::from(self.config).connect(name, stream).await.map_err(|error| {
+                let error = tls_error::if_missing(error, &self.client);
+                tls_error::in_handshake(error, self.ca_bundle.as_deref())
+            })?;
         // A server that knows no ALPN goes on without, and so would HTTP/1.
         if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
             return Err(Refusal::Server(tls_error::NO_HTTP_2.to_owned()).into());
         }
-        Ok(Encrypted(stream))
+        Ok(Encrypted { stream, silent: Some(self.client) })
     }
 }
 
 /// A stream inside TLS. Its errors are those of the handshake, where that is only decided
 /// afterwards.
-pub(crate) struct Encrypted(TlsStream<Box<dyn Transport>>);
+pub(crate) struct Encrypted {
+    stream: TlsStream<Box<dyn Transport>>,
+    /// As long as the server has not said anything.
+    silent: Option<Arc<ClientCertificate>>,
+}
 
 impl Transport for Encrypted {}
 
@@ -143,8 +148,20 @@ impl AsyncRead for Encrypted {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = ready!(Pin::new(&mut self.0).poll_read(cx, buffer));
-        Poll::Ready(read.map_err(tls_error::explained))
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
+        if buffer.filled().len() > before {
+            self.silent = None;
+        }
+        let Some(client) = &self.silent else {
+            return Poll::Ready(read.map_err(tls_error::explained));
+        };
+        let read = read.map_err(|error| tls_error::if_missing(error, client));
+        Poll::Ready(match read {
+            // Its end.
+            Ok(()) if buffer.remaining() > 0 && client.is_missing() => Err(tls_error::missing()),
+            read => read.map_err(tls_error::explained),
+        })
     }
 }
 
@@ -154,7 +171,7 @@ impl AsyncWrite for Encrypted {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -162,19 +179,19 @@ impl AsyncWrite for Encrypted {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, buffers)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use tokio_rustls::rustls::{AlertDescription, Error};
 
 use super::certificate_error::refused;
+use super::client_certificate::ClientCertificate;
 use crate::trust::Refusal;
 
 pub(super) const NO_HTTP_2: &str = "the server speaks TLS, but did not choose HTTP/2 in it (ALPN protocol `h2`); is it the right \
@@ -18,16 +19,30 @@ pub(super) fn in_handshake(error: io::Error, ca_bundle: Option<&Path>) -> io::Er
     if let Some(Error::InvalidCertificate(fault)) = tls(&error) {
         return Refusal::Server(refused(fault, ca_bundle)).into();
     }
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::BrokenPipe => {
-            let reason = "the server closed the connection during the TLS handshake; does it \
-                          speak TLS there, and does it accept our certificate?";
-            io::Error::new(error.kind(), reason)
-        }
-        _ => explained(error),
+    if !is_end(&error) {
+        return explained(error);
     }
+    let reason = "the server closed the connection during the TLS handshake; does it speak TLS \
+                  there, and does it accept our certificate?";
+    io::Error::new(error.kind(), reason)
+}
+
+/// That of a server that asked for a certificate, got none, and closed the connection without an
+/// alert (grpc's C core does so), before it said anything.
+pub(super) fn missing() -> io::Error {
+    let reason = "the server asked for a client certificate, of which there is none (`certfile`, \
+                  `keyfile`), and closed the connection";
+    Refusal::Server(reason.to_owned()).into()
+}
+
+/// The error of a server that has not said anything, or [`missing`].
+pub(super) fn if_missing(error: io::Error, client: &ClientCertificate) -> io::Error {
+    if client.is_missing() && is_end(&error) { missing() } else { error }
+}
+
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 /// An error of the stream, in words for people where TLS is the reason.

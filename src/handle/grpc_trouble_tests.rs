@@ -91,7 +91,10 @@ async fn a_certificate_that_cannot_be_trusted_is_told_with_what_to_change() {
     for (signed, words) in [
         (
             ca.server("guard.internal"),
-            ["for `guard.internal`, expected `127.0.0.1`", "set `server_name`"],
+            [
+                "for `guard.internal`, expected `127.0.0.1`",
+                "(`server_name`); if it is the plugin's server, set that",
+            ],
         ),
         (Authority::new("CA").server("127.0.0.1"), ["made anew (`ca_bundle`)?", &trusted]),
         (

@@ -20,18 +20,35 @@ pub(crate) struct GrpcReference {
     dir: TempDir,
     /// `None` for a Unix socket.
     port: Option<Port>,
+    /// Its certificates.
+    variables: Vec<(&'static str, PathBuf)>,
     running: Option<OwnedChild>,
 }
 
 impl GrpcReference {
     /// On a free port of this machine.
     pub(crate) fn over_tcp() -> Option<Self> {
-        Some(Self::start(venv()?, Some(Port::reserve())))
+        Some(Self::start(venv()?, Some(Port::reserve()), Vec::new()))
     }
 
     /// On a Unix socket of its own.
     pub(crate) fn over_uds() -> Option<Self> {
-        Some(Self::start(venv()?, None))
+        Some(Self::start(venv()?, None, Vec::new()))
+    }
+
+    /// With TLS, and a demand for clients of this authority.
+    pub(crate) fn over_tls(
+        (certfile, keyfile): (PathBuf, PathBuf),
+        clients: PathBuf,
+    ) -> Option<Self> {
+        let variables = vec![
+            ("PLUGINS_GRPC_SERVER_SSL_CERTFILE", certfile),
+            ("PLUGINS_GRPC_SERVER_SSL_KEYFILE", keyfile),
+            ("PLUGINS_GRPC_SERVER_SSL_CA_CERTS", clients),
+            ("PLUGINS_GRPC_SERVER_SSL_ENABLED", "true".into()),
+            ("PLUGINS_GRPC_SERVER_SSL_CLIENT_AUTH", "require".into()),
+        ];
+        Some(Self::start(venv()?, Some(Port::reserve()), variables))
     }
 
     /// The one over TCP that the tests of one process share; none of them may stop it.
@@ -42,9 +59,9 @@ impl GrpcReference {
         SERVER.get_or_init(Self::over_tcp).as_ref()
     }
 
-    fn start(venv: PathBuf, port: Option<Port>) -> Self {
+    fn start(venv: PathBuf, port: Option<Port>, variables: Vec<(&'static str, PathBuf)>) -> Self {
         let dir = tempfile::Builder::new().prefix("hookwire").tempdir().expect("a directory");
-        let mut server = Self { venv, dir, port, running: None };
+        let mut server = Self { venv, dir, port, variables, running: None };
         server.restart();
         server
     }
@@ -66,6 +83,7 @@ impl GrpcReference {
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PLUGINS_CONFIG_PATH", file("plugins.yaml"))
             .env("PLUGINS_LOG_LEVEL", "INFO")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env("HOOKWIRE_EXECUTIONS", self.executions_file())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
