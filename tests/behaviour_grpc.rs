@@ -14,7 +14,7 @@ use common::calls::{
     SOON, call, call_of_size, call_soon, eventually, in_time, knobs, lazy, spawn_call,
 };
 use fault_server::{Connection, FaultServer, Gate, Health, Over, Reply};
-use hookwire::{CallOptions, ConnectionState, ErrorKind, PluginError, RetryPolicy, Sent};
+use hookwire::{CallOptions, ConnectionState, ErrorKind, PluginError, Sent};
 
 /// Plays `script` with the first connection; the others are served well.
 fn first<F>(script: impl Fn(Connection) -> F + Send + Sync + 'static) -> FaultServer
