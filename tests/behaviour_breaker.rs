@@ -10,9 +10,11 @@ use std::io::ErrorKind::NotFound;
 use std::time::Duration;
 
 use common::calls::{
-    LIMIT, SOON, call, call_with, eventually, in_time, lazy, socket, spawn_call, spawn_call_with,
+    LIMIT, SOON, call, call_with, eventually, in_time, knobs, lazy, socket, spawn_call,
+    spawn_call_with,
 };
 use common::knobs::Knobs;
+use common::over::{Over, apply, both};
 use fault_server::{FaultServer, Gate, Reply};
 use futures::StreamExt;
 use hookwire::{
@@ -20,17 +22,18 @@ use hookwire::{
     Sent,
 };
 
-/// Answers calls whose marker begins with `good`, once the gate lets them, and leaves
-/// a connection as it is after any other.
-fn moody_server(gate: &Gate) -> FaultServer {
+/// Answers calls whose marker begins with `good`, once the gate lets them, and no other: over
+/// a socket it then leaves the connection as it is.
+fn moody_server(over: Over, gate: &Gate) -> FaultServer {
     let gate = gate.clone();
-    FaultServer::start(move |mut connection| {
+    over.start(move |mut connection| {
         let gate = gate.clone();
         async move {
             loop {
                 let call = connection.hook().await?;
                 if !call.marker().starts_with("good") {
-                    return connection.client_closed().await;
+                    connection.leave_unanswered().await?;
+                    continue;
                 }
                 gate.passed().await;
                 connection.answer(&call).await?;
@@ -50,7 +53,7 @@ const BRIEF: Duration = Duration::from_millis(100);
 
 /// Calls end soon, on a connection each; only missing replies open the breaker.
 fn brief(server: &FaultServer) -> Knobs {
-    let brief = socket(server.path()).max_connections(8).timeout(BRIEF).stall_limit(SOON);
+    let brief = knobs(server).max_connections(8).timeout(BRIEF).stall_limit(SOON);
     brief.reconnect_attempts(1_000_000).breaker_threshold(3)
 }
 
@@ -64,10 +67,12 @@ fn is_silence(error: &PluginError) -> bool {
     error.reason() == "unresponsive"
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b1_a_plugin_that_cannot_be_reached_is_refused_with_the_reason_and_the_time_to_wait() {
-    let mut server = FaultServer::absent(|mut connection| async move { connection.serve().await });
-    let handle = lazy(socket(server.path()).reconnect_attempts(2));
+#[apply(both)]
+async fn b1_a_plugin_that_cannot_be_reached_is_refused_with_the_reason_and_the_time_to_wait(
+    over: Over,
+) {
+    let mut server = over.absent(|mut connection| async move { connection.serve().await });
+    let handle = lazy(knobs(&server).reconnect_attempts(2));
     let mut states = handle.watch_breaker();
     assert_eq!(states.next().await, Some(BreakerState::Closed));
     call(&handle, "first").await.unwrap_err();
@@ -90,9 +95,9 @@ async fn b1_a_plugin_that_cannot_be_reached_is_refused_with_the_reason_and_the_t
     assert_eq!(in_time("the plugin is gone", states.next()).await, None);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b2_missing_replies_in_a_row_open_the_breaker_and_spare_the_server() {
-    let server = moody_server(&open_gate());
+#[apply(both)]
+async fn b2_missing_replies_in_a_row_open_the_breaker_and_spare_the_server(over: Over) {
+    let server = moody_server(over, &open_gate());
     let handle = lazy(brief(&server));
     for _ in 0..3 {
         ignored(&handle).await;
@@ -107,9 +112,9 @@ async fn b2_missing_replies_in_a_row_open_the_breaker_and_spare_the_server() {
     assert_eq!(handle.stats().timeouts, 3);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b2_a_reply_in_time_starts_the_count_anew() {
-    let server = moody_server(&open_gate());
+#[apply(both)]
+async fn b2_a_reply_in_time_starts_the_count_anew(over: Over) {
+    let server = moody_server(over, &open_gate());
     let handle = lazy(brief(&server));
     for round in 0..5 {
         ignored(&handle).await;
@@ -121,9 +126,9 @@ async fn b2_a_reply_in_time_starts_the_count_anew() {
     assert_eq!((handle.stats().timeouts, handle.stats().breaker_opened), (10, 0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b2_callers_in_a_hurry_do_not_cut_off_the_others() {
-    let server = moody_server(&open_gate());
+#[apply(both)]
+async fn b2_callers_in_a_hurry_do_not_cut_off_the_others(over: Over) {
+    let server = moody_server(over, &open_gate());
     // Nothing stalls here, and those who leave early give less than the plugin's time.
     let handle = lazy(brief(&server).timeout(LIMIT).stall_limit(LIMIT).max_connections(16));
     let hasty = CallOptions::new().timeout(SOON);
@@ -135,9 +140,9 @@ async fn b2_callers_in_a_hurry_do_not_cut_off_the_others() {
     assert_eq!(handle.stats().breaker_opened, 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b2_with_a_threshold_of_0_silence_opens_nothing() {
-    let server = moody_server(&open_gate());
+#[apply(both)]
+async fn b2_with_a_threshold_of_0_silence_opens_nothing(over: Over) {
+    let server = moody_server(over, &open_gate());
     let handle = lazy(brief(&server).breaker_threshold(0));
     for _ in 0..20 {
         let error = in_time("a call", call(&handle, "ignored")).await.unwrap_err();
@@ -146,10 +151,10 @@ async fn b2_with_a_threshold_of_0_silence_opens_nothing() {
     assert_eq!(handle.stats().breaker_opened, 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b3_one_call_at_a_time_is_on_trial_and_its_reply_closes_the_breaker() {
+#[apply(both)]
+async fn b3_one_call_at_a_time_is_on_trial_and_its_reply_closes_the_breaker(over: Over) {
     let gate = Gate::closed();
-    let server = moody_server(&gate);
+    let server = moody_server(over, &gate);
     let handle = lazy(brief(&server).breaker_max_open(SOON));
     for _ in 0..3 {
         ignored(&handle).await;
@@ -184,9 +189,9 @@ async fn b3_one_call_at_a_time_is_on_trial_and_its_reply_closes_the_breaker() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b4_a_plugin_that_hung_and_was_restarted_is_found_without_a_trial() {
-    let mut server = moody_server(&open_gate());
+#[apply(both)]
+async fn b4_a_plugin_that_hung_and_was_restarted_is_found_without_a_trial(over: Over) {
+    let mut server = moody_server(over, &open_gate());
     let handle = lazy(brief(&server).reconnect_attempts(3));
     while handle.breaker() == BreakerState::Closed {
         let _ = in_time("a call without a reply", call(&handle, "ignored")).await;
@@ -266,12 +271,12 @@ async fn b5_what_is_behind_a_stall_follows_the_retry_rule() {
     assert_eq!(server.record().seen().executions_of("stuck"), 1, "its time was over");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b6_an_open_breaker_is_an_error_and_never_an_allow() {
+#[apply(both)]
+async fn b6_an_open_breaker_is_an_error_and_never_an_allow(over: Over) {
     let gate = Gate::closed();
     let closed = gate.clone();
     // Denies everything, while it answers at all.
-    let server = FaultServer::start(move |mut connection| {
+    let server = over.start(move |mut connection| {
         let gate = closed.clone();
         async move {
             loop {
@@ -305,13 +310,13 @@ async fn b6_an_open_breaker_is_an_error_and_never_an_allow() {
     assert_eq!(handle.stats().ok, 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b7_a_server_that_dies_over_and_over_is_not_sent_every_call_many_times() {
-    let server = FaultServer::start(|mut connection| async move {
+#[apply(both)]
+async fn b7_a_server_that_dies_over_and_over_is_not_sent_every_call_many_times(over: Over) {
+    let server = over.start(|mut connection| async move {
         // Runs one hook, and takes all that wait behind it along.
         connection.hook().await.map(drop)
     });
-    let again = socket(server.path()).max_in_flight(256).retry(RetryPolicy::Resend);
+    let again = knobs(&server).max_in_flight(256).retry(RetryPolicy::Resend);
     let handle = lazy(again.reconnect_attempts(1_000_000));
     let calls: Vec<_> = (0..200).map(|i| spawn_call(&handle, i.to_string())).collect();
     for call in calls {
@@ -347,14 +352,14 @@ async fn b8_a_server_that_hangs_is_found_before_a_call_is_made() {
     assert_eq!((seen.executions_of("first"), seen.executions_of("next")), (1, 1));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b8_a_server_that_is_well_is_probed_on_the_connection_that_it_has() {
-    let server = FaultServer::honest();
-    let handle = lazy(socket(server.path()).keep_alive(Some(Duration::from_millis(5))));
+#[apply(both)]
+async fn b8_a_server_that_is_well_is_probed_on_the_connection_that_it_has(over: Over) {
+    let server = over.honest();
+    let handle = lazy(knobs(&server).keep_alive(Some(Duration::from_millis(5))));
     for i in 0..20 {
         let marker = i.to_string();
         assert_eq!(call(&handle, &marker).await.unwrap(), marker);
-        let probes = |seen: &fault_server::Seen| seen.requests - seen.hook_calls();
+        let probes = |seen: &fault_server::Seen| seen.checks + seen.requests - seen.hook_calls();
         server.record().wait_for(|seen| probes(seen) > 2 * i).await;
     }
     let seen = server.record().seen();

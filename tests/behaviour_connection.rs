@@ -11,28 +11,40 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use common::calls::{
-    LIMIT, SOON, call, call_of_size, call_soon, call_with, eventually, in_time, lazy, socket,
-    spawn_call,
+    LIMIT, SOON, call, call_of_size, call_soon, call_with, eventually, in_time, knobs, lazy,
+    socket, spawn_call,
 };
+use common::over::{Over, apply, both};
 use fault_server::{FaultServer, Gate, Reply, bind_to_permissions};
 use hookwire::{
     CallOptions, ConnectionState, ErrorKind, Overload, PluginError, PluginHandle, RetryPolicy,
     Sent, Stage,
 };
 
-fn absent() -> FaultServer {
-    FaultServer::absent(|mut connection| async move { connection.serve().await })
+fn absent(over: Over) -> FaultServer {
+    over.absent(|mut connection| async move { connection.serve().await })
 }
 
 fn is_down(handle: &PluginHandle) -> bool {
     handle.state() == ConnectionState::TransientFailure
 }
 
+/// Waits until the end of the connection is noticed that so many others were before. Over gRPC
+/// the next one is made at once.
+async fn end_is_noticed(over: Over, handle: &PluginHandle, before: usize) {
+    let connects = || handle.stats().connections.iter().map(|one| one.connects).sum::<u64>();
+    let is_noticed = || match over {
+        Over::Socket => handle.state() == ConnectionState::Idle,
+        _ => connects() as usize > before + 1,
+    };
+    eventually("the end is noticed", is_noticed).await;
+}
+
 // --- H4 ---
 
 /// Runs the hook and dies before the reply, this many times.
-fn dies_after_running(times: usize) -> FaultServer {
-    FaultServer::start(move |mut connection| async move {
+fn dies_after_running(over: Over, times: usize) -> FaultServer {
+    over.start(move |mut connection| async move {
         if connection.number >= times {
             return connection.serve().await;
         }
@@ -40,10 +52,10 @@ fn dies_after_running(times: usize) -> FaultServer {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h4_a_call_that_was_sent_is_not_sent_again_when_the_server_dies() {
-    let server = dies_after_running(1);
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h4_a_call_that_was_sent_is_not_sent_again_when_the_server_dies(over: Over) {
+    let server = dies_after_running(over, 1);
+    let handle = lazy(knobs(&server));
     let error = call(&handle, "once").await.unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Maybe), "{error}");
     assert!(error.to_string().contains("the hook may have run"), "{error}");
@@ -52,33 +64,33 @@ async fn h4_a_call_that_was_sent_is_not_sent_again_when_the_server_dies() {
     assert_eq!(server.record().seen().executions_of("once"), 1, "the hook ran twice");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h4_a_plugin_configured_to_resend_is_sent_the_call_again() {
-    let server = dies_after_running(2);
-    let handle = lazy(socket(server.path()).retry(RetryPolicy::Resend));
+#[apply(both)]
+async fn h4_a_plugin_configured_to_resend_is_sent_the_call_again(over: Over) {
+    let server = dies_after_running(over, 2);
+    let handle = lazy(knobs(&server).retry(RetryPolicy::Resend));
     assert_eq!(call(&handle, "again").await.unwrap(), "again");
     assert_eq!(server.record().seen().executions_of("again"), 3);
     assert_eq!(handle.stats().retries, 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h4_a_single_call_can_choose_to_be_sent_again_or_not() {
-    let server = dies_after_running(1);
-    let handle = lazy(socket(server.path()));
+#[apply(both)]
+async fn h4_a_single_call_can_choose_to_be_sent_again_or_not(over: Over) {
+    let server = dies_after_running(over, 1);
+    let handle = lazy(knobs(&server));
     let resend = CallOptions::new().retry(RetryPolicy::Resend);
     assert_eq!(call_with(&handle, "again", resend).await.unwrap(), "again");
 
-    let server = dies_after_running(1);
-    let handle = lazy(socket(server.path()).retry(RetryPolicy::Resend));
+    let server = dies_after_running(over, 1);
+    let handle = lazy(knobs(&server).retry(RetryPolicy::Resend));
     let unsent = CallOptions::new().retry(RetryPolicy::Unsent);
     assert_eq!(call_with(&handle, "once", unsent).await.unwrap_err().sent(), Sent::Maybe);
     assert_eq!(server.record().seen().executions_of("once"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h4_resending_ends_after_the_configured_attempts() {
-    let server = dies_after_running(usize::MAX);
-    let resending = socket(server.path()).retry(RetryPolicy::Resend).reconnect_attempts(3);
+#[apply(both)]
+async fn h4_resending_ends_after_the_configured_attempts(over: Over) {
+    let server = dies_after_running(over, usize::MAX);
+    let resending = knobs(&server).retry(RetryPolicy::Resend).reconnect_attempts(3);
     let handle = lazy(resending);
     let error = in_time("a hopeless call", call(&handle, "m")).await.unwrap_err();
     assert_eq!(error.sent(), Sent::Maybe, "{error}");
@@ -166,27 +178,27 @@ async fn h4_a_half_closed_connection_is_replaced_and_its_call_not_repeated() {
     assert_eq!(server.record().seen().executions_of("once"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h4_a_reply_that_came_before_the_end_still_counts() {
-    let server = FaultServer::start(|mut connection| async move {
+#[apply(both)]
+async fn h4_a_reply_that_came_before_the_end_still_counts(over: Over) {
+    let server = over.start(|mut connection| async move {
         let call = connection.hook().await?;
         // And closes.
         connection.reply(Reply::to(&call)).await
     });
-    let handle = lazy(socket(server.path()));
+    let handle = lazy(knobs(&server));
     for i in 0..100 {
         assert_eq!(call(&handle, &i.to_string()).await.unwrap(), i.to_string());
         // A call that meets the end on its way may have run: that is another story.
-        eventually("the end is noticed", || handle.state() != ConnectionState::Ready).await;
+        end_is_noticed(over, &handle, i).await;
     }
     assert_eq!(server.record().seen().hook_calls(), 100);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h4_restarts_under_load_run_no_hook_twice_and_mix_up_no_replies() {
+#[apply(both)]
+async fn h4_restarts_under_load_run_no_hook_twice_and_mix_up_no_replies(over: Over) {
     for connections in [1, 4] {
-        let mut server = FaultServer::honest();
-        let busy = socket(server.path()).max_connections(connections);
+        let mut server = over.honest();
+        let busy = knobs(&server).max_connections(connections);
         let handle = lazy(busy.reconnect_attempts(100_000));
         let callers: Vec<_> = (0..8)
             .map(|caller| {
@@ -235,12 +247,12 @@ async fn h4_restarts_under_load_run_no_hook_twice_and_mix_up_no_replies() {
 
 // --- H7 ---
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h7_all_callers_of_a_dead_server_fail_at_the_same_time() {
-    let server = absent();
+#[apply(both)]
+async fn h7_all_callers_of_a_dead_server_fail_at_the_same_time(over: Over) {
+    let server = absent(over);
     let delay = Duration::from_millis(100);
     for connections in [1, 8] {
-        let slow = socket(server.path()).reconnect_delay(delay).max_backoff(delay);
+        let slow = knobs(&server).reconnect_delay(delay).max_backoff(delay);
         let handle = lazy(slow.max_connections(connections).reconnect_attempts(3));
         let calls: Vec<_> = (0..5)
             .map(|i| {
@@ -261,11 +273,11 @@ async fn h7_all_callers_of_a_dead_server_fail_at_the_same_time() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h7_while_the_plugin_is_down_calls_fail_at_once_with_the_reason() {
-    let server = absent();
+#[apply(both)]
+async fn h7_while_the_plugin_is_down_calls_fail_at_once_with_the_reason(over: Over) {
+    let server = absent(over);
     let delay = Duration::from_secs(3600);
-    let slow = socket(server.path()).reconnect_delay(delay).max_backoff(delay);
+    let slow = knobs(&server).reconnect_delay(delay).max_backoff(delay);
     let handle = lazy(slow.reconnect_attempts(1));
     call(&handle, "first").await.unwrap_err();
     for i in 0..100 {
@@ -278,10 +290,10 @@ async fn h7_while_the_plugin_is_down_calls_fail_at_once_with_the_reason() {
 
 // --- H8 ---
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h8_a_plugin_that_is_down_is_tried_in_the_background_and_found_again() {
-    let mut server = absent();
-    let handle = lazy(socket(server.path()).reconnect_attempts(1));
+#[apply(both)]
+async fn h8_a_plugin_that_is_down_is_tried_in_the_background_and_found_again(over: Over) {
+    let mut server = absent(over);
+    let handle = lazy(knobs(&server).reconnect_attempts(1));
     let failures = |error: &PluginError| {
         assert_eq!(error.reason(), "unavailable", "{error}");
         error.attempts().unwrap()
@@ -296,10 +308,10 @@ async fn h8_a_plugin_that_is_down_is_tried_in_the_background_and_found_again() {
     assert_eq!(call(&handle, "next").await.unwrap(), "next");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h8_whatever_takes_the_sockets_place_the_plugin_is_found_again() {
-    let mut server = FaultServer::honest();
-    let handle = lazy(socket(server.path()).reconnect_attempts(1));
+#[apply(both)]
+async fn h8_whatever_takes_the_sockets_place_the_plugin_is_found_again(over: Over) {
+    let mut server = over.honest();
+    let handle = lazy(knobs(&server).reconnect_attempts(1));
     let faults: [fn(&FaultServer); 3] = [
         FaultServer::remove_socket,
         FaultServer::replace_with_file,
@@ -320,20 +332,20 @@ async fn h8_whatever_takes_the_sockets_place_the_plugin_is_found_again() {
 
 /// All in one thread, because it is the thread that is bound; in one of its own, because
 /// the test's own may run other tests afterwards.
-#[test]
-fn h8_a_socket_without_permission_is_told_and_found_again_once_there_is_one() {
-    let bound = std::thread::spawn(|| {
+#[apply(both)]
+fn h8_a_socket_without_permission_is_told_and_found_again_once_there_is_one(over: Over) {
+    let bound = std::thread::spawn(move || {
         bind_to_permissions();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(a_socket_without_permission_is_told_and_found_again());
+        runtime.block_on(a_socket_without_permission_is_told_and_found_again(over));
     });
     bound.join().unwrap();
 }
 
-async fn a_socket_without_permission_is_told_and_found_again() {
-    let mut server = absent();
+async fn a_socket_without_permission_is_told_and_found_again(over: Over) {
+    let mut server = absent(over);
     assert!(server.restart_forbidden(), "this user may connect to a socket of mode 000");
-    let handle = lazy(socket(server.path()).reconnect_attempts(1));
+    let handle = lazy(knobs(&server).reconnect_attempts(1));
     let error = call(&handle, "m").await.unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Sent::No), "{error}");
     assert!(error.to_string().contains("ermission denied"), "{error}");
@@ -343,7 +355,7 @@ async fn a_socket_without_permission_is_told_and_found_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h8_failures_are_forgotten_after_a_good_reply_even_if_the_connection_idled_out() {
-    let mut server = absent();
+    let mut server = absent(Over::Socket);
     // Long waits, so that the server is back before the attempts are used up.
     let (base, cap) = (Duration::from_millis(200), Duration::from_secs(2));
     let patient = socket(server.path()).reconnect_delay(base).max_backoff(cap);
@@ -361,11 +373,11 @@ async fn h8_failures_are_forgotten_after_a_good_reply_even_if_the_connection_idl
 
 // --- H15 ---
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h15_an_idle_connection_that_the_server_closes_costs_no_call_an_error() {
+#[apply(both)]
+async fn h15_an_idle_connection_that_the_server_closes_costs_no_call_an_error(over: Over) {
     let gate = Gate::closed();
     let closed = gate.clone();
-    let server = FaultServer::start(move |mut connection| {
+    let server = over.start(move |mut connection| {
         let gate = closed.clone();
         async move {
             let call = connection.hook().await?;
@@ -374,12 +386,15 @@ async fn h15_an_idle_connection_that_the_server_closes_costs_no_call_an_error() 
             Ok(())
         }
     });
-    let handle = lazy(socket(server.path()));
+    let handle = lazy(knobs(&server));
     for i in 0..20 {
         assert_eq!(call(&handle, &i.to_string()).await.unwrap(), i.to_string());
         gate.admit(1);
-        eventually("the end is noticed", || handle.state() == ConnectionState::Idle).await;
-        assert_eq!(server.record().seen().connections(), i + 1, "nobody needs a connection now");
+        end_is_noticed(over, &handle, i).await;
+        if over == Over::Socket {
+            let connections = server.record().seen().connections();
+            assert_eq!(connections, i + 1, "nobody needs a connection now");
+        }
     }
     assert_eq!((handle.stats().ok, handle.stats().other_failures), (20, 0));
 }
@@ -395,10 +410,10 @@ async fn h15_an_unused_connection_is_closed_before_the_server_does_it() {
 
 // --- H16, H18 ---
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h16_calls_that_wait_for_a_place_are_bounded() {
-    let server = FaultServer::deaf();
-    let handle = lazy(socket(server.path()).max_in_flight(2).queue_capacity(3));
+#[apply(both)]
+async fn h16_calls_that_wait_for_a_place_are_bounded(over: Over) {
+    let server = over.deaf();
+    let handle = lazy(knobs(&server).max_in_flight(2).queue_capacity(3));
     let waiting: Vec<_> = (0..5).map(|i| spawn_call(&handle, i.to_string())).collect();
     eventually("all places are taken", || handle.stats().waiting == 3).await;
     let error = in_time("one too many", call(&handle, "m")).await.unwrap_err();
@@ -406,10 +421,10 @@ async fn h16_calls_that_wait_for_a_place_are_bounded() {
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h16_a_call_can_refuse_to_wait_for_a_place() {
-    let server = FaultServer::deaf();
-    let handle = lazy(socket(server.path()).max_in_flight(1));
+#[apply(both)]
+async fn h16_a_call_can_refuse_to_wait_for_a_place(over: Over) {
+    let server = over.deaf();
+    let handle = lazy(knobs(&server).max_in_flight(1));
     let holder = spawn_call(&handle, "holder");
     eventually("the place is taken", || handle.stats().in_flight == 1).await;
     let refuse = CallOptions::new().overload(Overload::Refuse);
@@ -418,10 +433,10 @@ async fn h16_a_call_can_refuse_to_wait_for_a_place() {
     holder.abort();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h16_a_server_that_never_answers_holds_nobody_beyond_the_deadline() {
-    let server = FaultServer::deaf();
-    let several = socket(server.path()).max_connections(2).max_in_flight(4).stall_limit(SOON);
+#[apply(both)]
+async fn h16_a_server_that_never_answers_holds_nobody_beyond_the_deadline(over: Over) {
+    let server = over.deaf();
+    let several = knobs(&server).max_connections(2).max_in_flight(4).stall_limit(SOON);
     let handle = lazy(several.timeout(SOON));
     for _ in 0..3 {
         let calls: Vec<_> = (0..40).map(|i| spawn_call(&handle, i.to_string())).collect();
@@ -441,12 +456,12 @@ async fn h16_a_server_that_never_answers_holds_nobody_beyond_the_deadline() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h18_a_full_backlog_is_waited_out_within_the_deadline() {
-    let mut server = absent();
+#[apply(both)]
+async fn h18_a_full_backlog_is_waited_out_within_the_deadline(over: Over) {
+    let mut server = absent(over);
     let backlog = server.fill_backlog().await;
     // It would fail at once if a busy server counted as one that is down.
-    let handle = lazy(socket(server.path()).reconnect_attempts(1));
+    let handle = lazy(knobs(&server).reconnect_attempts(1));
     let calls: Vec<_> = (0..5).map(|i| spawn_call(&handle, i.to_string())).collect();
     eventually("it is being tried", || is_down(&handle)).await;
     let error = call_soon(&handle, "impatient").await.unwrap_err();

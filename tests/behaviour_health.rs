@@ -10,8 +10,9 @@ mod common;
 use std::future::pending;
 use std::time::{Duration, Instant};
 
-use common::calls::{call, in_time, lazy, socket};
+use common::calls::{call, in_time, knobs, lazy};
 use common::knobs::Knobs;
+use common::over::{Over, apply, both};
 use fault_server::{FaultServer, Request};
 use hookwire::{BreakerState, PluginHandle};
 
@@ -25,12 +26,13 @@ const SPAN: Duration = Duration::from_secs(4);
 const BRIEF: Duration = Duration::from_millis(100);
 
 /// Answers every question, and no hook: a connection on which it owes a reply is silent.
-fn hung_server() -> FaultServer {
-    FaultServer::start(|mut connection| async move {
+fn hung_server(over: Over) -> FaultServer {
+    over.start(|mut connection| async move {
         loop {
             let request = connection.request().await?;
             if matches!(request, Request::Hook(_)) {
-                return connection.client_closed().await;
+                connection.leave_unanswered().await?;
+                continue;
             }
             connection.answer(&request).await?;
         }
@@ -52,11 +54,12 @@ fn most_hooks(elapsed: Duration) -> usize {
 
 /// One caller calls, over and over, while `beside` goes on.
 async fn call_a_hung_plugin<F: Future>(
+    over: Over,
     set: impl FnOnce(Knobs) -> Knobs,
     beside: impl FnOnce(PluginHandle) -> F,
 ) {
-    let server = hung_server();
-    let brief = socket(server.path()).max_connections(8).timeout(BRIEF);
+    let server = hung_server(over);
+    let brief = knobs(&server).max_connections(8).timeout(BRIEF);
     let brief = brief.stall_limit(Duration::from_millis(20)).breaker_threshold(THRESHOLD);
     let handle = lazy(set(brief.reconnect_attempts(1_000_000)));
     let started = Instant::now();
@@ -80,23 +83,23 @@ async fn call_a_hung_plugin<F: Future>(
     assert_eq!(stats.calls, stats.timeouts + stats.refused);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h21_a_plugin_whose_hooks_hang_is_sent_a_few_and_one_after_each_rest() {
-    call_a_hung_plugin(|socket| socket, |_| pending::<()>()).await;
+#[apply(both)]
+async fn h21_a_plugin_whose_hooks_hang_is_sent_a_few_and_one_after_each_rest(over: Over) {
+    call_a_hung_plugin(over, |knobs| knobs, |_| pending::<()>()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h21_probes_that_are_answered_bring_no_hooks_to_a_plugin_that_hangs() {
-    let probed = |socket: Knobs| socket.keep_alive(Some(Duration::from_millis(20)));
-    call_a_hung_plugin(probed, |_| pending::<()>()).await;
+#[apply(both)]
+async fn h21_probes_that_are_answered_bring_no_hooks_to_a_plugin_that_hangs(over: Over) {
+    let probed = |knobs: Knobs| knobs.keep_alive(Some(Duration::from_millis(20)));
+    call_a_hung_plugin(over, probed, |_| pending::<()>()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h21_questions_that_are_answered_bring_no_hooks_to_a_plugin_that_hangs() {
+#[apply(both)]
+async fn h21_questions_that_are_answered_bring_no_hooks_to_a_plugin_that_hangs(over: Over) {
     let ask = async |handle: PluginHandle| loop {
         // Answered or refused: it is the gateway's business, and not the plugin's health.
         let _ = handle.plugin_config().await;
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
-    call_a_hung_plugin(|socket| socket, ask).await;
+    call_a_hung_plugin(over, |knobs| knobs, ask).await;
 }

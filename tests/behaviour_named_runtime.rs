@@ -9,17 +9,17 @@ mod common;
 use std::sync::mpsc;
 use std::thread;
 
-use common::calls::{LIMIT, call, config, in_time, socket};
-use fault_server::FaultServer;
+use common::calls::{LIMIT, call, config, in_time, knobs};
+use common::over::{Over, apply, both};
 use futures::executor::block_on;
 use hookwire::{ConnectionState, PluginHandle};
 use tokio::runtime::{Builder, Runtime};
 
-#[test]
-fn h27_a_runtime_that_is_named_drives_the_plugin_whoever_calls() {
+#[apply(both)]
+fn h27_a_runtime_that_is_named_drives_the_plugin_whoever_calls(over: Over) {
     let (servers, named) = (Runtime::new().unwrap(), Runtime::new().unwrap());
-    let server = servers.block_on(async { FaultServer::honest() });
-    let builder = PluginHandle::builder(config(socket(server.path())));
+    let server = servers.block_on(async { over.honest() });
+    let builder = PluginHandle::builder(config(knobs(&server)));
     // On a thread that has none.
     let handle = builder.runtime(named.handle().clone()).connect_lazy();
     for round in 0..10 {

@@ -11,8 +11,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::calls::{LIMIT, call, config, lazy, socket};
-use fault_server::FaultServer;
+use common::calls::{LIMIT, at, call, config, knobs, lazy};
+use common::over::{Over, apply, both};
 use futures::executor::block_on;
 use hookwire::{OnConnectFailure, PluginHandle, Plugins, Sent};
 use tokio::runtime::Runtime;
@@ -29,16 +29,16 @@ fn orderly(caller: &'static str, work: impl FnOnce() + Send + 'static) {
     }
 }
 
-#[test]
-fn r2_a_start_and_a_call_without_a_runtime_fail_and_do_not_panic() {
+#[apply(both)]
+fn r2_a_start_and_a_call_without_a_runtime_fail_and_do_not_panic(over: Over) {
     let servers = Runtime::new().unwrap();
-    let server = servers.block_on(async { FaultServer::honest() });
+    let server = servers.block_on(async { over.honest() });
     let path = server.path();
     orderly("on no runtime", move || {
         block_on(async {
-            let error = PluginHandle::connect(config(socket(&path))).await.unwrap_err();
+            let error = PluginHandle::connect(config(at(over, &path))).await.unwrap_err();
             assert_eq!(error.sent(), Sent::No, "{error}");
-            let handle = lazy(socket(&path));
+            let handle = lazy(at(over, &path));
             let error = call(&handle, "nobody").await.unwrap_err();
             assert_eq!(error.sent(), Sent::No, "{error}");
             handle.shutdown(Duration::from_millis(20)).await;
@@ -47,12 +47,12 @@ fn r2_a_start_and_a_call_without_a_runtime_fail_and_do_not_panic() {
     assert_eq!(server.record().seen().hook_calls(), 0);
 }
 
-#[test]
-fn r2_a_manager_without_a_runtime_fails_or_reports_and_does_not_panic() {
+#[apply(both)]
+fn r2_a_manager_without_a_runtime_fails_or_reports_and_does_not_panic(over: Over) {
     let servers = Runtime::new().unwrap();
-    let server = servers.block_on(async { FaultServer::honest() });
+    let server = servers.block_on(async { over.honest() });
     for on_failure in [OnConnectFailure::FailAll, OnConnectFailure::KeepRetrying] {
-        let configs = vec![config(socket(server.path()))];
+        let configs = vec![config(knobs(&server))];
         orderly("on no runtime", move || {
             let connecting = Plugins::builder().plugins(configs).on_failure(on_failure).connect();
             if let Ok((_, reports)) = block_on(connecting) {
@@ -63,15 +63,19 @@ fn r2_a_manager_without_a_runtime_fails_or_reports_and_does_not_panic() {
 }
 
 /// A handle that has a runtime can be called from anywhere.
-#[test]
-fn r2_a_handle_that_has_a_runtime_is_called_without_one() {
+#[apply(both)]
+fn r2_a_handle_that_has_a_runtime_is_called_without_one(over: Over) {
     let servers = Runtime::new().unwrap();
-    let server = servers.block_on(async { FaultServer::honest() });
-    let handle = servers.block_on(async { lazy(socket(server.path())) });
+    let server = servers.block_on(async { over.honest() });
+    let handle = servers.block_on(async { lazy(knobs(&server)) });
     let caller = handle.clone();
     orderly("on no runtime", move || {
         assert_eq!(block_on(call(&caller, "one")).unwrap(), "one");
     });
+    if over != Over::Socket {
+        // Such a caller's time is kept by its own runtime, which must keep time.
+        return;
+    }
     orderly("on a runtime without timers and sockets", move || {
         let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_eq!(bare.block_on(call(&handle, "two")).unwrap(), "two");

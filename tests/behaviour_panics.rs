@@ -11,18 +11,20 @@ mod common;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
-use common::calls::{call, eventually, in_time, lazy, socket};
+use common::calls::{call, eventually, in_time, knobs, lazy};
 use common::child::{self, Child};
-use fault_server::FaultServer;
+use common::over::{Over, apply, both, name_of};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::fmt;
 
 /// A plugin goes and comes back, which the log is told of by its tasks; `before` is called
 /// while it is well. The first call after its return must succeed.
-fn lose_a_plugin_and_have_it_back(before: impl FnOnce()) {
+fn lose_a_plugin_and_have_it_back(over: Over, before: impl FnOnce()) {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let mut server = FaultServer::honest();
-        let lively = socket(server.path()).max_connections(2).reconnect_attempts(1_000_000);
+        let mut server = over.honest();
+        // Over gRPC the log is told of a plugin that is down, and not of each connection.
+        let attempts = if over == Over::Socket { 1_000_000 } else { 1 };
+        let lively = knobs(&server).max_connections(2).reconnect_attempts(attempts);
         let handle = lazy(lively);
         assert_eq!(in_time("a call", call(&handle, "first")).await.unwrap(), "first");
         before();
@@ -36,6 +38,9 @@ fn lose_a_plugin_and_have_it_back(before: impl FnOnce()) {
         });
         eventually("it is called", || handle.stats().calls == 2).await;
         server.restart();
+        if over != Over::Socket {
+            eventually("it is back", || handle.state().is_ready()).await;
+        }
         let next = in_time("the call after its return", call(&handle, "next")).await;
         assert_eq!(next.unwrap(), "next");
         // It was not sent before, so it waited, or was failed by a panic: it ends.
@@ -48,15 +53,15 @@ fn lose_a_plugin_and_have_it_back(before: impl FnOnce()) {
 
 /// What the process writes to its log finds no reader any more, nor does the complaint
 /// about it: `eprintln` panics.
-#[test]
-fn h22_a_log_whose_reader_is_gone_takes_neither_the_process_nor_the_plugin_down() {
+#[apply(both)]
+fn h22_a_log_whose_reader_is_gone_takes_neither_the_process_nor_the_plugin_down(over: Over) {
     const NAME: &str =
         "h22_a_log_whose_reader_is_gone_takes_neither_the_process_nor_the_plugin_down";
     if child::role().is_none() {
-        return Child::start_unheard(NAME, "child").has_succeeded();
+        return Child::start_unheard(&name_of(NAME, over), "child").has_succeeded();
     }
     fmt().with_max_level(Level::INFO).with_writer(std::io::stderr).init();
-    lose_a_plugin_and_have_it_back(child::unheard);
+    lose_a_plugin_and_have_it_back(over, child::unheard);
     child::succeed();
 }
 
@@ -90,28 +95,28 @@ impl Subscriber for Panicking {
     fn exit(&self, _: &span::Id) {}
 }
 
-fn with_a_log_that_panics(times: u64) -> ! {
+fn with_a_log_that_panics(over: Over, times: u64) -> ! {
     static ARMED: AtomicBool = AtomicBool::new(false);
     let subscriber = Panicking { armed: &ARMED, left: AtomicU64::new(times) };
     tracing::subscriber::set_global_default(subscriber).unwrap();
-    lose_a_plugin_and_have_it_back(|| ARMED.store(true, SeqCst));
+    lose_a_plugin_and_have_it_back(over, || ARMED.store(true, SeqCst));
     child::succeed()
 }
 
-#[test]
-fn h22_a_log_that_panics_once_does_not_end_the_plugin() {
+#[apply(both)]
+fn h22_a_log_that_panics_once_does_not_end_the_plugin(over: Over) {
     const NAME: &str = "h22_a_log_that_panics_once_does_not_end_the_plugin";
     match child::role() {
-        None => Child::start(NAME, "child").has_succeeded(),
-        Some(_) => with_a_log_that_panics(1),
+        None => Child::start(&name_of(NAME, over), "child").has_succeeded(),
+        Some(_) => with_a_log_that_panics(over, 1),
     }
 }
 
-#[test]
-fn h22_a_log_that_panics_at_every_line_does_not_end_the_plugin_or_the_process() {
+#[apply(both)]
+fn h22_a_log_that_panics_at_every_line_does_not_end_the_plugin_or_the_process(over: Over) {
     const NAME: &str = "h22_a_log_that_panics_at_every_line_does_not_end_the_plugin_or_the_process";
     match child::role() {
-        None => Child::start(NAME, "child").has_succeeded(),
-        Some(_) => with_a_log_that_panics(u64::MAX),
+        None => Child::start(&name_of(NAME, over), "child").has_succeeded(),
+        Some(_) => with_a_log_that_panics(over, u64::MAX),
     }
 }

@@ -11,9 +11,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use common::calls::{LIMIT, call, config, eventually, in_time, lazy, socket, spawn_call};
+use common::calls::{LIMIT, call, config, eventually, in_time, knobs, lazy, socket, spawn_call};
 use common::log::Log;
-use fault_server::FaultServer;
+use common::over::{Over, apply, both};
 use futures::StreamExt;
 use futures::executor::block_on;
 use hookwire::{BreakerState, ConnectionState, PluginHandle, Sent};
@@ -39,12 +39,12 @@ fn in_time_on_a_thread<T: Send + 'static>(
     receiver.recv_timeout(LIMIT).unwrap_or_else(|why| panic!("{what}: {why}"))
 }
 
-#[test]
-fn h27_a_handle_outlives_the_runtime_on_which_it_was_connected() {
+#[apply(both)]
+fn h27_a_handle_outlives_the_runtime_on_which_it_was_connected(over: Over) {
     for made_on in [small(), large()] {
         let callers = large();
-        let server = callers.block_on(async { FaultServer::honest() });
-        let config = config(socket(server.path()));
+        let server = callers.block_on(async { over.honest() });
+        let config = config(knobs(&server));
         let handle = made_on.block_on(in_time("connect", PluginHandle::connect(config))).unwrap();
         drop(made_on);
         for marker in ["next", "and after that"] {
@@ -56,11 +56,11 @@ fn h27_a_handle_outlives_the_runtime_on_which_it_was_connected() {
     }
 }
 
-#[test]
-fn h27_the_plugins_tasks_move_as_often_as_their_runtime_ends() {
+#[apply(both)]
+fn h27_the_plugins_tasks_move_as_often_as_their_runtime_ends(over: Over) {
     let servers = large();
-    let server = servers.block_on(async { FaultServer::honest() });
-    let handle = small().block_on(async { lazy(socket(server.path()).max_connections(2)) });
+    let server = servers.block_on(async { over.honest() });
+    let handle = small().block_on(async { lazy(knobs(&server).max_connections(2)) });
     for round in 0..20 {
         let runtime = if round % 2 == 0 { small() } else { large() };
         let calls = runtime.block_on(async {
@@ -76,11 +76,11 @@ fn h27_the_plugins_tasks_move_as_often_as_their_runtime_ends() {
 
 /// What is under way when the runtime ends is answered, by an error; what comes next is
 /// not the worse for it.
-#[test]
-fn h27_calls_under_way_fail_with_their_runtime_and_the_next_ones_do_not() {
+#[apply(both)]
+fn h27_calls_under_way_fail_with_their_runtime_and_the_next_ones_do_not(over: Over) {
     let (made_on, callers) = (large(), large());
     let server = callers.block_on(async {
-        FaultServer::start(|mut connection| async move {
+        over.start(|mut connection| async move {
             loop {
                 let call = connection.hook().await?;
                 if call.marker() != "lost" {
@@ -89,7 +89,7 @@ fn h27_calls_under_way_fail_with_their_runtime_and_the_next_ones_do_not() {
             }
         })
     });
-    let handle = made_on.block_on(async { lazy(socket(server.path())) });
+    let handle = made_on.block_on(async { lazy(knobs(&server)) });
     // The first call is made where the tasks are to be.
     assert_eq!(made_on.block_on(call(&handle, "first")).unwrap(), "first");
     callers.block_on(async {
@@ -104,11 +104,11 @@ fn h27_calls_under_way_fail_with_their_runtime_and_the_next_ones_do_not() {
 }
 
 /// Nothing can drive the plugin: that is told, and nobody waits for it.
-#[test]
-fn h27_without_any_runtime_the_plugin_is_shut_down_and_a_call_fails_at_once() {
+#[apply(both)]
+fn h27_without_any_runtime_the_plugin_is_shut_down_and_a_call_fails_at_once(over: Over) {
     let (made_on, servers) = (small(), large());
-    let server = servers.block_on(async { FaultServer::honest() });
-    let handle = made_on.block_on(async { lazy(socket(server.path())) });
+    let server = servers.block_on(async { over.honest() });
+    let handle = made_on.block_on(async { lazy(knobs(&server)) });
     let (states, breakers) = (handle.watch_state(), handle.watch_breaker());
     assert_eq!(made_on.block_on(call(&handle, "first")).unwrap(), "first");
     drop(made_on);
@@ -160,11 +160,13 @@ impl Drop for Owner {
 
 /// A runtime that is dropped drives no timer any more, nor the tasks that are left: the
 /// plugin's own may be dropped before the one that shuts it down, or after it.
-#[test]
-fn r7_a_shutdown_that_is_waited_for_inside_a_runtime_that_is_dropped_ends_by_its_deadline() {
+#[apply(both)]
+fn r7_a_shutdown_that_is_waited_for_inside_a_runtime_that_is_dropped_ends_by_its_deadline(
+    over: Over,
+) {
     let servers = large();
     let server = servers.block_on(async {
-        FaultServer::start(|mut connection| async move {
+        over.start(|mut connection| async move {
             loop {
                 connection.hook().await?;
             }
@@ -187,7 +189,7 @@ fn r7_a_shutdown_that_is_waited_for_inside_a_runtime_that_is_dropped_ends_by_its
             if owner_first {
                 own.take().map(tokio::spawn);
             }
-            let handle = lazy(socket(server.path()));
+            let handle = lazy(knobs(&server));
             // Something to wait for.
             drop(spawn_call(&handle, &marker));
             server.record().wait_for(|seen| seen.executions_of(&marker) == 1).await;

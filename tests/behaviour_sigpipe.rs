@@ -10,9 +10,9 @@ use std::io::{IoSlice, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 
-use common::calls::{call, in_time, lazy, socket, spawn_call};
+use common::calls::{call, in_time, knobs, lazy, socket, spawn_call};
 use common::child::{self, Child};
-use fault_server::FaultServer;
+use common::over::{Over, apply, both, name_of};
 use rustix::process::Signal;
 use tokio::runtime::Runtime;
 
@@ -32,20 +32,20 @@ fn h23_a_vectored_write_of_the_standard_library_kills_such_a_process() {
 }
 
 /// A plugin that restarts: it closes connections on which calls are being written.
-#[test]
-fn h23_a_plugin_that_leaves_does_not_kill_the_gateway() {
+#[apply(both)]
+fn h23_a_plugin_that_leaves_does_not_kill_the_gateway(over: Over) {
     const NAME: &str = "h23_a_plugin_that_leaves_does_not_kill_the_gateway";
     if child::role().is_none() {
-        return Child::start(NAME, "child").has_succeeded();
+        return Child::start(&name_of(NAME, over), "child").has_succeeded();
     }
     sigpipe::reset();
     Runtime::new().unwrap().block_on(async {
         // Takes one hook with what is written behind it along; calls are being written.
-        let server = FaultServer::start(|mut connection| async move {
+        let server = over.start(|mut connection| async move {
             let first = connection.hook().await?;
             connection.answer(&first).await
         });
-        let busy = socket(server.path()).max_connections(4).reconnect_attempts(1_000_000);
+        let busy = knobs(&server).max_connections(4).reconnect_attempts(1_000_000);
         let handle = lazy(busy);
         while handle.stats().reconnects < 100 {
             let calls: Vec<_> = (0..64).map(|i| spawn_call(&handle, i.to_string())).collect();
@@ -53,8 +53,8 @@ fn h23_a_plugin_that_leaves_does_not_kill_the_gateway() {
                 let _ = in_time("a call", call).await.unwrap();
             }
         }
-        let well = FaultServer::honest();
-        assert_eq!(call(&lazy(socket(well.path())), "after").await.unwrap(), "after");
+        let well = over.honest();
+        assert_eq!(call(&lazy(knobs(&well)), "after").await.unwrap(), "after");
     });
     child::succeed();
 }

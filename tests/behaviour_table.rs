@@ -2,7 +2,8 @@
 //! tests, those that are named exist, and no fault test and no test of the wire is left out.
 //!
 //! A test belongs to the rows that its name begins with (`h3_h13_…`), or to those of a line
-//! `// Promise: B2, C1` above its attribute. docs/promises.md is written from these:
+//! `// Promise: B2, C1` above its attribute. One with `#[apply(both)]` is two, and runs over gRPC
+//! too. docs/promises.md is written from these:
 //! `UPDATE_EXPECT=1 cargo test --test behaviour_table`.
 
 // Helpers of tests are test code too; clippy's own exception covers `#[test]` functions only.
@@ -41,10 +42,28 @@ struct Test {
     name: String,
     file: String,
     rows: BTreeSet<Row>,
+    over: Transports,
 }
 
+/// What a test runs over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Transports {
+    Socket,
+    Grpc,
+    Both,
+}
+
+/// Where tests of gRPC alone are.
+const OF_GRPC: [&str; 5] = [
+    "src/config/tests/grpc",
+    "src/grpc/",
+    "src/server/grpc/",
+    "tests/behaviour_grpc",
+    "tests/reference_grpc",
+];
+
 /// The cells of each line in a page's tables whose first column has this head.
-fn rows_of(page: &str, head: &str) -> Vec<[String; 3]> {
+fn rows_of<const CELLS: usize>(page: &str, head: &str) -> Vec<[String; CELLS]> {
     let text = fs::read_to_string(root().join(page)).unwrap();
     let in_table = |lines: &str| lines.starts_with(&format!("| {head} |"));
     let tables = text.split("\n\n").filter(|lines| in_table(lines));
@@ -52,24 +71,28 @@ fn rows_of(page: &str, head: &str) -> Vec<[String; 3]> {
     let cells = lines.map(|line| {
         let cells: Vec<_> = line.trim_matches(['|', ' ']).split(" | ").map(str::to_owned).collect();
         // A row that is not understood would be one that nothing holds.
-        cells.try_into().unwrap_or_else(|_| panic!("{page}: not three cells: {line}"))
+        cells.try_into().unwrap_or_else(|_| panic!("{page}: not {CELLS} cells: {line}"))
     });
     let rows: Vec<_> = cells.collect();
     assert!(!rows.is_empty(), "{page} has no table of {head}s");
     rows
 }
 
-/// Every promise that is made, in the page's order.
-fn promised() -> Vec<Row> {
+/// Every promise that is made, in the page's order, and what is said of it over gRPC.
+fn promises() -> Vec<(Row, String)> {
     let rows = rows_of("docs/reliability.md", "row");
-    rows.iter()
-        .map(|[row, _, link]| {
-            let parsed = Row::parse(row).unwrap_or_else(|| panic!("{row} is no row"));
+    rows.into_iter()
+        .map(|[row, _, over_grpc, link]| {
+            let parsed = Row::parse(&row).unwrap_or_else(|| panic!("{row} is no row"));
             let expected = format!("[tests](promises.md#{})", row.to_lowercase());
-            assert_eq!(*link, expected, "{row} leads elsewhere");
-            parsed
+            assert_eq!(link, expected, "{row} leads elsewhere");
+            (parsed, over_grpc)
         })
         .collect()
+}
+
+fn promised() -> Vec<Row> {
+    promises().into_iter().map(|(row, _)| row).collect()
 }
 
 fn rust_files(below: &Path) -> Vec<PathBuf> {
@@ -82,7 +105,8 @@ fn rust_files(below: &Path) -> Vec<PathBuf> {
 fn tests_in(file: &Path) -> Vec<Test> {
     let text = fs::read_to_string(file).unwrap();
     let file = file.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
-    let (mut is_test, mut marked) = (false, BTreeSet::new());
+    let (mut is_test, mut is_both, mut marked) = (false, false, BTreeSet::new());
+    let of_grpc = OF_GRPC.iter().any(|folder| file.starts_with(folder));
     let mut tests = Vec::new();
     for line in text.lines().map(str::trim) {
         let line = line.strip_prefix("async ").unwrap_or(line);
@@ -91,13 +115,20 @@ fn tests_in(file: &Path) -> Vec<Test> {
             marked = rows.split(", ").map(parse).collect();
         } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             is_test = true;
+        } else if line.starts_with("#[apply(both") {
+            (is_test, is_both) = (true, true);
         } else if let Some(name) = line.strip_prefix("fn ") {
             // Those in `proptest!` are marked like the others.
             let mut rows = std::mem::take(&mut marked);
+            let over = match (std::mem::take(&mut is_both), of_grpc) {
+                (true, _) => Transports::Both,
+                (_, true) => Transports::Grpc,
+                _ => Transports::Socket,
+            };
             if std::mem::take(&mut is_test) {
                 let name = name.split(['(', '<']).next().unwrap().to_owned();
                 rows.extend(name.split('_').map_while(Row::parse));
-                tests.push(Test { name, file: file.clone(), rows });
+                tests.push(Test { name, file: file.clone(), rows, over });
             }
         }
     }
@@ -142,6 +173,21 @@ fn every_promise_has_tests_and_no_test_is_of_a_promise_that_nobody_made() {
     }
 }
 
+/// A promise that is kept over gRPC has a test that runs there, and no other has.
+#[test]
+fn every_promise_says_whether_it_is_kept_over_grpc_and_the_tests_say_the_same() {
+    let tests = tests();
+    let by_row = by_row(&tests);
+    for (row, said) in promises() {
+        let tests = by_row.get(&row).into_iter().flatten();
+        let shown: Vec<_> = tests.filter(|test| test.over != Transports::Socket).collect();
+        let is_kept = said == "yes" || said.starts_with("yes, ");
+        let is_told = ["socket only: ", "not shown: "].iter().any(|why| said.starts_with(why));
+        assert!(is_kept || is_told || said == "the same code", "{row} says: {said}");
+        assert_eq!(is_kept, !shown.is_empty(), "{row} says: {said}; over gRPC are {shown:?}");
+    }
+}
+
 #[test]
 fn the_page_of_tests_is_that_of_the_sources() {
     let tests = tests();
@@ -152,8 +198,13 @@ fn the_page_of_tests_is_that_of_the_sources() {
         .to_owned();
     for row in promised() {
         let _ = write!(page, "\n## {row}\n\n");
-        for Test { name, file, .. } in by_row.get(&row).into_iter().flatten() {
-            let _ = writeln!(page, "- `{name}` ([{file}](../{file}))");
+        for Test { name, file, over, .. } in by_row.get(&row).into_iter().flatten() {
+            let over = match over {
+                Transports::Socket => "",
+                Transports::Grpc => ", over gRPC",
+                Transports::Both => ", over both",
+            };
+            let _ = writeln!(page, "- `{name}` ([{file}](../{file})){over}");
         }
     }
     expect_test::expect_file![root().join("docs/promises.md")].assert_eq(&page);

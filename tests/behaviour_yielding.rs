@@ -7,11 +7,11 @@
 
 mod common;
 
-use std::future::{Future, pending};
+use std::future::Future;
 use std::time::Duration;
 
-use common::calls::{SOON, call, call_soon, eventually, in_time, lazy, socket};
-use fault_server::FaultServer;
+use common::calls::{LIMIT, SOON, call, call_with, eventually, in_time, knobs, lazy};
+use common::over::{Over, apply, both_on_one_thread};
 use hookwire::{BreakerState, CallOptions, PluginContext, PluginError, PluginHandle};
 use serde_json::{Value, json};
 
@@ -39,11 +39,10 @@ async fn call_hook(handle: &PluginHandle, hook: &str, payload: &Value) -> Result
     handle.invoke_hook_json(hook, payload, &mut context).await.map(drop)
 }
 
-#[tokio::test]
-async fn h39_calls_that_are_refused_let_other_tasks_run() {
-    let server =
-        FaultServer::start(|mut connection| async move { connection.client_closed().await });
-    let handle = lazy(socket(server.path()).max_frame_len(4096));
+#[apply(both_on_one_thread)]
+async fn h39_calls_that_are_refused_let_other_tasks_run(over: Over) {
+    let server = over.start(|mut connection| async move { connection.client_closed().await });
+    let handle = lazy(knobs(&server).max_frame_len(4096));
     let (fits, large) = (json!({"name": "t"}), json!({"name": "t".repeat(8192)}));
     lets_others_run("an unregistered hook", || call_hook(&handle, "no_hook", &fits)).await;
     let odd = json!("no object");
@@ -59,22 +58,26 @@ async fn h39_calls_that_are_refused_let_other_tasks_run() {
     lets_others_run("a check after it", || handle.verify()).await;
 }
 
-#[tokio::test]
-async fn h39_calls_that_an_open_breaker_refuses_let_the_one_on_trial_be_answered() {
-    let server = FaultServer::start(|mut connection| async move {
+#[apply(both_on_one_thread)]
+async fn h39_calls_that_an_open_breaker_refuses_let_the_one_on_trial_be_answered(over: Over) {
+    let server = over.start(|mut connection| async move {
         loop {
             let call = connection.hook().await?;
             match call.marker() {
-                "lost" => pending().await,
+                "lost" => connection.leave_unanswered().await?,
                 _ => connection.answer(&call).await?,
             }
         }
     });
-    let handle = lazy(socket(server.path()).breaker_threshold(1).stall_limit(SOON));
-    in_time("a call", call_soon(&handle, "lost")).await.unwrap_err();
+    // Over a socket the stall tells, over gRPC that a call with all of its time was not answered.
+    let brief = knobs(&server).breaker_threshold(1).stall_limit(SOON).timeout(SOON);
+    let handle = lazy(brief);
+    in_time("a call", call(&handle, "lost")).await.unwrap_err();
     eventually("the breaker opens", || handle.breaker() != BreakerState::Closed).await;
     // The server's reply, its timer and the trial itself have to run between the refusals.
-    let callers = (0..4).map(|_| async { while call(&handle, "again").await.is_err() {} });
+    let patient = CallOptions::new().timeout(LIMIT);
+    let callers =
+        (0..4).map(|_| async { while call_with(&handle, "again", patient).await.is_err() {} });
     in_time("the trial", futures::future::join_all(callers)).await;
     assert_eq!(handle.breaker(), BreakerState::Closed);
 }

@@ -186,6 +186,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     /// Whatever happens: no server is above its limit by a new call, everybody who waits is
     /// served in order, and nobody waits while a server that may take the call has room.
+    // Promise: M4
     #[test]
     fn places_are_counted_and_nobody_waits_beside_a_free_one(
         steps in prop::collection::vec(step(), 1..200), seed in any::<u64>(),

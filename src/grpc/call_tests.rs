@@ -58,3 +58,14 @@ proptest! {
         prop_assert_eq!(found.as_deref(), whole.then(|| &bytes[5..]));
     }
 }
+
+// Promise: C3
+#[test]
+fn a_reply_that_is_only_announced_gets_room_for_what_is_trusted_and_no_more() {
+    const LIMIT: usize = 16 * 1024 * 1024;
+    let mut reply = Reply::new(LIMIT);
+    let announced = u32::try_from(LIMIT).unwrap().to_be_bytes();
+    reply.push([&[0][..], &announced].concat().into()).unwrap();
+    reply.push(Bytes::from_static(b"x")).unwrap();
+    assert!(reply.rest.capacity() <= 2 * TRUSTED, "{}", reply.rest.capacity());
+}

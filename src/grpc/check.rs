@@ -30,6 +30,8 @@ pub(crate) type Answer = Result<(), Trouble>;
 pub(crate) enum Trouble {
     /// It says so itself.
     NotServing,
+    /// There was no stream left to ask it on.
+    NotAsked,
     Failed(Arc<io::Error>),
 }
 
@@ -37,6 +39,7 @@ impl Trouble {
     pub(crate) fn into_error(self) -> Arc<io::Error> {
         match self {
             Self::NotServing => Arc::new(io::Error::other(NOT_SERVING)),
+            Self::NotAsked => Arc::new(io::Error::other("calls have all streams")),
             Self::Failed(error) => error,
         }
     }

@@ -7,11 +7,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
 
 use crate::error::Cause;
 use crate::unix::connect::Transport;
@@ -55,9 +57,25 @@ impl Cut {
     }
 }
 
+/// How long a connection that cannot be written to is read for what lies in it, beyond the last
+/// byte that came: its end follows, unless the server has closed one direction alone.
+const LAST_READ: Duration = Duration::from_millis(20);
+
+/// Why nothing can be written, and when that is told if nothing else ends the connection.
+struct Failure {
+    error: io::Error,
+    told_at: Pin<Box<Sleep>>,
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
 /// A byte stream to a server.
 pub(crate) struct Link {
     transport: Box<dyn Transport>,
+    /// The server takes nothing any more.
+    failure: Option<Failure>,
     cut: Arc<Cut>,
     /// Whose bytes these are, if that is one plugin.
     owner: Option<Arc<Slot>>,
@@ -66,7 +84,7 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(transport: Box<dyn Transport>, owner: Option<Arc<Slot>>) -> (Self, Arc<Cut>) {
         let cut = Arc::new(Cut::default());
-        (Self { transport, cut: Arc::clone(&cut), owner }, cut)
+        (Self { transport, failure: None, cut: Arc::clone(&cut), owner }, cut)
     }
 
     fn check(&self) -> io::Result<()> {
@@ -84,6 +102,31 @@ impl Link {
         }
         outcome
     }
+
+    /// What could not be written is as good as written, once the server takes nothing any more:
+    /// HTTP/2 would end the connection at once, and with it replies that are here already.
+    fn told_late(
+        &mut self,
+        outcome: Poll<io::Result<usize>>,
+        len: usize,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match outcome {
+            Poll::Ready(Err(error)) if is_closed(&error) => {
+                self.failure = Some(Failure { error, told_at: Box::pin(sleep(LAST_READ)) });
+                cx.waker().wake_by_ref();
+                Poll::Ready(Ok(len))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Whether nothing can be written, and nothing more has been read for a while.
+    fn poll_failure(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let Some(failure) = &mut self.failure else { return Poll::Pending };
+        ready!(failure.told_at.as_mut().poll(cx));
+        Poll::Ready(io::Error::new(failure.error.kind(), failure.error.to_string()))
+    }
 }
 
 impl AsyncRead for Link {
@@ -97,6 +140,11 @@ impl AsyncRead for Link {
         self.check()?;
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.transport).poll_read(cx, buffer);
+        if outcome.is_pending()
+            && let Poll::Ready(error) = self.poll_failure(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
         let count = (buffer.filled().len() - before) as u64;
         if count > 0 {
             self.cut.received.fetch_add(count, Relaxed);
@@ -115,8 +163,12 @@ impl AsyncWrite for Link {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check()?;
+        if self.failure.is_some() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let outcome = Pin::new(&mut self.transport).poll_write(cx, bytes);
-        self.wrote(outcome)
+        let outcome = self.wrote(outcome);
+        self.told_late(outcome, bytes.len(), cx)
     }
 
     fn poll_write_vectored(
@@ -125,8 +177,13 @@ impl AsyncWrite for Link {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check()?;
+        let len = buffers.iter().map(|buffer| buffer.len()).sum();
+        if self.failure.is_some() {
+            return Poll::Ready(Ok(len));
+        }
         let outcome = Pin::new(&mut self.transport).poll_write_vectored(cx, buffers);
-        self.wrote(outcome)
+        let outcome = self.wrote(outcome);
+        self.told_late(outcome, len, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -135,6 +192,9 @@ impl AsyncWrite for Link {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check()?;
+        if self.failure.is_some() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.transport).poll_flush(cx)
     }
 

@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::pool::Pool;
 use super::server::Server;
 use super::settings::Remote;
-use super::shared::{Shared, Trouble};
+use super::shared::Shared;
 use super::supervisor::tend;
+use super::trouble::Trouble;
 use crate::backoff::Backoff;
 use crate::unix::reconnect::ConnectionState;
 

@@ -1,36 +1,30 @@
 //! A plugin over gRPC, as calls reach it: an encoded request in, its encoded reply out.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::admission::Outcome;
-use super::call::{Fault, call, message_len};
-use super::deadline::{Deadline, Over, deadline, limit};
+use super::attempt::{Attempt, Call};
+use super::call::message_len;
+use super::deadline::{Over, deadline, limit};
 use super::pool::Pool;
 use super::seat::{Seat, Ticket};
-use super::server::Connection;
 use super::settings::{Servers, Settings};
 use super::shared::{Shared, Supervision};
 use super::supervisor::{Guard, supervise};
 use crate::breaker::Gate;
 use crate::config::CallPolicy;
-use crate::error::{Cause, Sent, Stage};
+use crate::error::{Cause, Sent, Slots, Stage};
 use crate::identity::Identity;
 use crate::unix::asking::{Heard, Listener};
-use crate::unix::message::{Failure, Method, Origin, Reply};
+use crate::unix::message::{Failure, Origin, Reply};
 use crate::unix::plugin::Outbound;
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
-
-/// Shorter silence than this says nothing of a server: calls that waited for their turn have
-/// little time left.
-const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How often a call that was passed over is sent again by itself. A server that stops passes it
 /// over once; a proxy that ends its connections after so many requests may do so a few times.
@@ -40,15 +34,6 @@ const MOST_PASSED_OVER: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct GrpcPlugin {
     shared: Arc<Shared>,
-}
-
-/// A call, in what stays the same for every server that it is tried on.
-struct Call<'a> {
-    method: Method,
-    frame: Bytes,
-    until: Instant,
-    timeout: Duration,
-    time: Pin<&'a mut Deadline>,
 }
 
 impl GrpcPlugin {
@@ -85,19 +70,18 @@ impl GrpcPlugin {
         if size > limit {
             return Err(unsent(Cause::MessageTooLarge { size, limit: Some(limit) }));
         }
-        let (frame, time) = (Bytes::from(frame), pin!(deadline(until)));
+        let frame = Bytes::from(frame);
+        let (mut asked, keeps_time) = self.ask_for_seat(may_wait)?;
+        let time = pin!(deadline(until, keeps_time));
         let mut call = Call { method, frame, until, timeout, time };
         let mut passed_over = 0;
         loop {
-            let mut seat = self.seat(&mut call, may_wait).await;
-            if passed_over > 0
-                && let Err(failure) = &mut seat
-            {
-                // Some of its bytes have left by now.
-                failure.sent = Sent::Unstarted;
-            }
-            let seat = seat?;
-            match self.attempt(seat, &mut call).await {
+            let seat = match asked {
+                Asked::Has(seat) => Ok(seat),
+                Asked::Waits(waiter) => self.wait(waiter, &mut call).await,
+            };
+            let seat = seat.map_err(|failure| unstarted(failure, passed_over))?;
+            match self.shared.attempt(seat, &mut call).await {
                 Ok(reply) => return Ok(reply),
                 Err(Attempt::Unsent) => {}
                 Err(Attempt::PassedOver(_)) if passed_over < MOST_PASSED_OVER => passed_over += 1,
@@ -108,142 +92,55 @@ impl GrpcPlugin {
                     return Err(Box::new(Failure { cause, sent }));
                 }
             }
+            let again = self.ask_for_seat(may_wait);
+            (asked, _) = again.map_err(|failure| unstarted(failure, passed_over))?;
         }
     }
 
-    /// Waits for a place on a server.
-    async fn seat(&self, call: &mut Call<'_>, may_wait: bool) -> Result<Seat, Box<Failure>> {
+    /// A place on a server, or one among those who wait for it; and whether the runtime that is
+    /// entered here has timers.
+    fn ask_for_seat(&self, may_wait: bool) -> Result<(Asked, bool), Box<Failure>> {
         let shared = &self.shared;
-        let seat = {
-            let mut locked = shared.lock();
-            // Under the lock: what is taken in before a stop is finished, or answered by it.
-            if shared.stop_at().is_some() {
-                return Err(unsent(Cause::Shutdown));
-            }
-            if let Some(down) = locked.down() {
-                return Err(unsent(down.into()));
-            }
-            if let Some(seat) = shared.enter(&mut locked) {
-                return Ok(seat);
-            }
-            let (waiter, seat) = oneshot::channel();
-            if let Err(waiting) = locked.admission.wait(Ticket(waiter), may_wait) {
-                let queue_capacity = may_wait.then_some(shared.queue_capacity);
-                let places = locked.admission.places();
-                return Err(unsent(Cause::Overloaded { places, waiting, queue_capacity }));
-            }
-            shared.ask_for_streams(&locked);
-            let unsupervised = locked.supervision == Supervision::None;
-            drop(locked);
-            if unsupervised {
-                self.supervise();
-            }
-            seat
-        };
-        match limit(call.time.as_mut(), seat).await {
+        let mut locked = shared.lock();
+        // Under the lock: what is taken in before a stop is finished, or answered by it.
+        if shared.stop_at().is_some() {
+            return Err(unsent(Cause::Shutdown));
+        }
+        if let Some(down) = locked.down() {
+            return Err(unsent(down.into()));
+        }
+        let keeps_time = locked.keeps_time();
+        if let Some(seat) = shared.enter(&mut locked) {
+            return Ok((Asked::Has(seat), keeps_time));
+        }
+        let (waiter, seat) = oneshot::channel();
+        if let Err(waiting) = locked.admission.wait(Ticket(waiter), may_wait) {
+            let queue_capacity = may_wait.then_some(shared.queue_capacity);
+            let (places, slots) = (locked.admission.places(), Slots::OfServers);
+            return Err(unsent(Cause::Overloaded { places, waiting, queue_capacity, slots }));
+        }
+        shared.ask_for_streams(&locked);
+        let unsupervised = locked.supervision == Supervision::None;
+        drop(locked);
+        if unsupervised {
+            self.supervise();
+        }
+        Ok((Asked::Waits(seat), keeps_time))
+    }
+
+    /// Waits for a place on a server.
+    async fn wait(&self, waiter: Waiter, call: &mut Call<'_>) -> Result<Seat, Box<Failure>> {
+        match limit(call.time.as_mut(), waiter).await {
             Ok(Ok(seat)) => seat,
             Ok(Err(_)) => Err(unsent(Cause::TaskGone)),
             Err(Over) => {
-                let locked = shared.lock();
+                let locked = self.shared.lock();
                 let no_room = locked.admission.is_connected();
                 let stage = if no_room { Stage::Admission } else { Stage::Queued };
                 let last_error = locked.why().filter(|_| !no_room);
                 Err(unsent(Cause::Timeout { timeout: call.timeout, stage, last_error }))
             }
         }
-    }
-
-    /// One request on one server.
-    async fn attempt(&self, mut seat: Seat, task: &mut Call<'_>) -> Result<Reply, Attempt> {
-        let connection = Arc::clone(&seat.connection);
-        let origin = Origin { slot: connection.index, socket: connection.number };
-        if task.method == Method::Connect {
-            return Ok(Reply { message: Bytes::new(), origin, arrived: Instant::now() });
-        }
-        let size = message_len(&task.frame);
-        let path = connection.server.paths().of(task.method, size == 0);
-        let settings = &self.shared.settings;
-        let (begun, heard) = (Instant::now(), connection.session.cut.received());
-        let left = task.until.saturating_duration_since(begun);
-        let (sender, frame) = (connection.session.sender.clone(), task.frame.clone());
-        let call = call(sender, path, frame, left, settings.max_reply_len);
-        let call = async {
-            tokio::select! {
-                biased;
-                answer = call => answer,
-                () = connection.is_severed() => Err(Fault::Lost(Cause::Shutdown)),
-            }
-        };
-        let answer = limit(task.time.as_mut(), call).await;
-        let arrived = Instant::now();
-        let is_hook = task.method == Method::InvokeHook;
-        let fault = match answer {
-            Ok(Ok(message)) => {
-                connection.session.prove();
-                connection.count(&task.frame, &message);
-                seat.outcome = if is_hook { Outcome::Answered } else { Outcome::Silent };
-                return Ok(Reply { message, origin, arrived });
-            }
-            Ok(Err(fault)) => Some(fault),
-            Err(Over) => None,
-        };
-        let late =
-            || Cause::Timeout { timeout: task.timeout, stage: Stage::InFlight, last_error: None };
-        let lost = |cause| connection.why().cloned().unwrap_or(cause);
-        let fault_came = fault.is_some();
-        let (outcome, attempt) = match fault {
-            Some(Fault::Unsent(_)) => {
-                // Whoever comes next must not find it again.
-                self.retire(&connection);
-                (Outcome::Silent, Attempt::Unsent)
-            }
-            Some(Fault::Refused(error)) => {
-                // It would be unstarted, if proxies did not say so too of a request that they had
-                // passed on to a server which then was lost.
-                (Outcome::Failed, Attempt::Failed(Cause::Disconnected(error), Sent::Maybe))
-            }
-            Some(Fault::PassedOver(error)) => {
-                self.retire(&connection);
-                (Outcome::Silent, Attempt::PassedOver(Cause::Disconnected(error)))
-            }
-            Some(Fault::Lost(cause)) => {
-                (Outcome::Silent, Attempt::Failed(lost(cause), Sent::Maybe))
-            }
-            Some(Fault::Status(status)) if !status.is_late() && arrived < task.until => {
-                let cause = status.into_cause(size, settings.max_request_len);
-                let too_large = matches!(cause, Cause::MessageTooLarge { .. });
-                let outcome = if too_large { Outcome::Silent } else { Outcome::Failed };
-                (outcome, Attempt::Failed(cause, Sent::Maybe))
-            }
-            Some(Fault::Failed(cause)) if arrived < task.until => {
-                (Outcome::Failed, Attempt::Failed(cause, Sent::Maybe))
-            }
-            // The server counts the time too, and may be quicker to say that it is over.
-            Some(Fault::Status(_) | Fault::Failed(_)) | None => {
-                // One that has said so long before answers, whatever its reason.
-                let is_early =
-                    fault_came && task.until.saturating_duration_since(arrived) > left / 10;
-                // Every call loses some of its time on the way.
-                let outcome = if is_early {
-                    Outcome::Failed
-                } else if left >= self.shared.timeout / 2 {
-                    Outcome::Missing
-                } else if connection.session.cut.received() == heard && left >= LEAST_PATIENCE {
-                    Outcome::Failed
-                } else {
-                    Outcome::Silent
-                };
-                (outcome, Attempt::Failed(late(), Sent::Maybe))
-            }
-        };
-        seat.outcome = if is_hook { outcome } else { Outcome::Silent };
-        Err(attempt)
-    }
-
-    /// The server takes no more calls on it, from whomever.
-    fn retire(&self, connection: &Connection) {
-        connection.session.retire("the server takes no more calls on this connection");
-        self.shared.close(connection);
     }
 
     /// Starts the supervisor on the runtime of the last one. If that has ended, on the
@@ -329,13 +226,20 @@ impl Drop for GrpcPlugin {
     }
 }
 
-/// Why a server has not answered.
-enum Attempt {
-    /// The request has not left.
-    Unsent,
-    /// It has, and the server will not come to it.
-    PassedOver(Cause),
-    Failed(Cause, Sent),
+type Waiter = oneshot::Receiver<Result<Seat, Box<Failure>>>;
+
+/// What there is for a call.
+enum Asked {
+    Has(Seat),
+    Waits(Waiter),
+}
+
+/// Once it was passed over, some of a call's bytes have left.
+fn unstarted(mut failure: Box<Failure>, passed_over: u32) -> Box<Failure> {
+    if passed_over > 0 {
+        failure.sent = Sent::Unstarted;
+    }
+    failure
 }
 
 fn unsent(cause: Cause) -> Box<Failure> {

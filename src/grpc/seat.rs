@@ -110,6 +110,10 @@ impl Shared {
         }
     }
 
+    pub(crate) fn is_connected(&self, server: usize) -> bool {
+        self.lock().open.get(server).is_some_and(Option::is_some)
+    }
+
     /// The first of these servers that is connected to; of all, if these are none.
     pub(crate) fn connected(&self, servers: &BTreeSet<usize>) -> Option<usize> {
         let locked = self.lock();

@@ -1,9 +1,9 @@
 //! One server, and a plugin's part in one connection to it, as callers and tasks share them.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::pool::Pool;
 use super::session::Session;
@@ -85,23 +85,22 @@ pub(crate) struct Connection {
     /// What those learn whose calls are on it, where the others' go on.
     severed: OnceLock<Cause>,
     ending: Notify,
-    /// How many of these a plugin has.
-    parts: watch::Sender<usize>,
+    has_left: AtomicBool,
 }
 
 impl Connection {
+    /// `None` if the connection takes no more calls.
     pub(crate) fn new(
         server: Arc<Server>,
         index: usize,
         number: u64,
         session: Arc<Session>,
-        parts: watch::Sender<usize>,
-    ) -> Self {
-        session.enter();
-        parts.send_modify(|parts| *parts += 1);
-        let (crowded, closed, ending) = (Notify::new(), Notify::new(), Notify::new());
-        let severed = OnceLock::new();
-        Self { server, index, number, session, crowded, closed, severed, ending, parts }
+    ) -> Option<Self> {
+        session.enter().then(|| {
+            let (crowded, closed, ending) = (Notify::new(), Notify::new(), Notify::new());
+            let (severed, has_left) = (OnceLock::new(), AtomicBool::new(false));
+            Self { server, index, number, session, crowded, closed, severed, ending, has_left }
+        })
     }
 
     /// Ends all that the plugin has under way on it. What others have goes on. Only the first
@@ -110,8 +109,15 @@ impl Connection {
         if self.session.is_shared {
             let _ = self.severed.set(why);
             self.ending.notify_waiters();
+            self.leave();
         } else {
             self.session.cut.cut(why);
+        }
+    }
+
+    fn leave(&self) {
+        if !self.has_left.swap(true, SeqCst) {
+            self.session.leave();
         }
     }
 
@@ -123,6 +129,11 @@ impl Connection {
             traffic.bytes_sent.fetch_add(sent.len() as u64, Relaxed);
             traffic.bytes_received.fetch_add(received.len() as u64, Relaxed);
         }
+    }
+
+    /// A call that is under way on it now.
+    pub(crate) fn call(&self) -> UnderWay<'_> {
+        UnderWay { abandoned: &self.server.slot.traffic.abandoned, has_left: true }
     }
 
     /// Why it was ended, if that was on this side.
@@ -143,9 +154,29 @@ impl Connection {
     }
 }
 
+/// Counts a call whose caller leaves before it is over.
+pub(crate) struct UnderWay<'a> {
+    abandoned: &'a AtomicU64,
+    has_left: bool,
+}
+
+impl UnderWay<'_> {
+    /// The caller was there to the end.
+    pub(crate) fn over(mut self) {
+        self.has_left = false;
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.has_left {
+            self.abandoned.fetch_add(1, Relaxed);
+        }
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.session.leave();
-        self.parts.send_modify(|parts| *parts -= 1);
+        self.leave();
     }
 }

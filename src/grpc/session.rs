@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     /// Something but its first check was answered on it.
     proven: AtomicBool,
     checking: Checking,
+    /// Checks that were answered well.
+    checks: AtomicU64,
 }
 
 /// What those who use it have to know.
@@ -94,6 +96,7 @@ impl Session {
             condition: watch::Sender::new(Condition { max_streams, ..Condition::default() }),
             proven: AtomicBool::new(false),
             checking: Checking { path: path.clone(), flight: Flight::default() },
+            checks: AtomicU64::new(1),
         });
         tokio::spawn(drive(Arc::downgrade(&session), max_streams, http2));
         session
@@ -108,13 +111,30 @@ impl Session {
         });
     }
 
-    /// One more uses it, until [`leave`](Self::leave).
-    pub(crate) fn enter(&self) {
-        self.change(|condition| condition.users += 1);
+    /// One more uses it, until [`leave`](Self::leave). False if it takes no more calls.
+    pub(crate) fn enter(&self) -> bool {
+        let mut entered = false;
+        self.change(|condition| {
+            entered = condition.over().is_none();
+            condition.users += usize::from(entered);
+        });
+        entered
     }
 
+    /// The last one closes it: also if somebody still holds a call that is on it.
     pub(crate) fn leave(&self) {
-        self.change(|condition| condition.users -= 1);
+        let mut is_last = false;
+        self.change(|condition| {
+            condition.users -= 1;
+            is_last = condition.users == 0;
+            if is_last {
+                // Nobody enters it any more.
+                condition.retired.get_or_insert_with(given_up);
+            }
+        });
+        if is_last {
+            self.cut.cut(Cause::Disconnected(given_up()));
+        }
     }
 
     pub(crate) fn condition(&self) -> watch::Receiver<Condition> {
@@ -126,9 +146,9 @@ impl Session {
     }
 
     /// It gets no more calls, from whomever. Those on it go on, if they can.
-    pub(crate) fn retire(&self, why: &str) {
+    pub(crate) fn retire(&self, why: Arc<io::Error>) {
         self.change(|condition| {
-            condition.retired.get_or_insert_with(|| Arc::new(io::Error::other(why)));
+            condition.retired.get_or_insert(why);
         });
     }
 
@@ -142,20 +162,40 @@ impl Session {
         self.proven.load(Relaxed)
     }
 
-    /// Asks the server whether it is there. Of those who ask at the same time one does.
+    /// Asks the server whether it is there. Of those who ask at the same time one does; nobody, if
+    /// calls have all streams.
     pub(crate) async fn check(&self, patience: Duration) -> Answer {
         let Checking { path, flight } = &self.checking;
-        let begin = || check::check(self.sender.clone(), path.clone()).boxed();
-        flight.join(patience, begin).await
+        let begin = || {
+            let (stream, sender, path) = (self.streams.enter(), self.sender.clone(), path.clone());
+            async move {
+                let Some(_stream) = stream else { return Err(check::Trouble::NotAsked) };
+                check::check(sender, path).await
+            }
+            .boxed()
+        };
+        let answer = flight.join(patience, begin).await;
+        if answer.is_ok() {
+            self.checks.fetch_add(1, Relaxed);
+        }
+        answer
+    }
+
+    /// Another number whenever somebody has heard that the server is there.
+    pub(crate) fn checks(&self) -> u64 {
+        self.checks.load(Relaxed)
     }
 }
 
 /// Nobody is left who could use it.
 impl Drop for Session {
     fn drop(&mut self) {
-        let error = io::Error::other("the last connection was given up");
-        self.cut.cut(Cause::Disconnected(Arc::new(error)));
+        self.cut.cut(Cause::Disconnected(given_up()));
     }
+}
+
+fn given_up() -> Arc<io::Error> {
+    Arc::new(io::Error::other("the last connection was given up"))
 }
 
 struct Checking {

@@ -3,7 +3,6 @@
 //! All that they have to agree on is behind one lock, held for a few moves at a time and
 //! never while anything is awaited.
 
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use super::seat::Ticket;
 use super::server::{Connection, Server};
 use super::session::Session;
 use super::settings::{Names, Servers, Settings};
+use super::trouble::Trouble;
 use crate::breaker::{Gate, Signal};
 use crate::config::CallPolicy;
 use crate::error::{Cause, Sent};
@@ -51,8 +51,6 @@ pub(crate) struct Shared {
     pub(super) connections: AtomicU64,
     /// Who hears what the servers tell of the plugin.
     pub(crate) listening: Listening,
-    /// Connections that it has a part in, those that take no calls any more included.
-    pub(super) parts: watch::Sender<usize>,
 }
 
 /// What is behind the lock.
@@ -66,42 +64,11 @@ pub(crate) struct Locked {
     /// Why no servers were found.
     pub(crate) not_found: Trouble,
     /// Every connection that has not ended, those that take no calls any more included.
-    alive: Vec<Alive>,
+    alive: Vec<(Weak<Connection>, Arc<Cut>)>,
     pub(crate) supervision: Supervision,
     pub(crate) runtime: Option<Handle>,
     /// The last handle is gone, and with it everybody who could wait.
     pub(crate) released: bool,
-}
-
-/// How attempts to connect to a server went.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble {
-    /// Failures in a row.
-    pub(crate) attempts: u32,
-    pub(crate) is_down: bool,
-    pub(crate) error: Option<Arc<io::Error>>,
-    pub(crate) next: Option<Instant>,
-}
-
-/// A connection that has not ended, or not for this plugin.
-pub(crate) struct Alive {
-    connection: Weak<Connection>,
-    session: Weak<Session>,
-    cut: Arc<Cut>,
-}
-
-impl Alive {
-    fn is_over(&self) -> bool {
-        let in_use = self.session.strong_count() > 0;
-        self.connection.strong_count() == 0 && (in_use || self.cut.is_gone())
-    }
-
-    /// Waits until it is closed, if nobody uses it any more.
-    pub(super) async fn ended(&self) {
-        if self.session.strong_count() == 0 {
-            self.cut.gone().await;
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -162,7 +129,6 @@ impl Shared {
             ending: Notify::new(),
             connections: AtomicU64::new(0),
             listening: Listening::default(),
-            parts: watch::Sender::new(0),
         }
     }
 
@@ -177,16 +143,15 @@ impl Shared {
         self.started.elapsed()
     }
 
-    /// This plugin's part in a connection to one of its servers.
+    /// This plugin's part in a connection to one of its servers, if that still takes calls.
     pub(crate) fn part(
         &self,
         server: &Arc<Server>,
         index: usize,
         session: Arc<Session>,
-    ) -> Arc<Connection> {
+    ) -> Option<Arc<Connection>> {
         let number = self.connections.fetch_add(1, Relaxed) + 1;
-        let parts = self.parts.clone();
-        Arc::new(Connection::new(Arc::clone(server), index, number, session, parts))
+        Connection::new(Arc::clone(server), index, number, session).map(Arc::new)
     }
 
     /// Calls go to this connection from now on.
@@ -196,13 +161,8 @@ impl Shared {
         let mut locked = self.lock();
         locked.troubles[index] = Trouble::default();
         locked.open[index] = Some(Arc::clone(connection));
-        locked.alive.retain(|alive| !alive.is_over());
-        let session = &connection.session;
-        locked.alive.push(Alive {
-            connection: Arc::downgrade(connection),
-            session: Arc::downgrade(session),
-            cut: Arc::clone(&session.cut),
-        });
+        locked.alive.retain(|(part, cut)| part.strong_count() > 0 || is_ending(cut));
+        locked.alive.push((Arc::downgrade(connection), Arc::clone(&connection.session.cut)));
         locked.admission.set_limit(index, limit, self.now());
         locked.admission.set_alive(index);
         drop(locked);
@@ -243,12 +203,17 @@ impl Shared {
 
     /// Ends all that is under way, at once, and every connection that nobody else uses. Gives
     /// those.
-    pub(crate) fn sever_all(&self, why: &Cause) -> Vec<Alive> {
+    pub(crate) fn sever_all(&self, why: &Cause) -> Vec<Arc<Cut>> {
         let alive = std::mem::take(&mut self.lock().alive);
-        for connection in alive.iter().filter_map(|alive| alive.connection.upgrade()) {
-            connection.sever(why.clone());
+        for part in alive.iter().filter_map(|(part, _)| part.upgrade()) {
+            part.sever(why.clone());
         }
-        alive
+        alive.into_iter().map(|(_, cut)| cut).filter(|cut| is_ending(cut)).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn cuts(&self) -> Vec<Arc<Cut>> {
+        self.lock().alive.iter().map(|(_, cut)| Arc::clone(cut)).collect()
     }
 
     /// Answers all who wait, unsent.
@@ -336,41 +301,17 @@ impl Locked {
         }
     }
 
-    /// Why no call can be made now and none may wait, if that is so: every server is down.
-    pub(crate) fn down(&self) -> Option<Down> {
-        if self.admission.is_connected() || !self.troubles().all(|trouble| trouble.is_down) {
-            return None;
-        }
-        let first = self.troubles().min_by_key(|trouble| trouble.next)?;
-        let attempts = self.troubles().map(|trouble| trouble.attempts).max()?;
-        let delay = first.next.map(|next| next.saturating_duration_since(Instant::now()));
-        Some(Down { attempts, error: self.why()?, delay })
-    }
-
-    /// Why there is no connection.
-    pub(crate) fn why(&self) -> Option<Arc<io::Error>> {
-        self.troubles().find_map(|trouble| trouble.error.clone())
-    }
-
-    /// Those of the servers that there are, or, where there are none, why not.
-    fn troubles(&self) -> impl Iterator<Item = &Trouble> {
-        let none = self.members.iter().next().is_none().then_some(&self.not_found);
-        self.members.iter().map(|(index, _)| &self.troubles[index]).chain(none)
+    /// Whether the runtime that is entered here is known to have timers: that of the plugin's
+    /// tasks has.
+    pub(crate) fn keeps_time(&self) -> bool {
+        let is_own = |here: Handle| self.runtime.as_ref().is_none_or(|own| own.id() == here.id());
+        Handle::try_current().is_ok_and(is_own)
     }
 }
 
-/// A plugin none of whose servers can be reached.
-pub(crate) struct Down {
-    pub(crate) attempts: u32,
-    pub(crate) error: Arc<io::Error>,
-    /// How long until the next attempt.
-    pub(crate) delay: Option<Duration>,
-}
-
-impl From<Down> for Cause {
-    fn from(Down { attempts, error, delay }: Down) -> Self {
-        Self::unreachable(attempts, error, delay)
-    }
+/// It was cut, and is not closed yet.
+fn is_ending(cut: &Cut) -> bool {
+    cut.why().is_some() && !cut.is_gone()
 }
 
 impl std::fmt::Debug for Shared {

@@ -63,6 +63,11 @@ impl Streams {
         }
     }
 
+    /// No call is under way.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.free.available_permits() >= self.limit.load(SeqCst)
+    }
+
     #[cfg(test)]
     pub(crate) fn free(&self) -> usize {
         self.free.available_permits()

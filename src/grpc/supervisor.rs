@@ -8,22 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::asking::ask;
+use super::keep::look_after;
 use super::members::{find, tend_all};
-use super::server::Connection;
-use super::session::Condition;
-use super::shared::{Shared, Supervision, Trouble};
+use super::shared::{Shared, Supervision};
+use super::trouble::Trouble;
 use crate::backoff::Backoff;
 use crate::breaker::Signal;
 use crate::error::Cause;
 use crate::unix::NEVER;
+use crate::unix::connect::is_busy;
 use crate::unix::reconnect::{ConnectionState, Reconnect};
-
-/// How often an ejected server that has not answered a check is asked again.
-const CHECK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A supervisor whose runtime ends, or that panics, has no last turn.
 pub(super) struct Guard {
@@ -98,7 +95,10 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
         let (error, broken) = match timeout(patience, subchannel.session(patience)).await {
             Ok(Ok(session)) => {
                 reconnect.opened();
-                let connection = shared.part(&server, index, session);
+                let Some(connection) = shared.part(&server, index, session) else {
+                    // It was closed in this moment.
+                    continue;
+                };
                 let error = look_after(shared, &connection).await;
                 shared.close(&connection);
                 if !shared.gate.is_closed() {
@@ -118,7 +118,7 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
             }
         };
         let youngest = shared.last_connection();
-        let wait = reconnect.failed(youngest, true, fastrand::f64());
+        let wait = reconnect.failed(youngest, !is_busy(&error), fastrand::f64());
         let trouble = Trouble {
             attempts: reconnect.failures(),
             is_down: wait.give_up,
@@ -137,114 +137,13 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
     }
 }
 
-/// Uses a connection until it takes no more calls, and tells why.
-async fn look_after(shared: &Arc<Shared>, connection: &Arc<Connection>) -> Arc<io::Error> {
-    let mut condition = connection.session.condition();
-    let share = condition.borrow_and_update().share();
-    shared.opened(connection, share.min(shared.settings.max_in_flight));
-    tokio::select! {
-        biased;
-        error = over(shared, connection, condition) => error,
-        () = connection.closed.notified() => {
-            let reason = "the server takes no more calls on this connection";
-            Arc::new(io::Error::other(reason))
-        }
-        error = ask_now_and_then(shared, connection) => error,
-        never = shared.feed(connection) => match never {},
-    }
-}
-
-/// Waits until a connection takes no more calls, from whomever, and follows how many it takes.
-async fn over(
-    shared: &Arc<Shared>,
-    connection: &Connection,
-    mut condition: watch::Receiver<Condition>,
-) -> Arc<io::Error> {
-    loop {
-        let share = {
-            let now = condition.borrow_and_update();
-            if let Some(error) = now.over() {
-                if now.is_panic() {
-                    shared.identity.count_panic();
-                }
-                return Arc::clone(error);
-            }
-            now.share()
-        };
-        let limit = share.min(shared.settings.max_in_flight);
-        shared.limit(connection.index, connection.number, limit);
-        // The sender lives in the session, which `connection` holds.
-        let _ = condition.changed().await;
-    }
-}
-
-/// Asks whether the server is there while a connection is quiet, until it is to be given up.
-async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<io::Error> {
-    let (server, session) = (&connection.server, &connection.session);
-    let settings = &shared.settings;
-    let patience = settings.connect_timeout;
-    let mut unanswered = 0;
-    loop {
-        let heard = session.cut.received();
-        let (doubtful, load) = shared.standing(connection.index);
-        let quiet = match settings.keep_alive {
-            _ if doubtful => CHECK_AGAIN,
-            Some(keep_alive) => keep_alive,
-            None => NEVER,
-        };
-        tokio::select! {
-            biased;
-            () = server.doubt.notified() => {}
-            () = sleep(quiet) => {
-                // One that has sent something is there. That calls are under way shows nothing:
-                // their callers may leave before anybody could notice.
-                if session.cut.received() != heard && !doubtful {
-                    continue;
-                }
-            }
-        }
-        match timeout(patience, session.check(patience)).await {
-            Ok(Ok(())) => {
-                unanswered = 0;
-                session.prove();
-                shared.found_alive(connection.index);
-            }
-            Ok(Err(_)) => {}
-            // A hook that keeps its server from answering ends with its connection, so while
-            // calls are under way it has a second chance.
-            Err(_) if load > 0 && !doubtful && unanswered == 0 => unanswered = 1,
-            Err(_) => {
-                let reason = "the server left `cpex.Health/Check` without an answer";
-                let error = Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason));
-                connection.sever(Cause::Disconnected(Arc::clone(&error)));
-                // Others find out for themselves what that means for their calls.
-                session.retire(reason);
-                return error;
-            }
-        }
-    }
-}
-
 impl Shared {
-    /// Whether a server is to be asked if it is there, and the calls that are under way on
-    /// it.
-    fn standing(&self, server: usize) -> (bool, usize) {
-        let locked = self.lock();
-        (locked.admission.is_doubtful(server), locked.admission.standing(server).load)
-    }
-
     /// Whether nothing is under way, and whether nobody is left who could wait.
     fn at_rest(&self) -> (bool, bool) {
         let mut locked = self.lock();
         locked.admission.sweep();
         let quiet = locked.admission.load() == 0 && locked.admission.waiting() == 0;
         (quiet, locked.released)
-    }
-
-    fn found_alive(self: &Arc<Self>, server: usize) {
-        let mut locked = self.lock();
-        locked.admission.set_alive(server);
-        self.hand_out(&mut locked);
     }
 
     pub(super) fn distrust(&self, server: usize) {
@@ -281,12 +180,8 @@ impl Shared {
     async fn finish(&self) {
         self.answer_waiting(&Cause::Shutdown);
         self.lock().clear();
-        let alive = self.sever_all(&Cause::Shutdown);
-        let mut parts = self.parts.subscribe();
-        // The sender lives in `self`.
-        let _ = parts.wait_for(|parts| *parts == 0).await;
-        for alive in alive {
-            alive.ended().await;
+        for cut in self.sever_all(&Cause::Shutdown) {
+            cut.gone().await;
         }
         self.lock().supervision = Supervision::None;
         self.publish(ConnectionState::Shutdown);

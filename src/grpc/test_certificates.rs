@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -38,6 +39,13 @@ impl Authority {
     /// For a server of this name or address.
     pub(crate) fn server(&self, name: &str) -> Signed {
         self.signed(Self::params(name, ExtendedKeyUsagePurpose::ServerAuth))
+    }
+
+    /// For a server, from then until then.
+    pub(crate) fn server_for(&self, name: &str, from: SystemTime, until: SystemTime) -> Signed {
+        let mut params = Self::params(name, ExtendedKeyUsagePurpose::ServerAuth);
+        (params.not_before, params.not_after) = (from.into(), until.into());
+        self.signed(params)
     }
 
     /// For a server, and over since long.

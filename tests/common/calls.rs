@@ -6,7 +6,7 @@ use std::path::Path;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use fault_server::FaultServer;
+use fault_server::{FaultServer, Over};
 use hookwire::{CallOptions, PluginConfig, PluginContext, PluginError, PluginHandle, Verdict};
 use serde_json::{Value, json};
 
@@ -27,9 +27,14 @@ pub(crate) fn knobs(server: &FaultServer) -> Knobs {
     patient(Knobs::to(server))
 }
 
-/// The same for what is no fault server.
+/// The same for what is at this path.
+pub(crate) fn at(over: Over, path: impl AsRef<Path>) -> Knobs {
+    patient(Knobs::at(over, path))
+}
+
+/// The same over a socket alone.
 pub(crate) fn socket(path: impl AsRef<Path>) -> Knobs {
-    patient(Knobs::new(path))
+    at(Over::Socket, path)
 }
 
 fn patient(knobs: Knobs) -> Knobs {

@@ -1,57 +1,79 @@
 //! The section of a plugin's transport in one chain, as a file has it: the keys of the way
-//! there and those of the policy.
-//!
-//! What one of the transports has no key for does nothing there.
+//! there and those of the policy. What the transport has no key for does nothing.
 
-// Each of those who share this uses a part of it.
-#![allow(dead_code)]
+// Some of the values are `Copy`.
+#![allow(clippy::clone_on_copy)]
 
 use std::path::Path;
 use std::time::Duration;
 
+use fault_server::{FaultServer, Over};
 #[cfg(feature = "grpc")]
-use super::GrpcBuilder;
-use super::{
-    BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
-    UnixSocketBuilder, UnixSocketConfig,
-};
+use hookwire::config::{GrpcBuilder, GrpcConfig};
+
+use super::socket_knobs;
+use super::{BigIntegers, DeepNesting, PluginConfigBuilder, RetryPolicy};
 
 #[derive(Clone)]
 pub(crate) struct Knobs {
-    transport: Transport,
-    policy: CallPolicyBuilder,
-}
-
-#[derive(Clone)]
-enum Transport {
-    Unix(UnixSocketBuilder),
+    socket: socket_knobs::Knobs,
+    /// In its place, if it is there.
     #[cfg(feature = "grpc")]
-    Grpc(GrpcBuilder),
+    grpc: Option<GrpcBuilder>,
 }
 
 impl Knobs {
     pub(crate) fn new(path: impl AsRef<Path>) -> Self {
-        Self::of(Transport::Unix(UnixSocketConfig::builder(path)))
+        Self {
+            socket: socket_knobs::Knobs::new(path),
+            #[cfg(feature = "grpc")]
+            grpc: None,
+        }
+    }
+
+    /// Those of the way to this server.
+    pub(crate) fn to(server: &FaultServer) -> Self {
+        match server.over() {
+            #[cfg(feature = "grpc")]
+            Over::Tcp => Self::grpc(GrpcConfig::builder().target(server.address().to_string())),
+            over => Self::at(over, server.path()),
+        }
+    }
+
+    /// Those of the way to the socket at this path.
+    pub(crate) fn at(over: Over, path: impl AsRef<Path>) -> Self {
+        match over {
+            Over::Socket => Self::new(path),
+            #[cfg(feature = "grpc")]
+            Over::Grpc => Self::grpc(GrpcConfig::builder().uds(path)),
+            over => panic!("{over:?} has no path, or needs the feature `grpc`"),
+        }
     }
 
     /// With the defaults of the socket, where they differ.
     #[cfg(feature = "grpc")]
-    pub(crate) fn grpc(grpc: GrpcBuilder) -> Self {
+    fn grpc(grpc: GrpcBuilder) -> Self {
         let grpc = grpc.max_in_flight(16).max_message_len(16 << 20).keep_alive(None);
-        Self::of(Transport::Grpc(grpc))
+        Self { grpc: Some(grpc), ..Self::new("/not/used") }
     }
 
-    fn of(transport: Transport) -> Self {
-        Self { transport, policy: CallPolicy::builder() }
+    /// Over gRPC, of a request and of a reply.
+    pub(crate) fn max_frame_len(mut self, len: usize) -> Self {
+        #[cfg(feature = "grpc")]
+        {
+            self.grpc = self.grpc.map(|grpc| grpc.max_message_len(len).max_reply_len(len));
+        }
+        self.socket = self.socket.max_frame_len(len);
+        self
     }
 
     pub(crate) fn apply(self, plugin: PluginConfigBuilder) -> PluginConfigBuilder {
-        let plugin = match self.transport {
-            Transport::Unix(socket) => plugin.unix_socket(socket),
-            #[cfg(feature = "grpc")]
-            Transport::Grpc(grpc) => plugin.grpc(grpc),
-        };
-        plugin.policy(self.policy)
+        let plugin = self.socket.apply(plugin);
+        #[cfg(feature = "grpc")]
+        if let Some(grpc) = self.grpc {
+            return plugin.grpc(grpc);
+        }
+        plugin
     }
 }
 
@@ -59,37 +81,22 @@ macro_rules! of_both {
     ($($name:ident: $type:ty),+ $(,)?) => {
         impl Knobs {$(
             pub(crate) fn $name(mut self, $name: $type) -> Self {
-                self.transport = match self.transport {
-                    Transport::Unix(socket) => Transport::Unix(socket.$name($name)),
-                    #[cfg(feature = "grpc")]
-                    Transport::Grpc(grpc) => Transport::Grpc(grpc.$name($name)),
-                };
+                #[cfg(feature = "grpc")]
+                {
+                    self.grpc = self.grpc.map(|grpc| grpc.$name($name.clone()));
+                }
+                self.socket = self.socket.$name($name);
                 self
             }
         )+}
     };
 }
 
-macro_rules! of_the_socket {
+macro_rules! of_the_socket_and_the_policy {
     ($($name:ident: $type:ty),+ $(,)?) => {
         impl Knobs {$(
             pub(crate) fn $name(mut self, $name: $type) -> Self {
-                self.transport = match self.transport {
-                    Transport::Unix(socket) => Transport::Unix(socket.$name($name)),
-                    #[cfg(feature = "grpc")]
-                    grpc @ Transport::Grpc(_) => grpc,
-                };
-                self
-            }
-        )+}
-    };
-}
-
-macro_rules! of_the_policy {
-    ($($name:ident: $type:ty),+ $(,)?) => {
-        impl Knobs {$(
-            pub(crate) fn $name(mut self, $name: $type) -> Self {
-                self.policy = self.policy.$name($name);
+                self.socket = self.socket.$name($name);
                 self
             }
         )+}
@@ -104,19 +111,15 @@ of_both! {
     max_in_flight: usize,
     keep_alive: Option<Duration>,
     trust_path: bool,
-    peer_uids: impl IntoIterator<Item = u32>,
-    peer_gids: impl IntoIterator<Item = u32>,
+    peer_uids: impl IntoIterator<Item = u32> + Clone,
+    peer_gids: impl IntoIterator<Item = u32> + Clone,
 }
 
-of_the_socket! {
+of_the_socket_and_the_policy! {
     max_connections: usize,
     idle_timeout: Duration,
     max_connection_age: Option<Duration>,
     stall_limit: Duration,
-    max_frame_len: usize,
-}
-
-of_the_policy! {
     timeout: Duration,
     queue_capacity: usize,
     retry: RetryPolicy,

@@ -19,9 +19,8 @@ pub(crate) mod over;
 pub(crate) mod reference;
 #[cfg(all(feature = "grpc", feature = "server"))]
 pub(crate) mod several;
+mod socket_knobs;
 
-#[cfg(feature = "grpc")]
-use hookwire::config::GrpcBuilder;
 use hookwire::config::{CallPolicyBuilder, PluginConfigBuilder, UnixSocketBuilder};
 use hookwire::{BigIntegers, CallPolicy, DeepNesting, RetryPolicy, UnixSocketConfig};
 use hookwire::{PluginResult, Verdict};

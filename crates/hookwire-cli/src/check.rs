@@ -15,7 +15,8 @@ use crate::input;
 /// A plugin's server acts on its own entry first: with `mode: audit` there, for one, a
 /// denial arrives as an allow. Prints {"plugin", "socket", "mode", "on_error", "hooks",
 /// "differences": [{"weaker", "message"}]}, the first ones as they hold for the gateway;
-/// `hooks` is null where neither side names any.
+/// `hooks` is null where neither side names any, and `socket` names the targets of an entry over
+/// gRPC.
 ///
 /// Exit code 1 if the plugin guards less than the entry asks for (`weaker`), or cannot be
 /// asked.

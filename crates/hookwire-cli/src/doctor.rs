@@ -1,10 +1,14 @@
 //! `hookwire doctor`: whether the plugins of a gateway's file would do what it says.
 //!
-//! `path` looks at what is there, `judge` at what both sides say, and `table` shows it.
+//! `path` and `servers` look at what is there, `judge` at what both sides say, and `table` shows
+//! it.
 
+mod answer;
 mod finding;
 mod judge;
 mod path;
+mod patient;
+mod servers;
 mod table;
 
 use std::path::PathBuf;
@@ -12,16 +16,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use hookwire::config::Transport;
-use hookwire::{CallOptions, Difference, PluginConfig, PluginHandle};
 use hookwire_gateway::{GatewayConfig, GatewayConfigError, LeftOut};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::failure::{self, Failure};
+use crate::place::{GrpcFlags, Limits, Place};
 use crate::{input, text};
-use finding::{Finding, Level};
-use path::Owner;
+use finding::Level;
+use patient::Patient;
 
 /// Look at all plugins of a gateway's configuration file, and tell what keeps a guard from
 /// guarding, and what to do.
@@ -32,37 +35,51 @@ use path::Owner;
 /// `on_error` contradict each other. A server acts on its own entry first: with `mode: audit`
 /// there, for one, a denial arrives as an allow.
 ///
-/// Entries that are not behind Unix sockets are named: the gateway must run them in another way,
+/// Over gRPC it looks at each server of the entry, every address of a name: whether it can be
+/// connected to, its certificate, whose that is and how long it holds, whether it asks for a
+/// client certificate, and the same answers. It begins TLS once more than a gateway does, without
+/// a client certificate, which a server that demands one may log. Servers of no file are looked
+/// at with --grpc.
+///
+/// Entries that are reached in neither way are named: the gateway must run them by itself,
 /// and one that may deny and is not run is a guard that does not guard. Where the gateway runs
 /// them, say so with --runs-others.
 ///
 /// Exit code 1 if a plugin that may deny would not, by any of it (FAIL); 2 if the file cannot be
 /// used. With --json, prints {"file", "guards", "plugins": [{"plugin", "line", "socket",
-/// "state", "mode", "on_error", "hooks", "owner", "findings": [{"level", "check", "message",
-/// "advice"}]}], "left_out": [{"name", "kind", "line", "mode",
-/// "state"}]}.
+/// "state", "mode", "on_error", "hooks", "owner", "servers": [{"server", "state", "seen",
+/// "certificate": {"names", "issuer", "expires"}}], "findings": [{"level", "check", "message",
+/// "advice"}]}], "left_out": [{"name", "kind", "line", "mode", "state"}]}; `servers` are those of
+/// an entry over gRPC, and `socket` names its targets.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// The gateway's configuration file, in YAML.
-    #[arg(value_name = "CONFIG")]
-    config: PathBuf,
-    /// The time that each server has to answer, in seconds.
+    #[arg(value_name = "CONFIG", required_unless_present = "targets", conflicts_with = "targets")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    grpc: GrpcFlags,
+    /// With --grpc: the plugin that the servers must know, with exact case. Without it, only the
+    /// servers are looked at.
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    plugin: Option<String>,
+    /// The time that each server has to answer, in seconds; over gRPC, to connect, to begin TLS
+    /// and to answer each.
     #[arg(long, value_name = "SECS", default_value = "5", value_parser = input::seconds, allow_negative_numbers = true)]
     timeout: Duration,
-    /// This gateway runs the plugins itself that are not behind Unix sockets.
+    /// This gateway runs the plugins itself that are reached in neither way.
     #[arg(long)]
     runs_others: bool,
 }
 
 #[derive(Serialize)]
 struct Report<'a> {
-    file: String,
+    file: Option<String>,
     guards: bool,
     plugins: &'a [Patient],
     left_out: Vec<Other<'a>>,
 }
 
-/// An entry that is not behind a Unix socket.
+/// An entry that is neither behind a socket nor reached over gRPC.
 #[derive(Serialize)]
 struct Other<'a> {
     name: &'a str,
@@ -91,26 +108,11 @@ impl<'a> Other<'a> {
     }
 }
 
-/// A plugin that was looked at.
-#[derive(Debug, Serialize)]
-pub(crate) struct Patient {
-    plugin: String,
-    line: Option<usize>,
-    socket: String,
-    state: Level,
-    mode: &'static str,
-    on_error: &'static str,
-    hooks: Option<Vec<String>>,
-    owner: Option<Owner>,
-    findings: Vec<Finding>,
-    #[serde(skip)]
-    guards: bool,
-}
-
 impl Doctor {
     pub(crate) async fn run(self, json: bool) -> Result<ExitCode, Failure> {
-        let config =
-            GatewayConfig::from_path(&self.config).map_err(|error| refused(error, json))?;
+        let Some(path) = &self.config else { return self.servers(json).await };
+        self.grpc.refuse()?;
+        let config = GatewayConfig::from_path(path).map_err(|error| refused(error, json))?;
         let patients = self.examine(&config).await?;
         let others = config.left_out().iter();
         let others: Vec<_> = others.map(|entry| Other::new(entry, self.runs_others)).collect();
@@ -118,7 +120,7 @@ impl Doctor {
         let states: Vec<_> = states.chain(others.iter().map(|other| other.state)).collect();
         let guards = states.iter().all(|state| *state < Level::Fail);
         if json {
-            let file = self.config.display().to_string();
+            let file = Some(path.display().to_string());
             let report = Report { file, guards, plugins: &patients, left_out: others };
             failure::print_json(&report, false)?;
         } else {
@@ -135,13 +137,38 @@ impl Doctor {
         Ok(if guards { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
+    /// Without a file: servers that are named here.
+    async fn servers(&self, json: bool) -> Result<ExitCode, Failure> {
+        let place = Place::over_grpc(self.grpc.clone());
+        let name = self.plugin.as_deref().unwrap_or(answer::ANY);
+        let plugin = place.build(place.plugin(name, Limits::default())?)?;
+        let mut patient = patient::examine(plugin, None, self.timeout).await;
+        for finding in &mut patient.findings {
+            finding.message = place.told(&finding.message);
+            finding.advice = place.told(&finding.advice);
+        }
+        let guards = patient.state < Level::Fail;
+        let patients = [patient];
+        if json {
+            let report = Report { file: None, guards, plugins: &patients, left_out: Vec::new() };
+            failure::print_json(&report, false)?;
+        } else {
+            let sum = match guards {
+                true => "nothing keeps the plugin from its work",
+                false => "the plugin would not do its work",
+            };
+            failure::print(format_args!("{}{sum}", table::table(&patients)))?;
+        }
+        Ok(if guards { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
     /// All at once, since one that hangs takes its whole time.
     async fn examine(&self, config: &GatewayConfig) -> Result<Vec<Patient>, Failure> {
         let mut looks = JoinSet::new();
         for (index, plugin) in config.plugins().iter().enumerate() {
             let (plugin, line, timeout) =
                 (plugin.clone(), config.line_of(plugin.name()), self.timeout);
-            looks.spawn(async move { (index, examine(plugin, line, timeout).await) });
+            looks.spawn(async move { (index, patient::examine(plugin, line, timeout).await) });
         }
         let mut patients: Vec<_> = looks.join_all().await;
         patients.sort_by_key(|(index, _)| *index);
@@ -165,59 +192,4 @@ pub(crate) fn refused(error: GatewayConfigError, json: bool) -> Failure {
     }
     problems.iter().for_each(|problem| failure::note(format_args!("hookwire: {problem}")));
     Failure::config(format!("{} problems in the file; no plugin was looked at", problems.len()))
-}
-
-async fn examine(config: PluginConfig, line: Option<usize>, timeout: Duration) -> Patient {
-    let handle = PluginHandle::connect_lazy(config.clone());
-    let disabled = config.mode() == hookwire::config::PluginMode::Disabled;
-    let guards = judge::may_deny(config.mode());
-    let (path, trusts) = match config.transport() {
-        Transport::Unix(socket) => (socket.path().to_owned(), socket.trust_path()),
-        _ => (PathBuf::new(), false),
-    };
-    let look = path::look(&path, guards, trusts);
-    let asked = handle.with(CallOptions::new().timeout(timeout));
-    let answer = if look.is_socket { Some(asked.verify().await) } else { None };
-    let effective = handle.config();
-    let mut patient = Patient {
-        plugin: config.name().to_owned(),
-        line,
-        socket: config.endpoint().to_string(),
-        state: Level::Ok,
-        mode: effective.mode().as_str(),
-        on_error: effective.on_error().as_str(),
-        hooks: effective.hooks().known().map(<[String]>::to_vec),
-        owner: look.owner,
-        findings: Vec::new(),
-        guards: judge::may_deny(effective.mode()),
-    };
-    if disabled {
-        patient.add([judge::disabled_here(effective.server())]);
-        return patient;
-    }
-    patient.add(look.findings);
-    patient.add(judge::entry(&config));
-    match answer {
-        None => {}
-        Some(Err(error)) if judge::tells_nothing(&error) => {
-            patient.add([judge::no_answer(&error, guards)]);
-        }
-        Some(_) => {
-            let guards = judge::may_deny(effective.mode());
-            let others = match effective.differences().contains(&Difference::Unknown) {
-                true => asked.plugin_configs().await.ok(),
-                false => None,
-            };
-            patient.add(judge::answer(&config, &effective, guards, others.as_deref()));
-        }
-    }
-    patient
-}
-
-impl Patient {
-    fn add(&mut self, findings: impl IntoIterator<Item = Finding>) {
-        self.findings.extend(findings);
-        self.findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-        self.state = self.findings.first().map_or(Level::Ok, |worst| worst.level);
-    }
 }

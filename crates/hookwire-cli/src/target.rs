@@ -37,7 +37,8 @@ pub(crate) struct Target {
     /// What becomes of objects and lists that nest too deep for the server.
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     deep_nesting: Nesting,
-    /// The longest message in both directions, in bytes; its server must allow as much.
+    /// The longest message in both directions, in bytes; its server must allow as much. Default:
+    /// 16 MiB; of requests over gRPC 4 MiB, the most that the reference's server takes.
     #[arg(long, value_name = "BYTES", value_parser = input::whole::<usize>(input::FRAME_LEN), allow_negative_numbers = true)]
     max_frame_len: Option<usize>,
     /// Call the hook even if it is no built-in one.

@@ -9,7 +9,7 @@ mod errors;
 mod faults;
 mod healthy;
 mod keep_alive;
-#[path = "../../../tests/common/knobs.rs"]
+#[path = "../../../tests/common/socket_knobs.rs"]
 mod knobs;
 mod latencies;
 mod logging;
@@ -22,8 +22,6 @@ mod scripted;
 mod stamps;
 
 use super::Caller;
-#[cfg(feature = "grpc")]
-use crate::config::GrpcBuilder;
 use crate::config::{
     BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfigBuilder, RetryPolicy,
     UnixSocketBuilder, UnixSocketConfig,

@@ -118,6 +118,7 @@ fn what_is_about_a_unix_socket_is_refused_without_one() {
     }
 }
 
+// Promise: R1
 #[test]
 fn counts_and_times_out_of_bounds_are_refused() {
     for (key, value, rule) in [

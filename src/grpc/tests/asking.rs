@@ -54,6 +54,7 @@ async fn replaced(bench: &mut Bench) {
     bench.one().is(Mode::Up);
 }
 
+// Promise: H30
 #[tokio::test(start_paused = true)]
 async fn a_server_is_asked_again_after_a_reconnect_and_only_then() {
     let mut bench = Bench::new(1);
@@ -68,6 +69,7 @@ async fn a_server_is_asked_again_after_a_reconnect_and_only_then() {
     assert_eq!(bench.one().calls(), 0);
 }
 
+// Promise: H30
 #[tokio::test(start_paused = true)]
 async fn what_is_known_is_stale_until_the_new_server_has_answered() {
     let mut bench = Bench::new(1);
@@ -108,6 +110,7 @@ async fn a_plugin_that_may_not_be_called_is_looked_at_again() {
     assert!(started.elapsed() >= Duration::from_secs(30));
 }
 
+// Promise: H30
 #[tokio::test(start_paused = true)]
 async fn each_server_that_comes_back_is_asked() {
     let mut bench = Bench::new(2);
@@ -125,6 +128,34 @@ async fn each_server_that_comes_back_is_asked() {
     assert!(bench.servers.iter_mut().all(|server| server.calls() == 1));
 }
 
+/// It is asked when it is back; until then no call goes there.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_gone_before_it_was_asked_makes_nothing_stale() {
+    let mut bench = Bench::new(2);
+    let (ear, mut answers) = listening(&mut bench).await;
+    let mut state = bench.plugin.watch_state();
+    bench.servers.iter().for_each(|server| server.is(Mode::Down));
+    state.wait_for(|state| *state != ConnectionState::Ready).await.unwrap();
+    bench.servers[0].next(Do::Stall);
+    bench.servers[0].is(Mode::Up);
+    state.wait_for(|state| *state == ConnectionState::Ready).await.unwrap();
+    settle().await;
+    bench.servers[1].is(Mode::Up);
+    while bench.plugin.shared().server(1).state() != ConnectionState::Ready {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    bench.servers[1].is(Mode::Down);
+    settle().await;
+    answers.recv().await.unwrap();
+    settle().await;
+    assert!(!ear.stale.load(SeqCst));
+    bench.servers[1].calls();
+    bench.servers[1].is(Mode::Up);
+    answers.recv().await.unwrap();
+    assert_eq!(bench.servers[1].calls(), 1);
+}
+
+// Promise: H21, H30
 #[tokio::test(start_paused = true)]
 async fn questions_say_nothing_of_the_plugins_health() {
     let mut bench = Bench::new(1);

@@ -32,6 +32,8 @@ pub(super) enum Do {
     Raw(Vec<u8>),
     /// A message in pieces of one byte.
     Pieces,
+    /// The same without an end, one in a second.
+    Trickle,
     /// A message, and no trailers.
     NoTrailers,
 }
@@ -262,6 +264,23 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
                 let _ = inner.seen.send(Seen::Reset(reason));
             }
             return;
+        }
+        Do::Trickle => {
+            let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) else {
+                return;
+            };
+            let _ = stream.send_data(Bytes::from_static(&[0, 0, 0, 1, 0]), false);
+            loop {
+                tokio::select! {
+                    Ok(reason) = std::future::poll_fn(|cx| stream.poll_reset(cx)) => {
+                        let _ = inner.seen.send(Seen::Reset(reason));
+                        return;
+                    }
+                    () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {
+                        let _ = stream.send_data(Bytes::from_static(b"x"), false);
+                    }
+                }
+            }
         }
         Do::Reset(_) => return,
     };

@@ -9,6 +9,7 @@ mod names;
 mod real;
 mod replies;
 mod servers;
+mod serving;
 mod sharing;
 mod sharing_ends;
 mod sharing_streams;

@@ -76,6 +76,28 @@ async fn the_last_plugin_that_goes_takes_the_connection_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_one_closes_it_though_somebody_holds_a_call_without_looking_at_it() {
+    let mut crowd = ready(2).await;
+    let cut = Arc::clone(&session(&crowd.plugins[0]).cut);
+    crowd.servers[0].does(Do::Stall);
+    let plugin = Arc::clone(&crowd.plugins[0]);
+    let mut call = Box::pin(plugin.exchange(hook("a", TIMEOUT)));
+    tokio::select! {
+        _ = &mut call => panic!("it stalls"),
+        _ = crowd.servers[0].called() => {}
+    }
+    for plugin in crowd.plugins.iter().rev() {
+        assert!(!cut.is_gone());
+        plugin.stop(Instant::now() + SECOND);
+        stopped(plugin).await;
+    }
+    assert!(cut.is_gone());
+    let (cause, sent) = failed(call.await);
+    assert!(matches!(cause, Cause::Shutdown), "{cause}");
+    assert_eq!(sent, Sent::Maybe);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reply_of_another_call_ends_it_for_all_once_and_each_is_back_over_one_connection() {
     let mut crowd = ready(100).await;
     let origin = crowd.plugins[0].exchange(hook("a", TIMEOUT)).await.unwrap().origin;
@@ -202,6 +224,10 @@ fn a_runtime_that_ends_takes_its_connections_from_all_and_they_connect_on_theirs
         let (cause, sent) = failed(call.await.unwrap());
         assert!(matches!(cause, Cause::TaskGone | Cause::Disconnected(_)), "{cause}");
         assert_eq!(sent, Sent::Maybe);
+        // By itself, without a call.
+        while crowd.connects() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         other.exchange(hook("b", TIMEOUT)).await.unwrap();
     });
     assert_eq!(crowd.connects(), 2);

@@ -1,5 +1,7 @@
 //! One number of streams for all plugins that share a connection.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use super::fake::Do;
 use super::sharing::{Crowd, begin};
 use super::*;
@@ -85,6 +87,22 @@ async fn plugins_that_wait_for_streams_get_them_in_turn() {
     settle().await;
     assert_eq!((crowd.servers[0].calls(), waiting(&crowd, 2)), (2, 19));
     drop(third);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_all_of_whose_streams_are_taken_is_not_asked_and_not_given_up() {
+    let mut crowd = stalling(3, 2).await;
+    let calls: Vec<_> = (0..2)
+        .map(|plugin| {
+            let plugin = Arc::clone(&crowd.plugins[plugin]);
+            let long = hook("a", Duration::from_secs(200));
+            tokio::spawn(async move { plugin.exchange(long).await })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!((crowd.connects(), crowd.servers[0].calls()), (1, 2));
+    assert!(!calls.iter().any(JoinHandle::is_finished));
+    assert_eq!(crowd.servers[0].inner.checks.load(SeqCst), 1);
 }
 
 #[tokio::test(start_paused = true)]

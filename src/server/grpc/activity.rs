@@ -90,6 +90,11 @@ impl Activity {
         }
     }
 
+    /// How long a large reply that the kernel has taken may still be on its way.
+    pub(super) fn tail(&self) -> Duration {
+        Duration::from_millis(self.ended.load(Relaxed)).saturating_sub(self.start.elapsed())
+    }
+
     /// Waits until a reply has been on its way for too long.
     pub(super) async fn overdue(&self) {
         loop {

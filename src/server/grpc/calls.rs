@@ -162,10 +162,8 @@ async fn read(mut body: Incoming, limit: usize, held: &mut Held) -> Result<Bytes
         received.push(chunk)?;
         if !has_room && let Some(len) = received.whole()? {
             // Not begun where its end would find no room.
-            has_room = held.could_be(CALL + len);
-            if !has_room {
-                return Err(full(Full));
-            }
+            held.could_be(CALL + len).map_err(full)?;
+            has_room = true;
         }
         held.resize(CALL + received.held()).map_err(full)?;
     }

@@ -102,7 +102,7 @@ where
         async move { Ok::<_, Infallible>(calls::answer(shared, request, busy, share).await) }
     });
     let stream = Pace::new(stream, deadline, patience);
-    let stream = TokioIo::new(Linger::new(stream, Arc::clone(&activity), patience));
+    let stream = TokioIo::new(Linger::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(http2(shared).serve_connection(stream, service));
     let mut overdue = pin!(activity.overdue());
     let mut run = shared.run.clone();

@@ -13,25 +13,20 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use super::activity::{Activity, Busy};
+use super::activity::Activity;
+
+/// How long a client may take to close its side, where no large reply is on its way to it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct Linger<S> {
     stream: S,
     activity: Arc<Activity>,
-    patience: Duration,
-    closed: Option<Closed>,
-}
-
-/// Until when the client may close its side. The connection is busy for as long.
-struct Closed {
-    limit: Pin<Box<Sleep>>,
-    _busy: Busy,
+    closed: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Linger<S> {
-    /// The client may take so long to close its side.
-    pub(super) fn new(stream: S, activity: Arc<Activity>, patience: Duration) -> Self {
-        Self { stream, activity, patience, closed: None }
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self { stream, activity, closed: None }
     }
 }
 
@@ -75,12 +70,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
         if this.closed.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
-        let closed = this.closed.get_or_insert_with(|| Closed {
-            limit: Box::pin(sleep(this.patience)),
-            _busy: this.activity.begin(),
-        });
+        let patience = || PATIENCE.max(this.activity.tail());
+        let limit = this.closed.get_or_insert_with(|| Box::pin(sleep(patience())));
         // First, so that a client which never stops is left all the same.
-        while closed.limit.as_mut().poll(cx).is_pending() {
+        while limit.as_mut().poll(cx).is_pending() {
             let mut bytes = [0; 4096];
             let mut buffer = ReadBuf::new(&mut bytes);
             // Its end may be a reset of its own.
@@ -100,11 +93,9 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
-
     fn linger<S>(stream: S) -> (Linger<S>, Arc<Activity>) {
-        let activity = Activity::new(PATIENCE);
-        (Linger::new(stream, Arc::clone(&activity), PATIENCE), activity)
+        let activity = Activity::new(Duration::from_secs(60));
+        (Linger::new(stream, Arc::clone(&activity)), activity)
     }
 
     #[tokio::test(start_paused = true)]
@@ -120,27 +111,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_does_not_close_is_waited_for_no_longer_than_it_may_take() {
-        let (near, _far) = duplex(16);
-        let start = Instant::now();
-        linger(near).0.shutdown().await.unwrap();
-        assert_eq!(start.elapsed(), PATIENCE);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_busy_while_its_client_may_close_it() {
-        let (near, far) = duplex(16);
-        let (mut linger, activity) = linger(near);
-        let closing = tokio::spawn(async move {
-            let _ = linger.shutdown().await;
-            linger
-        });
-        tokio::select! {
-            () = activity.without_calls_for(PATIENCE / 4) => panic!("it is closing"),
-            () = sleep(PATIENCE / 2) => {}
+    async fn a_client_that_does_not_close_is_waited_for_no_longer_than_its_reply_may_take() {
+        for (reply, secs) in [(None, 1), (Some(1), 1), (Some(1024 * 1024), 60)] {
+            let (near, _far) = duplex(16);
+            let (mut linger, activity) = linger(near);
+            drop(reply.map(|len| activity.begin().reply(len)));
+            let start = Instant::now();
+            linger.shutdown().await.unwrap();
+            assert_eq!(start.elapsed().as_secs(), secs);
         }
-        drop(far);
-        drop(closing.await.unwrap());
-        activity.without_calls_for(PATIENCE / 4).await;
     }
 }

@@ -6,8 +6,12 @@
 //! half, two that grow side by side a third each. The last quarter is for those that hold
 //! little, so that every one finds room for a small call, whatever others do.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::server::listener::Refusals;
 
 /// What is kept for each connection, unless that were more than a quarter of all.
 const KEPT: usize = 64 * 1024;
@@ -21,6 +25,7 @@ pub(super) struct Memory {
     /// What a connection may hold in any case.
     kept: usize,
     held: AtomicUsize,
+    refusals: Mutex<Refusals>,
 }
 
 /// What one connection holds of it.
@@ -46,7 +51,11 @@ impl Memory {
     pub(super) fn new(limit: usize, connections: usize) -> Arc<Self> {
         let kept = KEPT.min(limit / 4 / connections.max(1));
         let common = limit - kept * connections;
-        Arc::new(Self { limit, common, kept, held: AtomicUsize::new(0) })
+        Arc::new(Self::of(limit, common, kept))
+    }
+
+    fn of(limit: usize, common: usize, kept: usize) -> Self {
+        Self { limit, common, kept, held: AtomicUsize::new(0), refusals: Mutex::default() }
     }
 
     /// What one call may hold where nobody else holds anything, at least.
@@ -57,6 +66,21 @@ impl Memory {
     pub(super) fn share(self: &Arc<Self>) -> Arc<Share> {
         Arc::new(Share { memory: Arc::clone(self), held: AtomicUsize::new(0) })
     }
+
+    /// A line in the log for a call that found no room, but no more than one in a while.
+    fn tell(&self, by_connection: usize) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(untold) = refusals.count(Instant::now()) {
+            let (by_all, max_buffered) = (self.held.load(Relaxed), self.limit);
+            tracing::warn!(
+                by_connection,
+                by_all,
+                max_buffered,
+                untold,
+                "a call was refused: its connection holds as many bytes as it may"
+            );
+        }
+    }
 }
 
 impl Share {
@@ -64,6 +88,11 @@ impl Share {
         let mut held = Held { share: Arc::clone(self), bytes: 0 };
         held.resize(bytes)?;
         Ok(held)
+    }
+
+    fn full(&self) -> Full {
+        self.memory.tell(self.held.load(Relaxed));
+        Full
     }
 
     /// What is held by all, if so many more bytes may be. The connection's own part may be
@@ -84,7 +113,8 @@ impl Held {
         if let Some(more) = bytes.checked_sub(self.bytes) {
             if more > 0 {
                 let grown = |all| self.share.with(all, more);
-                memory.held.fetch_update(Relaxed, Relaxed, grown).map_err(|_| Full)?;
+                let grown = memory.held.fetch_update(Relaxed, Relaxed, grown);
+                grown.map_err(|_| self.share.full())?;
                 held.fetch_add(more, Relaxed);
             }
         } else {
@@ -96,9 +126,10 @@ impl Held {
     }
 
     /// Whether it could hold so many bytes now.
-    pub(super) fn could_be(&self, bytes: usize) -> bool {
+    pub(super) fn could_be(&self, bytes: usize) -> Result<(), Full> {
         let all = self.share.memory.held.load(Relaxed);
-        self.share.with(all, bytes.saturating_sub(self.bytes)).is_some()
+        let room = self.share.with(all, bytes.saturating_sub(self.bytes));
+        room.map(drop).ok_or_else(|| self.share.full())
     }
 }
 
@@ -124,8 +155,7 @@ mod tests {
 
     /// Of 1,000 bytes, 800 for all and 50 for each of four.
     fn memory() -> Arc<Memory> {
-        let memory = Memory { limit: 1000, common: 800, kept: 50, held: AtomicUsize::new(0) };
-        Arc::new(memory)
+        Arc::new(Memory::of(1000, 800, 50))
     }
 
     #[test]
@@ -162,7 +192,7 @@ mod tests {
         let share = memory.share();
         let mut held = share.hold(400).unwrap();
         held.resize(20).unwrap();
-        assert!(held.could_be(400) && !held.could_be(401));
+        assert_eq!((held.could_be(400), held.could_be(401)), (Ok(()), Err(Full)));
         assert_eq!(held.resize(401), Err(Full));
         assert_eq!(memory.held(), 20, "what was held stays");
         drop(held);

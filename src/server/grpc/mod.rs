@@ -1,22 +1,33 @@
 //! The embedded plugin server over gRPC, for gateways on other machines (features `server`
 //! and `grpc`).
 //!
-//! The same plugins as over the Unix socket, served as the reference serves them:
+//! The same plugins as over the Unix socket, served as the reference serves them. Here to
+//! gateways that show a certificate of one authority, and for one of two names:
 //!
 //! ```no_run
+//! use hookwire::hooks::ToolPreInvoke;
 //! use hookwire::server::grpc::{GrpcServerConfig, ServerTlsConfig};
 //! use hookwire::server::{Handlers, PluginServer};
+//! use hookwire::{PluginResult, PluginViolation};
 //! use std::time::Duration;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let guard = Handlers::new().on::<ToolPreInvoke>(|payload, _context| async move {
+//!     Ok(match &*payload.name {
+//!         "rm" => PluginResult::deny(PluginViolation::new("RM").with_reason("not here")),
+//!         _ => PluginResult::allow(),
+//!     })
+//! });
+//! let gateways = ["gateway.internal", "spiffe://cluster/ns/gateway"];
 //! let tls = ServerTlsConfig::new("/etc/plugins/tls.crt", "/etc/plugins/tls.key")
-//!     .require_clients("/etc/plugins/gateways.crt", ["gateway.internal"]);
-//! let server = PluginServer::builder()
-//!     .plugin("Guard", Handlers::new())
-//!     .bind_grpc(GrpcServerConfig::tcp("0.0.0.0:50051".parse()?).tls(tls))
-//!     .await?;
+//!     .require_clients("/etc/plugins/gateways-ca.crt", gateways);
+//! let config = GrpcServerConfig::tcp("0.0.0.0:50051".parse()?)
+//!     .tls(tls)
+//!     .max_buffered(512 * 1024 * 1024)
+//!     .transfer_timeout(Duration::from_secs(30));
+//! let server = PluginServer::builder().plugin("Guard", guard).bind_grpc(config).await?;
 //! // ... until it is time to stop:
-//! server.shutdown(Duration::from_secs(5)).await;
+//! server.shutdown(Duration::from_secs(30)).await;
 //! # Ok(())
 //! # }
 //! ```
@@ -29,17 +40,62 @@
 //!   where it waits.
 //! - A hook's own failures are replies, as over the Unix socket. A status other than OK
 //!   tells that no handler has run to its end: `RESOURCE_EXHAUSTED` for a request that is
-//!   too large, `INVALID_ARGUMENT` for what is no request, `UNIMPLEMENTED` for an unknown
-//!   method, `DEADLINE_EXCEEDED`; but `INTERNAL` where not even an error fits into
-//!   [`max_frame_len`](super::PluginServerBuilder::max_frame_len).
-//! - A connection without a call for the
-//!   [idle timeout](super::PluginServerBuilder::idle_timeout) is closed in good order, and
-//!   one whose machine does not answer an HTTP/2 ping in 20 s, asked once a minute.
+//!   too large or finds no room, `INVALID_ARGUMENT` for what is no request, `UNIMPLEMENTED` for
+//!   an unknown method, `DEADLINE_EXCEEDED`. It has run where `INTERNAL` tells that not even an
+//!   error fits into [`max_frame_len`](super::PluginServerBuilder::max_frame_len), and where
+//!   `RESOURCE_EXHAUSTED` says that there is no room for the reply.
+//! - A handler that panics is answered with an error, and costs its own call only.
 //! - On a Unix socket, a client must send an authority that is one, such as `localhost`, as
 //!   most do. The one of grpc's C core (Python, C++) sends the path and is refused with a
 //!   protocol error, unless it is given the option `grpc.default_authority`; the
 //!   reference's client cannot be given it, and comes over TCP.
 //! - A request that nests deeper than 100 messages is `INVALID_ARGUMENT`.
+//!
+//! ## Limits
+//! Of [`GrpcServerConfig`], and the last three of [`PluginServerBuilder`]:
+//!
+//! | what | default | beyond it |
+//! |---|---|---|
+//! | [`max_request_len`](GrpcServerConfig::max_request_len) | 4 MiB | `RESOURCE_EXHAUSTED`, at the request's first bytes |
+//! | [`max_buffered`](GrpcServerConfig::max_buffered), of all connections | 256 MiB | `RESOURCE_EXHAUSTED`, for those who hold much first |
+//! | [`max_connections`](GrpcServerConfig::max_connections) | 1,024 | they wait in the kernel |
+//! | [`max_concurrent_streams`](GrpcServerConfig::max_concurrent_streams) of a connection | 256 | `REFUSED_STREAM` |
+//! | [`handshake_timeout`](GrpcServerConfig::handshake_timeout), of TLS and the first bytes of HTTP/2 | 10 s | the connection is closed |
+//! | [`transfer_timeout`](GrpcServerConfig::transfer_timeout) of a request | 60 s | `DEADLINE_EXCEEDED` |
+//! | the same of a reply | 60 s to 120 s | the connection is closed |
+//! | the same where a client takes no byte of anything | 60 s | the connection is closed |
+//! | an answer to a ping, each minute | 20 s | the connection is closed |
+//! | [`idle_timeout`](super::PluginServerBuilder::idle_timeout) without a call | 300 s | the connection is closed in good order |
+//! | [`max_frame_len`](super::PluginServerBuilder::max_frame_len) of a reply | 16 MiB | an error, or `INTERNAL` |
+//! | [`big_integers`](super::PluginServerBuilder::big_integers) in a reply | refused | an error |
+//!
+//! A handler has the time that its call's `grpc-timeout` says, and without one no limit.
+//!
+//! ## What HTTP/2 lets clients do
+//! What is known to be abused is bounded for each connection, as follows; beyond a bound the
+//! connection ends, with GOAWAY and `ENHANCE_YOUR_CALM` where there is time for it.
+//!
+//! - Streams that are opened and reset (CVE-2023-44487): a call that is reset is cancelled, and
+//!   1,024 may wait that were reset before they were looked at. A process that was stopped for
+//!   a while finds some; the library's own bound is 20.
+//! - Streams that the server must reset, for errors in them or because there are more than it
+//!   allows (CVE-2025-8671): 1,024 in the life of the connection.
+//! - Headers: 16 KiB of a call, once they are unpacked, with names, values and 32 bytes for each,
+//!   in no more than 5 CONTINUATION frames (CVE-2024-27316).
+//! - Pings and settings (CVE-2019-9512, CVE-2019-9515): no more is read before they can be
+//!   answered, so a client that reads no answers is not read, and is closed as above.
+//! - Data in tiny frames or none at all (CVE-2019-9518): small ones wait by the hundreds only,
+//!   empty ones come by the hundred only.
+//! - Windows that stay closed, and replies that are not read (CVE-2019-9511, CVE-2019-9517): by
+//!   `max_buffered` and `transfer_timeout`.
+//!
+//! What comes faster than it can be looked at is bounded by the windows: 256 KiB for a
+//! connection, or 1 KiB for each of its streams where that is more. The figures are those
+//! that are set here, and of h2 0.4.20.
+//!
+//! What is not bounded is how often a client calls: one that is let in can keep the server as
+//! busy as it can send, and take all connections. Let in whom you know, by
+//! [`require_clients`](ServerTlsConfig::require_clients).
 
 mod activity;
 mod body;
@@ -217,13 +273,19 @@ impl GrpcServer {
         self.serving.send_replace(serving);
     }
 
-    /// Stops in good order: the health is NOT_SERVING, a socket file is removed, no
-    /// connection is accepted any more, and each client is told to begin nothing more on
-    /// those that it has (GOAWAY). Calls that have begun go on to their end; what is not
-    /// finished after `grace` is cancelled.
+    /// Stops in good order: the health is NOT_SERVING, a socket file is removed, the
+    /// connections that were made until then are accepted and no more, and each client is told
+    /// to begin nothing more on those that it has (GOAWAY). Calls that have begun go on to their
+    /// end, and until their clients have taken the replies; what is not finished after `grace`
+    /// is cancelled.
     ///
     /// A call that a client begins before it hears of it is answered, or told to have had no
     /// effect (its stream is beyond the last one that GOAWAY names).
+    ///
+    /// Clients without calls have a second to say goodbye. One that was sent a reply above 60
+    /// KiB lately has until [`transfer_timeout`](GrpcServerConfig::transfer_timeout) after
+    /// that, for it may still be reading. A `Watch` is told NOT_SERVING and ends; one that is not
+    /// read is not waited for.
     ///
     /// # Cancel safety
     /// Dropping the future stops the server at once.

@@ -54,9 +54,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         record: Arc<Record>,
         settings: Arc<Mutex<Settings>>,
     ) -> io::Result<Self> {
-        let mut ended = EndsUnless { record: Some(record) };
-        let grpc = Grpc::accept(stream, settings).await?;
-        let record = ended.record.take().expect("it has not ended");
+        let mut ended = EndsUnless { record: Some(Arc::clone(&record)) };
+        let grpc = Grpc::accept(stream, settings, Arc::clone(&record)).await?;
+        ended.record = None;
         Ok(Self { number, wire: Wire::Grpc(Box::new(grpc)), record })
     }
 
@@ -111,14 +111,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(inbox.split_to(count).to_vec())
     }
 
-    /// Takes so many bytes of the client's, whatever they are, and no more after them.
-    pub async fn swallow(&mut self, count: usize) -> io::Result<()> {
-        match &mut self.wire {
-            Wire::Grpc(grpc) => grpc.swallow(count).await,
-            Wire::Frames { .. } => self.bytes(count).await.map(drop),
-        }
-    }
-
     /// Takes at most `most` bytes from the socket, which the next requests are read
     /// from: a reader that is slower than its client writes.
     pub async fn sip(&mut self, most: usize) -> io::Result<()> {
@@ -134,6 +126,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match &mut self.wire {
             Wire::Frames { stream, inbox } => (stream, inbox),
             Wire::Grpc(_) => panic!("this step is for scripts over a socket"),
+        }
+    }
+
+    /// Leaves the oldest call without an answer. Over a socket nothing can be answered behind it:
+    /// there it ends with the connection, by an error.
+    pub async fn leave_unanswered(&mut self) -> io::Result<()> {
+        match &mut self.wire {
+            Wire::Frames { .. } => self.client_closed().await,
+            Wire::Grpc(grpc) => {
+                grpc.pass_over();
+                Ok(())
+            }
         }
     }
 

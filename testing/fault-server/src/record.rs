@@ -21,6 +21,8 @@ pub struct Seen {
     pub ended: usize,
     /// Requests of any kind that were read in whole.
     pub requests: usize,
+    /// Calls of `cpex.Health/Check`, which are none of those.
+    pub checks: usize,
     /// Hook calls that were read in whole, by the payload's `args.marker`: how
     /// often a server that is not faulty would have run the hook.
     pub executions: BTreeMap<String, usize>,
@@ -90,6 +92,10 @@ impl Record {
 
     pub(super) fn ended(&self) {
         self.seen.send_modify(|seen| seen.ended += 1);
+    }
+
+    pub(super) fn check(&self) {
+        self.seen.send_modify(|seen| seen.checks += 1);
     }
 
     pub(super) fn request(&self, request: &Request) {

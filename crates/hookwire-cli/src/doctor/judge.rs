@@ -198,12 +198,20 @@ pub(crate) fn tells_nothing(error: &PluginError) -> bool {
     !matches!(error.reason(), "no_hooks" | "weaker_server")
 }
 
-/// What it means that there was none.
-pub(crate) fn no_answer(error: &PluginError, guards: bool) -> Finding {
-    // A process that ends tries nothing again, and the plugin and its socket stand above.
+/// An error's words. A process that ends tries nothing again, and the plugin and where it is
+/// stand above.
+pub(crate) fn without_place(error: &PluginError) -> String {
     let message = format!("{error:#}");
     let place = format!("plugin `{}` at {}: ", error.plugin(), error.endpoint());
-    let message = message.strip_prefix(&place).unwrap_or(&message).to_owned();
+    let server = format!("the server at {}: ", error.endpoint());
+    let rest = message.strip_prefix(&place).or(message.strip_prefix(&server));
+    rest.unwrap_or(&message).to_owned()
+}
+
+/// What it means that there was none.
+/// The socket is named by this `setting`.
+pub(crate) fn no_answer(error: &PluginError, setting: &str, guards: bool) -> Finding {
+    let message = without_place(error);
     let (check, advice) = match error.reason() {
         "name_mismatch" => ("name", "write the name as the server has it; case counts"),
         "unavailable" => match error.io_error().map(io::Error::kind) {
@@ -213,7 +221,7 @@ pub(crate) fn no_answer(error: &PluginError, guards: bool) -> Finding {
             Some(io::ErrorKind::ConnectionRefused) => {
                 ("no_server", "nobody listens there, as after a crash: start the plugin's server")
             }
-            _ => ("no_server", "start the plugin's server, or correct `unix_socket.path`"),
+            _ => ("no_server", "start the plugin's server, or correct "),
         },
         "untrusted" => (
             "untrusted",
@@ -231,7 +239,16 @@ pub(crate) fn no_answer(error: &PluginError, guards: bool) -> Finding {
             "unchecked",
             "see that a plugin server listens there, and update it: one that is too old does not know the question",
         ),
+        "unimplemented" => (
+            "unchecked",
+            "see that a plugin server listens there, and not another one that speaks gRPC",
+        ),
         _ => ("unchecked", "see what its server logs"),
+    };
+    // A sentence that ends with what it names.
+    let advice = match advice.ends_with(' ') {
+        true => format!("{advice}`{setting}`"),
+        false => advice.to_owned(),
     };
     let message = match check {
         "unchecked" => {

@@ -30,12 +30,12 @@ pub(crate) struct Look {
     pub(crate) is_socket: bool,
 }
 
-/// Looks at the path of a plugin that may guard.
-pub(crate) fn look(path: &Path, guards: bool, trusts_path: bool) -> Look {
+/// Looks at the path of a plugin that may guard, which this `setting` names.
+pub(crate) fn look(path: &Path, setting: &str, guards: bool, trusts_path: bool) -> Look {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) => {
-            let finding = absent(path, &error, guards);
+            let finding = absent(path, setting, &error, guards);
             return Look { owner: None, findings: vec![finding], is_socket: false };
         }
     };
@@ -46,7 +46,7 @@ pub(crate) fn look(path: &Path, guards: bool, trusts_path: bool) -> Look {
             guards,
             "not_a_socket",
             format!("{} is {}, no socket", path.display(), kind(metadata.file_type())),
-            "correct `unix_socket.path`; or remove what is there and restart the plugin's server",
+            format!("correct `{setting}`; or remove what is there and restart the plugin's server"),
         );
         return Look { owner: Some(owner), findings: vec![finding], is_socket: false };
     }
@@ -61,14 +61,14 @@ pub(crate) fn look(path: &Path, guards: bool, trusts_path: bool) -> Look {
     Look { owner: Some(owner), findings, is_socket: true }
 }
 
-fn absent(path: &Path, error: &io::Error, guards: bool) -> Finding {
+fn absent(path: &Path, setting: &str, error: &io::Error, guards: bool) -> Finding {
     let missing = path.ancestors().skip(1).filter(|above| fs::symlink_metadata(above).is_err());
     match error.kind() {
         io::ErrorKind::NotFound if fs::symlink_metadata(path).is_ok() => Finding::broken(
             guards,
             "no_socket",
             format!("{} is a symbolic link to nothing", path.display()),
-            "start the plugin's server where it points to, or correct `unix_socket.path`",
+            format!("start the plugin's server where it points to, or correct `{setting}`"),
         ),
         io::ErrorKind::NotFound => {
             let what = missing.last().map_or_else(
@@ -79,7 +79,7 @@ fn absent(path: &Path, error: &io::Error, guards: bool) -> Finding {
                 guards,
                 "no_socket",
                 what,
-                "start the plugin's server, or correct `unix_socket.path`",
+                format!("start the plugin's server, or correct `{setting}`"),
             )
         }
         _ => Finding::broken(

@@ -1,8 +1,8 @@
 //! Findings as a person reads them: a row for each plugin, what was found below it, and no
 //! line above 80 columns that can be broken.
 
-use super::Patient;
 use super::finding::Level;
+use super::patient::Patient;
 use crate::text::{one_line, padded, width};
 
 const WIDTH: usize = 80;
@@ -27,6 +27,11 @@ pub(crate) fn table(patients: &[Patient]) -> String {
     let mut table = row(&heading, &widths);
     for (patient, cells) in patients.iter().zip(&cells) {
         table += &row(cells, &widths);
+        for server in &patient.servers {
+            let Some(seen) = &server.seen else { continue };
+            let level = format!("{:STATE$}{:STATE$}", "", server.state.as_str());
+            table += &wrapped(&level, &one_line(&format!("{}: {seen}", server.server)));
+        }
         for finding in &patient.findings {
             let level = format!("{:STATE$}{:STATE$}", "", finding.level.as_str());
             table += &wrapped(&level, &one_line(&finding.message));
@@ -83,7 +88,8 @@ pub(crate) fn wrapped(lead: &str, text: &str) -> String {
     lines + line.trim_end() + "\n"
 }
 
-/// How it ends, in a sentence: of so many plugins behind sockets, and the states of all entries.
+/// How it ends, in a sentence: of so many plugins that were looked at, and the states of all
+/// entries.
 pub(crate) fn sum(plugins: usize, states: &[Level]) -> String {
     let failed = states.iter().filter(|state| **state == Level::Fail).count();
     match (failed, plugins) {
@@ -109,6 +115,7 @@ mod tests {
             on_error: "fail",
             hooks: Some(vec!["tool_pre_invoke".into()]),
             owner: None,
+            servers: Vec::new(),
             findings,
             guards: true,
         }

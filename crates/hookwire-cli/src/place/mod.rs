@@ -3,6 +3,7 @@
 mod flags;
 pub(crate) mod words;
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
@@ -22,6 +23,17 @@ pub(crate) struct Place {
     socket: Option<PathBuf>,
     #[command(flatten)]
     grpc: GrpcFlags,
+}
+
+const LOOK: &str = "`hookwire doctor` with the same --grpc and flags looks at each server";
+
+/// Whether it is not known why no server could be used: the end of a connection may be all that a
+/// server says to a client that it does not let in.
+fn leaves_open_why(error: &PluginError) -> bool {
+    let known =
+        [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotFound, io::ErrorKind::InvalidInput];
+    error.reason() == "unavailable"
+        && error.io_error().is_some_and(|error| !known.contains(&error.kind()))
 }
 
 /// What a command asks of its connections; what is not set has the library's default.
@@ -96,7 +108,8 @@ impl Place {
     pub(crate) fn failed(&self, error: PluginError) -> Failure {
         // The words of the plugin's own error are not ours.
         let ours = error.kind() != ErrorKind::Plugin;
-        let failure = Failure::from(error);
+        let advice = (self.is_grpc() && leaves_open_why(&error)).then(|| LOOK.to_owned());
+        let failure = Failure::from(error).with_advice(advice);
         if ours { failure.told(|message| self.told(message)) } else { failure }
     }
 

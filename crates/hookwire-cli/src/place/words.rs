@@ -1,16 +1,20 @@
 //! The library's words for the settings of gRPC, and the flags that set them.
 
 /// The keys of a configuration, and the flags of a command that calls.
-const OF_CLIENTS: [(&str, &str); 14] = [
+const OF_CLIENTS: [(&str, &str); 18] = [
     ("name", "--plugin"),
     ("target", "--grpc"),
     ("targets", "--grpc"),
     ("uds", "--grpc unix:PATH"),
+    ("grpc.uds", "--grpc unix:PATH"),
     ("tls", "--tls"),
     ("tls: {}", "--tls"),
     ("ca_bundle", "--cacert"),
+    ("tls.ca_bundle", "--cacert"),
     ("certfile", "--cert"),
+    ("tls.certfile", "--cert"),
     ("keyfile", "--key"),
+    ("tls.keyfile", "--key"),
     ("server_name", "--server-name"),
     ("plaintext", "--plaintext"),
     ("plaintext: true", "--plaintext"),

@@ -11,13 +11,13 @@ use crate::harness::{HOOKWIRE, Server, hookwire, lines, text};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A command that runs until it is told to end; killed when dropped.
-struct Top {
+pub(crate) struct Top {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Top {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(HOOKWIRE)
             .args(["top", "--every", "0.05"])
             .args(arguments)
@@ -29,7 +29,7 @@ impl Top {
     }
 
     /// Waits for a line that is like this.
-    fn line(&self, is_meant: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn line(&self, is_meant: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + LIMIT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -46,7 +46,7 @@ impl Top {
     }
 
     /// Ends it as Ctrl-C does.
-    fn interrupt(mut self) -> Option<i32> {
+    pub(crate) fn interrupt(mut self) -> Option<i32> {
         let kill = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         // It ends within its limit, or the lines never do.

@@ -9,8 +9,10 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, sleep};
+use tracing_subscriber::filter::LevelFilter;
 
 use super::*;
+use crate::test_log::Log;
 
 const KIB: usize = 1024;
 
@@ -72,6 +74,7 @@ impl Client {
 
 #[tokio::test]
 async fn replies_that_a_client_does_not_take_are_bounded_and_keep_no_other_out() {
+    let (log, _logging) = Log::start(LevelFilter::WARN);
     let (builder, calls) = replying(None);
     let server = builder.bind_grpc(limited(local())).await.unwrap();
     let greedy = Client::that_takes_nothing(&server).await;
@@ -80,8 +83,15 @@ async fn replies_that_a_client_does_not_take_are_bounded_and_keep_no_other_out()
     assert_eq!(refused.code, 8);
     assert!(refused.reason.starts_with("no room for the request"), "{}", refused.reason);
 
+    let told = log.lines_with("holds as many bytes as it may");
+    assert_eq!(told.len(), 1, "{told:#?}");
+
     let other = Client::to(&server).await;
     other.call(INVOKE, &of_size(90 * KIB)).await.message();
+    // What was refused takes none of the connection's window: more of it than that has.
+    for _ in 0..10 {
+        assert!(greedy.call_until_refused(&of_size(90 * KIB)).await.0.is_empty());
+    }
     // What it gives back is there for it again.
     drop(promised);
     within(async { while greedy.call_until_refused(&of_size(90 * KIB)).await.0.is_empty() {} })
@@ -178,24 +188,22 @@ async fn a_request_that_trickles_ends_at_its_own_time_and_at_the_servers() {
         let start = Instant::now();
         let answer = Answer::of(client.send_request(request).await.unwrap()).await.unwrap();
         assert_eq!((answer.code, start.elapsed().as_millis() / 10), (4, expected / 10));
-        assert_eq!(server.memory.held(), 0);
+        server.holds_nothing().await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_take_a_reply_is_given_up_and_nothing_stays_of_it() {
-    let (server, near) = InMemory::start(echo(), Limits::default());
+    let (mut server, near) = InMemory::start(echo(), Limits::default());
     let client = Client::with_window(near, 0).await;
     let start = Instant::now();
     let reply = client.send(INVOKE, &[], framed(&invocation())).await.unwrap();
     assert!(server.memory.held() > 0);
-    let error = server.served.await.unwrap().unwrap_err();
+    let error = (&mut server.served).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     assert!((60..=120).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
     Answer::of(reply).await.unwrap_err();
-    while server.memory.held() > 0 {
-        tokio::task::yield_now().await;
-    }
+    server.holds_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,8 +218,7 @@ async fn a_client_that_takes_its_replies_slowly_is_served() {
     }
     assert!(!server.served.is_finished());
     // The kernel has all of it, and so it is not held.
-    tokio::task::yield_now().await;
-    assert_eq!(server.memory.held(), 0);
+    server.holds_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]

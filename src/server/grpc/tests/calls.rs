@@ -152,6 +152,7 @@ async fn a_unix_socket_serves_the_same() {
     assert!(!path.exists());
 }
 
+// Promise: P4
 #[tokio::test]
 async fn a_user_that_may_not_call_is_closed_before_a_byte_is_read() {
     let directory = tempfile::tempdir().unwrap();
@@ -161,4 +162,48 @@ async fn a_user_that_may_not_call_is_closed_before_a_byte_is_read() {
     let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
     let read = within(tokio::io::AsyncReadExt::read_u8(&mut stream)).await;
     assert!(read.is_err());
+}
+
+/// Its locals are dropped where it waits: by its call's time, and by its client's reset.
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_panics_when_it_is_cancelled_costs_its_own_call_only() {
+    struct Panics(Arc<Semaphore>);
+
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            self.0.add_permits(1);
+            panic!("it does not want to go");
+        }
+    }
+
+    let gate = Gate::new();
+    let shared = gate.clone();
+    let handlers = Handlers::new().on::<ToolPreInvoke>(move |payload, _| {
+        let gate = shared.clone();
+        async move {
+            if &*payload.name == "wait" {
+                let _panics = Panics(gate.gone);
+                gate.begun.add_permits(1);
+                std::future::pending::<()>().await;
+            }
+            Ok(PluginResult::allow())
+        }
+    });
+    let builder = PluginServer::builder().plugin("Echo", handlers);
+    let (server, near) = InMemory::start(builder, Limits::default());
+    let client = Client::over(near).await;
+    let message = request(json!({"name": "wait"})).encode_to_vec();
+    // Whatever it ends in.
+    let _ = client.try_call(INVOKE, &[("grpc-timeout", "1S")], &message).await;
+    gate.gone().await;
+    client.invoke().await.message();
+
+    gate.begun(1).await;
+    let resets = client.clone();
+    let call = tokio::spawn(async move { resets.try_call(INVOKE, &[], &message).await });
+    gate.begun(1).await;
+    call.abort();
+    gate.gone().await;
+    client.invoke().await.message();
+    server.holds_nothing().await;
 }

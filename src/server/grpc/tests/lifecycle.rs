@@ -14,6 +14,7 @@ async fn an_address_that_is_taken_is_refused_and_named() {
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 
+// Promise: H28
 #[tokio::test]
 async fn calls_that_run_are_finished_and_nothing_new_is_begun() {
     let gate = Gate::new();
@@ -88,6 +89,7 @@ async fn a_successor_can_take_the_address_at_once() {
     Client::to(&server).await.invoke().await.message();
 }
 
+// Promise: H32
 #[tokio::test]
 async fn an_idle_client_does_not_hold_a_server_that_stops() {
     let server = echo().bind_grpc(local()).await.unwrap();

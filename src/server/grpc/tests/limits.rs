@@ -172,7 +172,7 @@ async fn a_client_that_says_nothing_is_closed() {
 
 #[tokio::test]
 async fn a_client_that_says_nothing_gives_its_place_to_another() {
-    let config = local().handshake_timeout(Duration::from_millis(50)).max_connections(1);
+    let config = local().handshake_timeout(Duration::from_millis(300)).max_connections(1);
     let server = echo().bind_grpc(config).await.unwrap();
     let _silent = TcpStream::connect(server.local_addr().unwrap()).await.unwrap();
     Client::to(&server).await.invoke().await.message();

@@ -184,6 +184,17 @@ impl InMemory {
         let served = tokio::spawn(connection::serve(Box::new(far), None, Arc::new(shared)));
         (Self { run, memory, served }, near)
     }
+
+    /// Nothing is held any more, once all that is to be done is done.
+    async fn holds_nothing(&self) {
+        for _ in 0..1000 {
+            if self.memory.held() == 0 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("{} bytes are held", self.memory.held());
+    }
 }
 
 /// Handlers that say when they begin and when they are gone, and wait for the gate between.

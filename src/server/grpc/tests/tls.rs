@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tracing_subscriber::filter::LevelFilter;
 
 use super::*;
 use crate::grpc::connect::{TcpConnector, TlsConnector};
 use crate::grpc::test_certificates::{Authority, Files, Signed};
 use crate::grpc::tls::TlsConfig;
+use crate::test_log::Log;
 use crate::trust::is_refusal;
 use crate::unix::connect::Connect as _;
 
@@ -132,6 +134,15 @@ async fn certificates_that_are_replaced_on_disk_are_shown_to_the_next_client() {
 #[tokio::test]
 async fn files_that_cannot_be_used_are_told_once_for_each_change() {
     let setup = Setup::new();
+    let (log, _logging) = Log::start(LevelFilter::WARN);
+    let server = echo().bind_grpc(local().tls(setup.tls())).await.unwrap();
+    setup.files.write("server.key", "nonsense");
+    for _ in 0..3 {
+        setup.call(&server, None).await.unwrap();
+    }
+    let told = log.lines_with("TLS files cannot be used");
+    assert!(told.len() == 1 && told[0].contains("server.key holds no key"), "{told:#?}");
+
     let acceptor = Acceptor::new(setup.tls()).await.unwrap();
     acceptor.look().await.unwrap();
     for odd in ["nonsense", "other nonsense"] {

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::valve::{Valve, Valved};
 use super::{Health, Settings};
+use crate::record::Record;
 
 /// SERVING, as a gRPC message.
 const SERVING: &[u8] = &[0, 0, 0, 0, 2, 8, 1];
@@ -27,30 +28,42 @@ pub(super) struct Link<S> {
     pub(super) connection: h2::server::Connection<Valved<S>, Bytes>,
     pub(super) valve: Valve,
     settings: Arc<Mutex<Settings>>,
+    record: Arc<Record>,
     /// Calls that have begun and were not read yet.
     arrived: VecDeque<Stream>,
     /// Checks that nobody will answer; dropped, they would be reset.
     ignored: Vec<SendResponse<Bytes>>,
-    checks: usize,
+    is_checked: bool,
     /// The client has closed, or this side has and all is said.
     is_closed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
-    pub(super) async fn accept(stream: S, settings: Arc<Mutex<Settings>>) -> io::Result<Self> {
+    pub(super) async fn accept(
+        stream: S,
+        settings: Arc<Mutex<Settings>>,
+        record: Arc<Record>,
+    ) -> io::Result<Self> {
         let mut builder = h2::server::Builder::new();
         if let Some(streams) = lock(&settings).max_streams {
             builder.max_concurrent_streams(streams);
         }
         let valve = Valve::default();
         let connection = builder.handshake(valve.around(stream)).await.map_err(into_io)?;
-        let (arrived, ignored) = (VecDeque::new(), Vec::new());
-        let mut link =
-            Self { connection, valve, settings, arrived, ignored, checks: 0, is_closed: false };
+        let mut link = Self {
+            connection,
+            valve,
+            settings,
+            record,
+            arrived: VecDeque::new(),
+            ignored: Vec::new(),
+            is_checked: false,
+            is_closed: false,
+        };
         // A client that asks whether anybody is there makes no call before it knows.
         poll_fn(|cx| {
             link.poll(cx)?;
-            let begun = link.checks > 0 || !link.arrived.is_empty() || link.is_closed;
+            let begun = link.is_checked || !link.arrived.is_empty() || link.is_closed;
             if begun { Poll::Ready(io::Result::Ok(())) } else { Poll::Pending }
         })
         .await?;
@@ -75,7 +88,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         if request.uri().path() != CHECK {
             return self.arrived.push_back((request, respond));
         }
-        self.checks += 1;
+        self.is_checked = true;
+        self.record.check();
         let health = lock(&self.settings).health;
         // Of clients that have left meanwhile.
         let _ = match health {

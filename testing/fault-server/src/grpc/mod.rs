@@ -21,6 +21,7 @@ use self::calls::{Call, Reading};
 pub(crate) use self::link::lock;
 use self::link::{Link, into_io, status};
 use crate::messages::Request;
+use crate::record::Record;
 
 /// What becomes of `cpex.Health/Check`. Scripts do not see these calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,8 +63,12 @@ pub struct Grpc<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Grpc<S> {
     /// Agrees with the client on HTTP/2, and answers it whether anybody is there.
-    pub(crate) async fn accept(stream: S, settings: Arc<Mutex<Settings>>) -> io::Result<Self> {
-        let link = Link::accept(stream, settings).await?;
+    pub(crate) async fn accept(
+        stream: S,
+        settings: Arc<Mutex<Settings>>,
+        record: Arc<Record>,
+    ) -> io::Result<Self> {
+        let link = Link::accept(stream, settings, record).await?;
         Ok(Self { link, reading: None, calls: Default::default(), left: Vec::new() })
     }
 
@@ -247,19 +252,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Grpc<S> {
     /// written to.
     pub fn read_at_most(&mut self, more: usize) {
         self.link.valve.state().reads_left = Some(more);
-    }
-
-    /// Waits until `count` bytes of the client were read from now on, and reads none after
-    /// them.
-    pub(crate) async fn swallow(&mut self, count: usize) -> io::Result<()> {
-        self.read_at_most(count);
-        poll_fn(|cx| {
-            self.link.poll(cx)?;
-            self.link.check_open()?;
-            let is_done = self.link.valve.state().reads_left == Some(0);
-            if is_done { Poll::Ready(Ok(())) } else { Poll::Pending }
-        })
-        .await
     }
 }
 

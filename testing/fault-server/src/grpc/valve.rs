@@ -14,8 +14,6 @@ pub(super) struct State {
     pub(super) reads_left: Option<usize>,
     /// How many more bytes are written; `None`: all.
     pub(super) writes_left: Option<usize>,
-    /// Bytes of the client that were read.
-    pub(super) read: usize,
     /// Frames that h2 knows nothing of, to be written before its next one.
     pub(super) aside: Vec<u8>,
     /// The client has to read before anything else can be written.
@@ -90,7 +88,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Valved<S> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
         buf.put_slice(part.filled());
         let mut state = self.valve.state();
-        state.read += part.filled().len();
         if let Some(left) = &mut state.reads_left {
             *left -= part.filled().len();
         }

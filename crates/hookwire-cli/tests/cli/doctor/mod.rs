@@ -2,6 +2,7 @@
 //! guard would not guard.
 
 mod files;
+mod grpc;
 mod servers;
 mod sockets;
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Certificates, DENIED, FINE, Server, invoke, nobody, run_at};
 use crate::harness::{self, hookwire, text};
+use crate::top::Top;
 
 #[test]
 fn invoke_calls_a_server_on_this_machine_without_another_word() {
@@ -115,11 +116,11 @@ fn bench_compares_a_server_over_grpc_with_one_on_a_socket_and_with_another_over_
 #[test]
 fn top_shows_all_plugins_of_the_servers() {
     let server = Server::start();
-    let run = server.run("top", &["--for", "1", "--every", "0.2"]);
-    assert_eq!(run.code, Some(0), "{run:?}");
+    let top = Top::start(&["--grpc", &server.address]);
     for plugin in ["Replace", "Deny", "Echo"] {
-        assert!(run.stdout.contains(&format!("plugin=\"{plugin}\" state=ready")), "{run:?}");
+        top.line(|line| line.starts_with(&format!("plugin=\"{plugin}\" state=ready ")));
     }
+    assert_eq!(top.interrupt(), Some(0));
 }
 
 #[test]
@@ -135,8 +136,9 @@ fn an_entry_with_a_section_grpc_works_from_a_file_and_alone() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("gateway.yaml");
     std::fs::write(&file, json!({"plugins": [entry]}).to_string()).unwrap();
-    let run = hookwire(&["top", text(&file), "--for", "1", "--every", "0.2"], "");
-    assert!(run.stdout.contains("plugin=\"Deny\" state=ready"), "{run:?}");
+    let top = Top::start(&[text(&file)]);
+    top.line(|line| line.starts_with("plugin=\"Deny\" state=ready "));
+    assert_eq!(top.interrupt(), Some(0));
 }
 
 #[test]
@@ -173,7 +175,12 @@ fn a_server_that_is_not_trusted_or_speaks_no_tls_is_told_by_the_flags() {
     let server = Server::start_at("127.0.0.1:0", &certificates.serving());
     // With TLS 1.3 what the server says of it may be lost with the connection.
     let run = invoke(&server.address, &["--cacert", text(&certificates.ca)]);
-    assert!(run.failure(1).ends_with("[not sent: the hook did not run]"), "{run:?}");
+    let told = run.failure(1);
+    assert!(
+        told.contains("demands a client certificate (`--cert`, `--key`)")
+            || told.contains("`hookwire doctor` with the same --grpc and flags"),
+        "{told}"
+    );
 
     let other = Certificates::of("Other CA", "127.0.0.1");
     let run = invoke(&server.address, &["--cacert", text(&other.ca)]);

@@ -26,6 +26,9 @@ fn a_target_that_is_none_is_refused_with_what_would_be_right() {
         let run = invoke(target, &[]);
         let refused = run.failure(2);
         assert!(refused.contains(told) && refused.contains("--grpc"), "{target}: {refused}");
+        for key in ["`target`", "`targets`", "`tls`", "`tls: {}`", "`uds`", "`plaintext: true`"] {
+            assert!(!refused.contains(key), "a key of a configuration: {refused}");
+        }
     }
 }
 

@@ -20,7 +20,7 @@ fn it_stops_in_good_order_on_both_signals() {
     let socket = dir.path().join("g.sock");
     let unix = format!("unix:{}", text(&socket));
     for signal in ["-TERM", "-INT"] {
-        for address in ["127.0.0.1:0", "[::1]:0", &unix] {
+        for address in ["127.0.0.1:0", &unix] {
             let mut server = Server::start_at(address, &[]);
             let id = server.child.id().to_string();
             assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
