@@ -225,8 +225,10 @@ fn a_runtime_that_ends_takes_its_connections_from_all_and_they_connect_on_theirs
         assert!(matches!(cause, Cause::TaskGone | Cause::Disconnected(_)), "{cause}");
         assert_eq!(sent, Sent::Maybe);
         // By itself, without a call.
+        let started = Instant::now();
         while crowd.connects() < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
+            assert!(started.elapsed() < SECOND * 20, "it is not connected again");
         }
         other.exchange(hook("b", TIMEOUT)).await.unwrap();
     });
