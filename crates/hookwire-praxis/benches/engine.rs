@@ -208,8 +208,9 @@ async fn compare() {
     let payload = ToolPreInvokePayload::new("search").with_args(args);
     let own = HookwireFactory::new;
     let here = HookwireFactory::on_runtime(tokio::runtime::Handle::current());
-    let through = async |factory, entry| -> Arc<dyn Way> {
-        Arc::new(Through(engine(factory, entry).await, message()))
+    let through = async |factory, entry| {
+        let way: Arc<dyn Way> = Arc::new(Through(engine(factory, entry).await, message()));
+        way
     };
     let nothing = json!({"name": "Nothing", "kind": "nothing", "hooks": [HOOK]});
     let ways: Vec<(&'static str, Arc<dyn Way>)> = vec![

@@ -6,18 +6,22 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use hookwire::{CallOptions, ErrorKind, PluginHandle};
+use hookwire::{ErrorKind, PluginHandle};
 use praxis_policy_core::error::PluginError;
 use praxis_policy_core::plugin::{Plugin, PluginConfig, PluginMode};
+use tokio::time::{Instant, sleep_until};
 
 use crate::errors;
 use crate::handler::form;
 use crate::settings::{Settings, Start};
 use crate::shared::{Lease, Pool};
 
-/// How long a server may take to tell about its plugin at the start. Below a host's own limit
-/// for the start of all plugins, so that the error names the one that is missing.
+/// How long a server may take to be there and to tell about its plugin. Below a host's own
+/// limit for the start of all plugins, so that the error names the one that is missing.
 const START_LIMIT: Duration = Duration::from_secs(5);
+
+/// Between two questions, where it is not known when the next connection is tried.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What a drain has beyond the time of the calls under way, which end by themselves.
 const GRACE: Duration = Duration::from_secs(1);
@@ -80,11 +84,25 @@ impl Instance {
         Ok(lease)
     }
 
-    /// Asks the server about the plugin, and holds its answer against the entry.
-    async fn verify(&self, handle: &PluginHandle) -> Result<(), Box<PluginError>> {
+    /// Asks the server about the plugin. One that is away may be on its way, and a handle that
+    /// other engines have used may not have looked for a while.
+    async fn ask(&self, handle: &PluginHandle) -> Result<(), hookwire::PluginError> {
         let limit = START_LIMIT.min(self.settings.plugin.policy().timeout());
-        let asked = handle.with(CallOptions::new().timeout(limit)).verify().await;
-        asked.map_err(|error| errors::not_started(self.name(), &error))?;
+        let deadline = Instant::now() + limit;
+        let handle = handle.until(deadline);
+        loop {
+            let Err(error) = handle.verify().await else { return Ok(()) };
+            let again = Instant::now() + error.retry_after().unwrap_or_default().max(AGAIN);
+            if !error.is_retryable() || again >= deadline {
+                return Err(error);
+            }
+            sleep_until(again).await;
+        }
+    }
+
+    /// Asks the server, and holds its answer against the entry.
+    async fn verify(&self, handle: &PluginHandle) -> Result<(), Box<PluginError>> {
+        self.ask(handle).await.map_err(|error| errors::not_started(self.name(), &error))?;
         if let Some(refusal) = handle.refusal() {
             return Err(errors::not_started(self.name(), &refusal));
         }

@@ -97,16 +97,18 @@ impl Settings {
     /// What is allowed and seldom meant, for the log.
     pub(crate) fn doubts(&self, entry: &Entry) -> Vec<String> {
         let mut doubts = Vec::new();
-        match entry.mode {
-            PluginMode::Transform | PluginMode::Audit | PluginMode::FireAndForget => {
-                doubts.push(format!(
-                    "in the mode {} the engine ignores a denial, and lets the request pass as \
-                     it was where the plugin fails, whatever `on_error` says: a guard, and one \
-                     that redacts, must be `sequential`",
-                    format!("{:?}", entry.mode).to_lowercase()
-                ));
-            }
-            _ => {}
+        let unheard = match entry.mode {
+            PluginMode::Transform => Some("transform"),
+            PluginMode::Audit => Some("audit"),
+            PluginMode::FireAndForget => Some("fire_and_forget"),
+            _ => None,
+        };
+        if let Some(mode) = unheard {
+            doubts.push(format!(
+                "in the mode `{mode}` the engine ignores a denial, and lets the request pass as \
+                 it was where the plugin fails, whatever `on_error` says: a guard, and one that \
+                 redacts, must be `sequential`"
+            ));
         }
         if entry.on_error == OnError::Disable {
             doubts.push(

@@ -18,7 +18,6 @@ use tempfile::TempDir;
 use crate::script::Script;
 
 pub(crate) const TOOL_PRE: &str = "cmf.tool_pre_invoke";
-pub(crate) const TOOL_POST: &str = "cmf.tool_post_invoke";
 
 /// Far above what anything takes on a busy machine: reached only by what hangs.
 const LIMIT: Duration = Duration::from_secs(60);
