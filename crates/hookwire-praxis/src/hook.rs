@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_hook_is_found_by_the_engines_name_and_no_other() {
+    fn d21_every_hook_is_found_by_the_engines_name_and_no_other() {
         for hook in Hook::ALL {
             assert_eq!(Hook::named(hook.in_engine()), Ok(hook));
             assert_eq!(Hook::ALL[hook as usize], hook);

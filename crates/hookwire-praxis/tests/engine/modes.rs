@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use praxis_policy::PolicyEngine;
 use praxis_policy::praxis_policy_core::extensions::MetaExtension;
-use praxis_policy::prelude::Extensions;
+use praxis_policy::prelude::{
+    Extensions, PluginConfig, PluginError, PluginFactory, PluginInstance,
+};
 use serde_json::{Value, json};
 
-use crate::world::{TOOL_PRE, World, arguments, ask, call, code, loaded, tool};
+use crate::world::{TOOL_PRE, World, arguments, ask, call, code, file, loaded, tool};
 
 fn denies() -> Value {
     json!({"answer": {"continue_processing": false}})
@@ -60,6 +62,28 @@ async fn d3_both_kinds_are_taken_and_no_other() {
     }
     let error = loaded(json!([world.entry(json!({"kind": "extern"}))])).err().unwrap();
     assert!(error.contains("no factory registered for plugin kind 'extern'"), "{error}");
+}
+
+#[tokio::test]
+async fn d3_the_factory_that_is_registered_last_makes_the_plugins() {
+    let world = World::new(["tool_pre_invoke"]).await;
+    let engine = Arc::new(PolicyEngine::default());
+    engine.register_factory("external", Box::new(Nobody));
+    hookwire_praxis::HookwireFactory::new().register(&engine);
+    engine.load_config_yaml(&file(json!([world.entry(json!({}))]))).unwrap();
+    engine.register_factory("external", Box::new(Nobody));
+    let second = world.entry(json!({"name": "Second"}));
+    let error = engine.load_config_yaml(&file(json!([second]))).unwrap_err();
+    assert!(error.to_string().contains("nobody"), "{error}");
+}
+
+/// A factory that makes nothing.
+struct Nobody;
+
+impl PluginFactory for Nobody {
+    fn create(&self, _: &PluginConfig) -> Result<PluginInstance, Box<PluginError>> {
+        Err(Box::new(PluginError::Config { message: "nobody".to_owned() }))
+    }
 }
 
 #[tokio::test]
