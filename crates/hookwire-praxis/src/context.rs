@@ -44,7 +44,7 @@ fn request_id(extensions: &Extensions, context: &mut PluginContext) -> String {
         (Some(id), _) if !id.is_empty() => id.to_owned(),
         (_, Some(Value::String(id))) => id.clone(),
         _ => {
-            let id = format!("{:032x}", fastrand::u128(..));
+            let id = format!("{:016x}", fastrand::u64(..));
             context.local_state.insert(REQUEST_ID.to_owned(), id.clone().into());
             id
         }

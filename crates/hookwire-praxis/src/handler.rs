@@ -11,6 +11,7 @@ use praxis_policy_core::context::PluginContext;
 use praxis_policy_core::error::PluginError;
 use praxis_policy_core::hooks::{Extensions, HookTypeDef, PluginPayload};
 use praxis_policy_core::registry::AnyHookHandler;
+use tokio::time::Instant;
 
 use crate::denial::{self, Erased};
 use crate::hook::Hook;
@@ -48,18 +49,18 @@ impl Handler {
         Self { plugin, hook, warned: AtomicBool::new(false) }
     }
 
-    /// The form that the server wants, which is asked if it has not told yet.
-    async fn form(&self, handle: &PluginHandle) -> Result<Form, Box<PluginError>> {
-        let name = self.plugin.name();
+    /// The form that the server wants. It is asked if it has not told yet: then that and the
+    /// call share the time of one call.
+    async fn form(&self, handle: &mut PluginHandle) -> Result<Form, Box<PluginError>> {
+        let (name, settings) = (self.plugin.name(), self.plugin.settings());
         let mut hooks = handle.hooks();
         if hooks == Hooks::Unknown {
+            *handle = handle.until(Instant::now() + settings.plugin.policy().timeout());
             handle.verify().await.map_err(|error| errors::failed(name, &error))?;
             hooks = handle.hooks();
         }
         let known = hooks.known().unwrap_or_default();
-        let form = form(self.plugin.settings().payload, self.hook, |hook| {
-            known.iter().any(|own| own == hook)
-        });
+        let form = form(settings.payload, self.hook, |hook| known.iter().any(|own| own == hook));
         form.ok_or_else(|| {
             errors::unusable_plugin(name, ErrorKind::Config, "its server does not serve this hook")
         })
@@ -137,8 +138,8 @@ impl AnyHookHandler for Handler {
             return Err(errors::unsendable(name, "the payload is no message"));
         };
         let message = &payload.message;
-        let handle = self.plugin.handle()?;
-        let form = self.form(&handle).await?;
+        let mut handle = self.plugin.handle()?;
+        let form = self.form(&mut handle).await?;
         match form {
             Form::Message => {
                 if let Some(why) = cmf::refusal(message) {

@@ -70,7 +70,7 @@ impl Hook {
     /// The hook of this name in the engine, or why a plugin server cannot serve it.
     pub(crate) fn named(name: &str) -> Result<Self, &'static str> {
         let known = Self::ALL.into_iter().find(|hook| hook.in_engine() == name);
-        known.ok_or_else(|| match name {
+        known.ok_or(match name {
             "identity.resolve" => {
                 "the engine gives a plugin the token in a payload that is never serialised, so \
                  a plugin behind a socket would be asked about an empty one"

@@ -106,6 +106,11 @@ impl Instance {
         if let Some(refusal) = handle.refusal() {
             return Err(errors::not_started(self.name(), &refusal));
         }
+        let on_server = handle.server_config().and_then(|entry| entry.mode());
+        if on_server == Some(hookwire::config::PluginMode::Disabled) {
+            let problem = "it is disabled on its server, which would answer no call".to_owned();
+            return Err(errors::entry(self.name(), &[problem]));
+        }
         let hooks = handle.hooks();
         let serves =
             |name: &str| hooks.known().is_some_and(|hooks| hooks.iter().any(|own| own == name));

@@ -85,7 +85,7 @@ impl Settings {
                     .push(format!("`{hook}` has no legacy payload: leave `config.payload` out"));
             }
         }
-        let plugin = plugin(name, config).map_err(|problem| problems.push(problem));
+        let plugin = plugin(name, entry, config).map_err(|problem| problems.push(problem));
         match plugin {
             Ok(plugin) if problems.is_empty() => {
                 Ok(Self { plugin, hooks, payload, namespace, start })
@@ -192,9 +192,18 @@ fn word<T: Copy, const N: usize>(
 }
 
 /// The plugin as hookwire calls it. Without hooks of its own: which ones its server serves
-/// decides the form of the payload, so they are the server's to tell.
-fn plugin(name: &str, config: &Map<String, Value>) -> Result<PluginConfig, String> {
-    let builder = PluginConfig::builder(name);
+/// decides the form of the payload, so they are the server's to tell. With the engine's mode
+/// and `on_error`: the server acts on its own first, and hookwire tells where those are weaker.
+fn plugin(name: &str, entry: &Entry, config: &Map<String, Value>) -> Result<PluginConfig, String> {
+    let mut builder = PluginConfig::builder(name).on_error(match entry.on_error {
+        OnError::Ignore => hookwire::config::OnError::Ignore,
+        OnError::Disable => hookwire::config::OnError::Disable,
+        // One that the engine has come to know since too.
+        _ => hookwire::config::OnError::Fail,
+    });
+    if let Some(mode) = mode(entry.mode) {
+        builder = builder.mode(mode);
+    }
     let (section, builder) = match (config.get("unix_socket"), config.get("grpc")) {
         (Some(section), None) => {
             let read: UnixSocketSection =
@@ -225,6 +234,20 @@ fn plugin(name: &str, config: &Map<String, Value>) -> Result<PluginConfig, Strin
         Some(_) => builder,
     };
     builder.build().map_err(|error| error.to_string())
+}
+
+fn mode(mode: PluginMode) -> Option<hookwire::config::PluginMode> {
+    use hookwire::config::PluginMode as Mode;
+    Some(match mode {
+        PluginMode::Sequential => Mode::Sequential,
+        PluginMode::Transform => Mode::Transform,
+        PluginMode::Audit => Mode::Audit,
+        PluginMode::Concurrent => Mode::Concurrent,
+        PluginMode::FireAndForget => Mode::FireAndForget,
+        PluginMode::Disabled => Mode::Disabled,
+        // One that the engine has come to know since.
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -15,8 +15,7 @@ fn extensions() -> Extensions {
         ..SubjectExtension::default()
     };
     let tool = ToolMetadata { server_id: Some("eu".to_owned()), ..ToolMetadata::default() };
-    let mut security = SecurityExtension::default();
-    security.subject = Some(subject);
+    let security = SecurityExtension { subject: Some(subject), ..SecurityExtension::default() };
     Extensions {
         request: Some(Arc::new(RequestExtension {
             request_id: Some("request-7".to_owned()),

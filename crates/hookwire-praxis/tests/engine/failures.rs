@@ -104,6 +104,30 @@ async fn d5_a_hook_that_its_server_does_not_serve_fails_the_start() {
 }
 
 #[tokio::test]
+async fn d5_a_plugin_that_is_disabled_on_its_server_fails_the_start() {
+    let mut world = World::without_server(["tool_pre_invoke"]);
+    world.start_in("disabled").await;
+    let engine = loaded(json!([world.entry(json!({}))])).unwrap();
+    let error = in_time(engine.initialize()).await.unwrap_err().to_string();
+    assert!(error.contains("disabled"), "{error}");
+}
+
+/// The server acts on its own mode first, and would suppress the denial.
+#[tokio::test]
+async fn d13_with_strict_a_plugin_that_is_weaker_on_its_server_fails_the_start() {
+    let mut world = World::without_server(["tool_pre_invoke"]);
+    world.start_in("transform").await;
+    let start = async |verify: Value| {
+        let socket = json!({"path": world.socket(), "verify": verify});
+        let entry = world.entry(json!({"config": {"unix_socket": socket}}));
+        in_time(loaded(json!([entry])).unwrap().initialize()).await
+    };
+    start(json!(true)).await.unwrap();
+    let error = start(json!("strict")).await.unwrap_err().to_string();
+    assert!(error.contains("transform"), "{error}");
+}
+
+#[tokio::test]
 async fn d5_plugins_of_a_second_file_are_called_without_a_start() {
     let world = World::new(["tool_pre_invoke"]).await;
     let engine =

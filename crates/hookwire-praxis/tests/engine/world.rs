@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hookwire::server::PluginServer;
+use hookwire::server::{PluginInfo, PluginServer};
 use hookwire_praxis::HookwireFactory;
 use praxis_policy::PolicyEngine;
 use praxis_policy::praxis_policy_core::context::PluginContextTable;
@@ -42,7 +42,14 @@ impl World {
     }
 
     pub(crate) async fn start(&mut self) {
-        let builder = PluginServer::builder().plugin("Guard", self.script.clone());
+        self.start_in("sequential").await;
+    }
+
+    /// With this as the plugin's mode on its server.
+    pub(crate) async fn start_in(&mut self, mode: &str) {
+        let mode = serde_json::from_value(json!(mode)).unwrap();
+        let guard = PluginInfo::new("Guard").with_mode(mode);
+        let builder = PluginServer::builder().plugin(guard, self.script.clone());
         self.server = Some(builder.bind(self.socket()).await.unwrap());
     }
 
