@@ -2,7 +2,7 @@
 //!
 //! The server is a process of its own, so that CPU is the client's. The ways take turns within
 //! one run; what counts are the ratios of their medians. `ROUNDS` and `CALLS` can be set in
-//! the environment.
+//! the environment, and ways be chosen by a part of their name: `-- legacy`.
 // A program for people: what it cannot do it says and ends.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -216,16 +216,20 @@ async fn compare() {
     let ways: Vec<(&'static str, Arc<dyn Way>)> = vec![
         ("bare handle, allows", Arc::new(Bare(handle("Allow").await, payload.clone()))),
         ("engine, allows, legacy", through(own(), external("Allow")).await),
-        ("  on the host's runtime", through(here.clone(), external("Allow")).await),
+        ("  legacy, on the host's runtime", through(here.clone(), external("Allow")).await),
         ("engine, allows, cmf", through(own(), external("AllowCmf")).await),
-        ("  on the host's runtime", through(here, external("AllowCmf")).await),
+        ("  cmf, on the host's runtime", through(here.clone(), external("AllowCmf")).await),
         ("bare handle, changes", Arc::new(Bare(handle("Echo").await, payload))),
         ("engine, changes, legacy", through(own(), external("Echo")).await),
+        ("  legacy, on the host's runtime", through(here.clone(), external("Echo")).await),
         ("engine, changes, cmf", through(own(), external("EchoCmf")).await),
+        ("  cmf, on the host's runtime", through(here, external("EchoCmf")).await),
         ("engine, plugin that does nothing", through(own(), nothing).await),
     ];
     let contestant = |(name, way)| Contestant { name, way, cpu: Vec::new(), rate: Vec::new() };
     let mut contestants = Vec::from_iter(ways.into_iter().map(contestant));
+    let chosen = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    contestants.retain(|contestant| contestant.name.contains(&chosen));
     let (rounds, calls) = (number("ROUNDS", 9), number("CALLS", 64_000));
     for round in 0..=rounds {
         for contestant in &mut contestants {
