@@ -156,3 +156,32 @@ async fn d8_a_namespace_stays_unsaid_in_python_too() {
     let result = ask(&engine, "cmf.tool_pre_invoke", &tool(json!({}))).await;
     assert_eq!(result.violation.unwrap().code, "plugin_error");
 }
+
+/// A verdict that cannot be written whole comes as an error beside its half, which denies.
+#[tokio::test]
+async fn d10_a_denial_that_comes_as_an_error_is_not_for_on_error_to_ignore() {
+    const PLUGINS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/reference/wire.yaml");
+    if common::reference::venv().is_none() {
+        return;
+    }
+    let server = ReferenceServer::start(&[("PLUGINS_CONFIG_PATH", PLUGINS)]).unwrap();
+    let engine = Arc::new(PolicyEngine::default());
+    HookwireFactory::new().register(&engine);
+    let entry = json!({
+        "name": "Says", "kind": "external", "hooks": ["cmf.tool_pre_invoke"], "on_error": "ignore",
+        "config": {"unix_socket": {"path": server.socket()}},
+    });
+    let file = json!({"engine_settings": {"dispatch": "hooks"}, "plugins": [entry]});
+    engine.load_config_yaml(&file.to_string()).unwrap();
+    engine.initialize().await.unwrap();
+    let asked = |place: &str| {
+        json!({"content_type": "tool_call", "content": {
+            "tool_call_id": "1", "name": "tool", "arguments": {"what": "datetime", "where": place}}})
+    };
+    let denied = ask(&engine, "cmf.tool_pre_invoke", &asked("violation")).await;
+    assert!(!denied.continue_processing);
+    assert_ne!(denied.violation.unwrap().code, "plugin_error");
+    let ignored = ask(&engine, "cmf.tool_pre_invoke", &asked("global state")).await;
+    assert!(ignored.continue_processing);
+    assert_eq!(ignored.errors.len(), 1);
+}

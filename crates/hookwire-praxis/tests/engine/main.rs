@@ -9,6 +9,8 @@ mod failures;
 mod forms;
 mod lifecycle;
 mod modes;
+#[cfg(feature = "grpc")]
+mod over_grpc;
 mod reload;
 mod script;
 mod world;
