@@ -2,7 +2,7 @@
 //!
 //! The server is a process of its own, so that CPU is the client's. The ways take turns within
 //! one run; what counts are the ratios of their medians. `ROUNDS` and `CALLS` can be set in
-//! the environment, and ways be chosen by a part of their name: `-- legacy`.
+//! the environment, and ways be chosen by a part of their name: `-- bare`.
 // A program for people: what it cannot do it says and ends.
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use hookwire::hooks::{CmfToolPreInvoke, ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::server::{Handlers, PluginServer};
-use hookwire::{PluginConfig, PluginContext, PluginHandle, PluginResult};
+use hookwire::{Hook, PluginConfig, PluginContext, PluginHandle, PluginResult};
 use hookwire_praxis::HookwireFactory;
 use praxis_policy::PolicyEngine;
 use praxis_policy::prelude::{
@@ -163,14 +163,19 @@ trait Way: Send + Sync {
     async fn call(&self);
 }
 
-struct Bare(PluginHandle, ToolPreInvokePayload);
+/// The handle with hookwire's own payload, which says the same.
+struct Bare<H: Hook>(PluginHandle, H::Payload);
 
 #[async_trait]
-impl Way for Bare {
+impl<H> Way for Bare<H>
+where
+    H: Hook,
+    H::Payload: Clone,
+{
     async fn call(&self) {
         let payload = self.1.clone();
         let mut context = PluginContext::new("request-1");
-        let result = self.0.invoke_hook::<ToolPreInvoke>(&payload, &mut context).await.unwrap();
+        let result = self.0.invoke_hook::<H>(&payload, &mut context).await.unwrap();
         assert!(result.is_allowed());
     }
 }
@@ -213,17 +218,30 @@ async fn compare() {
         way
     };
     let nothing = json!({"name": "Nothing", "kind": "nothing", "hooks": [HOOK]});
+    let legacy = async |plugin: &str| {
+        let way = Bare::<ToolPreInvoke>(handle(plugin).await, payload.clone());
+        Arc::new(way) as Arc<dyn Way>
+    };
+    let cmf = async |plugin: &str| {
+        let message = serde_json::to_value(message()).unwrap();
+        let mut payload: hookwire::hooks::MessagePayload = serde_json::from_value(message).unwrap();
+        payload.hook = "tool_pre_invoke".to_owned();
+        let way = Bare::<CmfToolPreInvoke>(handle(plugin).await, payload);
+        Arc::new(way) as Arc<dyn Way>
+    };
     let ways: Vec<(&'static str, Arc<dyn Way>)> = vec![
-        ("bare handle, allows", Arc::new(Bare(handle("Allow").await, payload.clone()))),
-        ("engine, allows, legacy", through(own(), external("Allow")).await),
-        ("  legacy, on the host's runtime", through(here.clone(), external("Allow")).await),
-        ("engine, allows, cmf", through(own(), external("AllowCmf")).await),
-        ("  cmf, on the host's runtime", through(here.clone(), external("AllowCmf")).await),
-        ("bare handle, changes", Arc::new(Bare(handle("Echo").await, payload))),
-        ("engine, changes, legacy", through(own(), external("Echo")).await),
-        ("  legacy, on the host's runtime", through(here.clone(), external("Echo")).await),
-        ("engine, changes, cmf", through(own(), external("EchoCmf")).await),
-        ("  cmf, on the host's runtime", through(here, external("EchoCmf")).await),
+        ("bare handle, legacy, allows", legacy("Allow").await),
+        ("  engine, on a thread of its own", through(own(), external("Allow")).await),
+        ("  engine, on the host's runtime", through(here.clone(), external("Allow")).await),
+        ("bare handle, cmf, allows", cmf("AllowCmf").await),
+        ("  engine, on a thread of its own", through(own(), external("AllowCmf")).await),
+        ("  engine, on the host's runtime", through(here.clone(), external("AllowCmf")).await),
+        ("bare handle, legacy, changes", legacy("Echo").await),
+        ("  engine, on a thread of its own", through(own(), external("Echo")).await),
+        ("  engine, on the host's runtime", through(here.clone(), external("Echo")).await),
+        ("bare handle, cmf, changes", cmf("EchoCmf").await),
+        ("  engine, on a thread of its own", through(own(), external("EchoCmf")).await),
+        ("  engine, on the host's runtime", through(here, external("EchoCmf")).await),
         ("engine, plugin that does nothing", through(own(), nothing).await),
     ];
     let contestant = |(name, way)| Contestant { name, way, cpu: Vec::new(), rate: Vec::new() };
