@@ -101,6 +101,7 @@ mod options;
 mod plugins;
 #[cfg(feature = "server")]
 pub mod server;
+mod shared_connections;
 mod stats;
 #[cfg(test)]
 #[allow(dead_code, clippy::unwrap_used)]
@@ -135,6 +136,7 @@ pub use model::{
 };
 pub use options::{CallOptions, Overload};
 pub use plugins::{ConnectError, OnConnectFailure, PluginReport, Plugins, PluginsBuilder};
+pub use shared_connections::SharedConnections;
 pub use stats::{ConnectionStats, HookStats, LatencyHistogram, PluginStats};
 pub use unix::reconnect::ConnectionState;
 

@@ -19,6 +19,7 @@ use crate::identity::Identity;
 use crate::last_seen::LastSeen;
 use crate::model::{PluginContext, PluginResult, PluginViolation, ReplyContext};
 use crate::options::{CallOptions, Overload};
+use crate::shared_connections::SharedConnections;
 use crate::stats::Counters;
 use crate::unix::connect::Connect;
 use crate::unix::message::{Failure, Method, Reply};
@@ -73,6 +74,7 @@ impl Caller {
         config: &PluginConfig,
         connector: Option<Arc<dyn Connect>>,
         runtime: Option<Handle>,
+        shared: Option<SharedConnections>,
     ) -> Self {
         let policy = config.policy();
         let identity = Arc::new(Identity::new(config.name().into(), config.endpoint()));
@@ -83,7 +85,7 @@ impl Caller {
         let breaker = Breaker::new(threshold, longest_rest, trial);
         let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
         let (name, health) = (Arc::clone(&identity), Arc::clone(&gate));
-        let plugin = Plugin::new(name, config, health, connector, runtime);
+        let plugin = Plugin::new(name, config, health, connector, runtime, shared);
         Self {
             identity,
             counters: Arc::default(),

@@ -16,6 +16,7 @@ use crate::error::Cause;
 #[cfg(feature = "grpc")]
 use crate::grpc::{configured, plugin::GrpcPlugin};
 use crate::identity::Identity;
+use crate::shared_connections::SharedConnections;
 use crate::stats::Gauges;
 use crate::unix::asking::{Heard, Listener};
 use crate::unix::connect::{Connect, UnixConnector};
@@ -46,15 +47,19 @@ macro_rules! either {
 
 impl Plugin {
     /// Its tasks run on `runtime`, or else on the one that is entered here, or else on that of
-    /// the first call. Nothing is opened yet. The connector is for a socket.
+    /// the first call. Nothing is opened yet. The connector is for a socket, and shared
+    /// connections are for gRPC.
     pub(crate) fn new(
         identity: Arc<Identity>,
         config: &PluginConfig,
         gate: Arc<Gate>,
         connector: Option<Arc<dyn Connect>>,
         runtime: Option<Handle>,
+        shared: Option<SharedConnections>,
     ) -> Self {
         let policy = config.policy();
+        #[cfg(not(feature = "grpc"))]
+        drop(shared);
         match config.transport() {
             Transport::Unix(socket) => {
                 let connector = connector.unwrap_or_else(|| Arc::new(UnixConnector::from(socket)));
@@ -63,7 +68,10 @@ impl Plugin {
             #[cfg(feature = "grpc")]
             Transport::Grpc(grpc) => {
                 let (settings, servers) = (configured::settings(grpc), configured::servers(grpc));
-                Self::Grpc(GrpcPlugin::new(identity, settings, policy, gate, servers, runtime))
+                let pool = shared.map(|shared| shared.pool);
+                Self::Grpc(GrpcPlugin::new(
+                    identity, settings, policy, gate, servers, runtime, pool,
+                ))
             }
         }
     }

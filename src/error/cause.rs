@@ -83,15 +83,17 @@ pub(crate) enum Cause {
     )]
     ConnectorOverGrpc,
     /// All slots for calls are taken, and this call could or would not wait for one.
-    #[error("{}{}", taken(*places), no_wait(*waiting, .queue_capacity))]
+    #[error("{}{}", taken(*places), no_wait(*waiting, .queue_capacity, *slots))]
     Overloaded {
-        /// How many calls may be under way: `max_connections * max_in_flight`.
+        /// How many calls may be under way: `max_in_flight` on each connection.
         places: usize,
         /// How many calls waited for a slot when this one was refused.
         waiting: usize,
         /// How many may wait, as configured; `None` if this call chose
         /// `Overload::Refuse`.
         queue_capacity: Option<usize>,
+        /// Which settings decide how many there are.
+        slots: Slots,
     },
     /// No connection could be made.
     #[error("cannot connect ({} failed): {error}", in_a_row(*attempts))]
@@ -188,6 +190,16 @@ pub(crate) enum Cause {
     /// The task that owns the connection is gone.
     #[error("the connection's task is gone; was its runtime shut down?")]
     TaskGone,
+}
+
+/// Where slots for calls are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slots {
+    /// On up to `max_connections` sockets.
+    OfSockets,
+    /// On each server, which has one connection.
+    #[cfg(feature = "grpc")]
+    OfServers,
 }
 
 impl Cause {

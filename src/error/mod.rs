@@ -20,7 +20,7 @@ mod sent;
 mod stage;
 
 pub use crate::model::PluginFault;
-pub(crate) use cause::Cause;
+pub(crate) use cause::{Cause, Slots};
 pub use kind::ErrorKind;
 pub use sent::Sent;
 pub use stage::Stage;
@@ -173,7 +173,8 @@ impl PluginError {
 
     /// Whether a handle is there that tries a plugin again which is down.
     fn is_tried_again(&self) -> bool {
-        self.0.errand != Errand::Start
+        // A server that was asked and refuses is no plugin that is down.
+        self.0.errand != Errand::Start && self.0.sent == Sent::No
     }
 
     /// The same, where its handle is given up.

@@ -3,6 +3,7 @@
 use std::{io, sync::Arc};
 
 use super::PluginFault;
+use super::cause::Slots;
 
 /// What a plugin did that answered with an error.
 pub(super) fn answered(fault: &PluginFault) -> &'static str {
@@ -22,20 +23,25 @@ pub(super) fn taken(places: usize) -> String {
 }
 
 /// Why a call without a slot does not wait for one, and what to do.
-pub(super) fn no_wait(waiting: usize, queue_capacity: &Option<usize>) -> String {
+pub(super) fn no_wait(waiting: usize, queue_capacity: &Option<usize>, slots: Slots) -> String {
+    // With what goes before them in a list.
+    let (raise, or_raise) = match slots {
+        Slots::OfSockets => {
+            ("`max_connections` or `max_in_flight`", ", `max_connections` or `max_in_flight`")
+        }
+        #[cfg(feature = "grpc")]
+        Slots::OfServers => ("`max_in_flight`", " or `max_in_flight`"),
+    };
     match queue_capacity {
-        None => " and the call chose not to wait; raise `max_connections` or `max_in_flight`, \
-                 send less, or let calls wait"
-            .to_owned(),
-        Some(0) => " and `queue_capacity` is 0, so no call may wait; raise it, \
-                    `max_connections` or `max_in_flight`, or send less"
-            .to_owned(),
+        None => {
+            format!(" and the call chose not to wait; raise {raise}, send less, or let calls wait")
+        }
+        Some(0) => format!(
+            " and `queue_capacity` is 0, so no call may wait; raise it{or_raise}, or send less"
+        ),
         Some(_) => {
             let calls = counted(waiting, "call waits", "calls wait");
-            format!(
-                ", and {calls} already; raise `queue_capacity`, `max_connections` or \
-                 `max_in_flight`, or send less"
-            )
+            format!(", and {calls} already; raise `queue_capacity`{or_raise}, or send less")
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::cause::Slots;
 use super::*;
 use crate::model::{PluginResult, PluginViolation};
 use crate::wire::{DecodeError, EncodeError};
@@ -39,7 +40,7 @@ fn every_cause() -> Vec<Cause> {
         Cause::RequestTooLarge { size: 2, limit: 1 },
         #[cfg(feature = "grpc")]
         Cause::MessageTooLarge { size: 2, limit: 1 },
-        Cause::Overloaded { places: 1, waiting: 0, queue_capacity: None },
+        Cause::Overloaded { places: 1, waiting: 0, queue_capacity: None, slots: Slots::OfSockets },
         Cause::Unavailable { attempts: 1, error: io_error(), retry_after: None },
         Cause::Unresponsive { missing: 5, retry_after: None },
         Cause::Untrusted { attempts: 1, error: io_error(), retry_after: None },
@@ -123,6 +124,11 @@ fn when_a_plugin_is_tried_again_is_told_where_somebody_tries_it() {
     assert_eq!(error.to_string(), format!("{start}; the next attempt is due in 1.000 s {end}"));
     assert_eq!(format!("{error:#}"), format!("{start} {end}"));
     assert_eq!(error.retry_after(), retry_after);
+
+    // One that was asked and does not let us in is there.
+    let refused = Cause::Untrusted { attempts: 1, error: io_error(), retry_after: None };
+    let refused = self::error(Sent::Maybe, refused).to_string();
+    assert!(!refused.contains("attempt is"), "{refused}");
 
     let given_up = error.given_up();
     assert_eq!(given_up.to_string(), start);

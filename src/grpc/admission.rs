@@ -61,6 +61,8 @@ pub(crate) struct Admission<T> {
     servers: Vec<Server>,
     queue: VecDeque<T>,
     bounds: Bounds,
+    /// Some server is.
+    crowded: bool,
 }
 
 /// Where silence never makes a plugin down, a server is ejected all the same.
@@ -69,7 +71,8 @@ const EJECTED_AFTER: u32 = 5;
 impl<T: Waiting> Admission<T> {
     pub(crate) fn new(servers: usize, bounds: Bounds) -> Self {
         let queue = VecDeque::new();
-        let mut new = Self { standings: Vec::new(), servers: Vec::new(), queue, bounds };
+        let (standings, all) = (Vec::new(), Vec::new());
+        let mut new = Self { standings, servers: all, queue, bounds, crowded: false };
         (0..servers).for_each(|server| new.renew(server));
         new
     }
@@ -113,10 +116,6 @@ impl<T: Waiting> Admission<T> {
         self.coming() + self.standings.iter().map(|server| server.limit).sum::<usize>()
     }
 
-    pub(crate) fn waiting(&self) -> usize {
-        self.queue.len()
-    }
-
     pub(crate) fn is_connected(&self) -> bool {
         self.standings.iter().any(Standing::is_connected)
     }
@@ -139,45 +138,25 @@ impl<T: Waiting> Admission<T> {
         })
     }
 
-    /// Waits for a place.
-    ///
-    /// # Errors
-    /// So many wait already, and no more may.
-    pub(crate) fn wait(&mut self, ticket: T, may_wait: bool) -> Result<(), usize> {
-        let capacity = self.coming() + if may_wait { self.bounds.queue_capacity } else { 0 };
-        if self.queue.len() >= capacity {
-            self.sweep();
-        }
-        let waiting = self.queue.len();
-        if waiting >= capacity {
-            return Err(waiting);
-        }
-        self.queue.push_back(ticket);
-        Ok(())
+    /// Gives back a place that cannot be used: those who share the connection leave it no stream.
+    /// No place is given on that server until [`forget_crowds`](Self::forget_crowds).
+    pub(crate) fn pass_over(&mut self, place: Place, now: Duration) {
+        self.leave(place, Outcome::Silent, now, 0.0);
+        self.standings[place.server].crowded = true;
+        self.crowded = true;
     }
 
-    /// Room that there will be as soon as servers are connected to, while none is.
-    pub(crate) fn coming(&self) -> usize {
-        // A name that is not resolved yet stands for one server.
-        let servers = self.standings.len().max(1);
-        if self.is_connected() { 0 } else { servers * self.bounds.max_in_flight }
+    /// The servers that were passed over.
+    pub(crate) fn crowds(&self) -> impl Iterator<Item = usize> {
+        let all = self.standings.iter().enumerate().filter(|_| self.crowded);
+        all.filter(|(_, standing)| standing.crowded).map(|(index, _)| index)
     }
 
-    /// The one who has waited longest, and a place for it. To be asked after every change,
-    /// until there is none: nobody else will.
-    pub(crate) fn next(
-        &mut self,
-        now: Duration,
-        random: impl FnMut(usize) -> usize,
-    ) -> Option<(Place, T)> {
-        while self.queue.front().is_some_and(Waiting::is_abandoned) {
-            self.queue.pop_front();
+    /// Whoever comes next looks for himself.
+    pub(crate) fn forget_crowds(&mut self) {
+        if std::mem::take(&mut self.crowded) {
+            self.standings.iter_mut().for_each(|standing| standing.crowded = false);
         }
-        if self.queue.is_empty() {
-            return None;
-        }
-        let place = self.take(now, random)?;
-        self.queue.pop_front().map(|ticket| (place, ticket))
     }
 
     /// Gives a place back.
@@ -248,16 +227,6 @@ impl<T: Waiting> Admission<T> {
         down.then(|| connected().fold(0, u32::saturating_add))
     }
 
-    /// Takes out all who wait.
-    pub(crate) fn drain(&mut self) -> VecDeque<T> {
-        std::mem::take(&mut self.queue)
-    }
-
-    /// Those who have left need no room.
-    pub(crate) fn sweep(&mut self) {
-        self.queue.retain(|ticket| !ticket.is_abandoned());
-    }
-
     fn take(&mut self, now: Duration, random: impl FnMut(usize) -> usize) -> Option<Place> {
         let (server, trial) = match self.trial(now) {
             Some((server, number)) => (server, Some(number)),
@@ -300,6 +269,9 @@ impl<T: Waiting> Admission<T> {
 fn is_ejected(breaker: &Breaker) -> bool {
     breaker.state() != BreakerState::Closed
 }
+
+#[path = "admission_queue.rs"]
+mod queue;
 
 #[cfg(test)]
 #[path = "admission_tests.rs"]

@@ -133,6 +133,10 @@ pub(super) async fn ask(shared: &Arc<Shared>) {
                     }
                     Asked::Unsent => Some(Instant::now() + questions.unsent()),
                 };
+                // One that is connected to no more is asked as soon as it is again; until then
+                // nothing is known of it that could be stale. No news of it is lost: connections
+                // are opened by this same task.
+                servers.retain(|server| shared.is_connected(*server));
                 if !servers.is_empty() {
                     questions.lost();
                 }
@@ -159,7 +163,7 @@ async fn question(shared: &Arc<Shared>, server: usize) -> (usize, Asked) {
     };
     let path = seat.connection.server.paths().of(Method::Check, false);
     let (time, limit) = (shared.timeout, shared.settings.max_reply_len);
-    let call = call(seat.connection.sender.clone(), path, Bytes::from(frame), time, limit);
+    let call = call(seat.connection.session.sender.clone(), path, Bytes::from(frame), time, limit);
     let asked = match timeout(time, call).await {
         Ok(Ok(message)) => {
             let listener = shared.listening.listener.get();

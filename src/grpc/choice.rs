@@ -18,6 +18,8 @@ pub(crate) struct Standing {
     pub(crate) failures: usize,
     /// Its own breaker is not closed.
     pub(crate) ejected: bool,
+    /// Those who share its connection have all streams, so far as this choice knows.
+    pub(crate) crowded: bool,
 }
 
 impl Standing {
@@ -26,7 +28,7 @@ impl Standing {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.load < self.limit
+        self.load < self.limit && !self.crowded
     }
 
     fn cost(&self) -> usize {

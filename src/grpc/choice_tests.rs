@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const IDLE: Standing = Standing { limit: 10, load: 0, failures: 0, ejected: false };
+const IDLE: Standing = Standing { limit: 10, load: 0, failures: 0, ejected: false, crowded: false };
 
 fn first(_: usize) -> usize {
     0
@@ -59,8 +59,14 @@ fn of_many_servers_the_better_of_two_takes_the_call() {
 
 fn standing() -> impl Strategy<Value = Standing> {
     let limit = prop_oneof![Just(0), 1..20_usize];
-    (limit, 0..20_usize, 0..9_usize, any::<bool>())
-        .prop_map(|(limit, load, failures, ejected)| Standing { limit, load, failures, ejected })
+    let rest = (0..20_usize, 0..9_usize, any::<bool>(), any::<bool>());
+    (limit, rest).prop_map(|(limit, (load, failures, ejected, crowded))| Standing {
+        limit,
+        load,
+        failures,
+        ejected,
+        crowded,
+    })
 }
 
 proptest! {
@@ -72,7 +78,9 @@ proptest! {
         let mut random = fastrand::Rng::with_seed(seed);
         let chosen = choose(&servers, |below| random.usize(..below));
         let good = servers.iter().any(|server| server.limit > 0 && !server.ejected);
-        let may = |server: &Standing| server.load < server.limit && !(good && server.ejected);
+        let may = |server: &Standing| {
+            server.load < server.limit && !server.crowded && !(good && server.ejected)
+        };
         prop_assert_eq!(chosen.is_some(), servers.iter().any(may));
         if let Some(chosen) = chosen {
             prop_assert!(may(&servers[chosen]));

@@ -9,6 +9,7 @@ use http::uri::{Authority, Scheme};
 
 use super::connect::{Security, to_address};
 use super::names::ByName;
+use super::pool::{Key, Place};
 use super::settings::{Remote, Servers, Settings};
 use super::target::Target;
 use super::tls;
@@ -75,11 +76,20 @@ impl Way {
     }
 
     fn to_socket(&self, name: String, path: &Path) -> Remote {
-        let connector: Arc<dyn Connect> = match &self.trust {
-            Some(grpc) => Arc::new(UnixConnector::new(path.into(), Trust::from(&**grpc))),
-            None => Arc::new(Never(io::ErrorKind::InvalidInput, "nobody is trusted".into())),
+        let authority = Authority::from_static("localhost");
+        let Some(grpc) = &self.trust else {
+            let never = Arc::new(Never(io::ErrorKind::InvalidInput, "nobody is trusted".into()));
+            return Remote::new(name, Scheme::HTTP, &authority, never);
         };
-        Remote::new(name, Scheme::HTTP, &Authority::from_static("localhost"), connector)
+        let place = Place::Socket {
+            path: path.into(),
+            trust_path: grpc.trust_path(),
+            peer_uids: grpc.peer_uids().to_vec(),
+            peer_gids: grpc.peer_gids().to_vec(),
+        };
+        let key = Key { place, scheme: Scheme::HTTP, authority };
+        let connector = UnixConnector::new(path.into(), Trust::from(&**grpc));
+        Remote::keyed(name, key, Arc::new(connector))
     }
 }
 
@@ -101,7 +111,14 @@ pub(super) fn remote(name: String, host: Option<&str>, address: SocketAddr, way:
     let connector = to_address(address, host, &way.security);
     let connector = connector
         .unwrap_or_else(|error| Arc::new(Never(error.kind(), error.to_string())) as Arc<_>);
-    Remote::new(name, scheme, &authority, connector)
+    let (host, security) = (host.map(Into::into), way.security.clone());
+    let key = Key { place: Place::Address { address, host, security }, scheme, authority };
+    Remote::keyed(name, key, connector)
+}
+
+#[cfg(test)]
+pub(super) fn remote_of(grpc: &GrpcConfig, host: Option<&str>, address: SocketAddr) -> Remote {
+    remote(address.to_string(), host, address, &Way::from(grpc))
 }
 
 impl From<&TlsConfig> for tls::TlsConfig {

@@ -17,7 +17,7 @@ use crate::unix::connect::{Connect, Connecting, Transport};
 use crate::unix::place::Place;
 
 /// How the way to a server is secured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Security {
     Tls(Arc<TlsConfig>),
     /// Nothing that leaves this machine.

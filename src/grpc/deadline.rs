@@ -1,10 +1,9 @@
-//! When a call's time is over, for callers inside a runtime and outside of any.
+//! When a call's time is over, for callers on the plugin's runtime, on others, and on none.
 
 use std::pin::{Pin, pin};
 
 use futures::FutureExt as _;
 use futures::future::Either;
-use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -14,17 +13,19 @@ use crate::alarm::Alarm;
 /// then is in time, though a process that was stopped finds its timers over first.
 const LAST_LOOKS: usize = 3;
 
-/// A point in time; that of an alarm comes where no runtime keeps the time.
+/// A point in time; that of an alarm comes where no runtime is known to keep the time.
 pub(crate) type Deadline = Either<Sleep, Alarm>;
 
 /// It came first.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Over;
 
-pub(crate) fn deadline(at: Instant) -> Deadline {
-    match Handle::try_current() {
-        Ok(_) => Either::Left(sleep_until(at)),
-        Err(_) => Either::Right(Alarm::new(at.into_std())),
+/// `keeps_time`: the runtime that the caller is on has timers.
+pub(crate) fn deadline(at: Instant, keeps_time: bool) -> Deadline {
+    if keeps_time {
+        Either::Left(sleep_until(at))
+    } else {
+        Either::Right(Alarm::new(at.into_std()))
     }
 }
 

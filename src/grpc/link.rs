@@ -26,6 +26,8 @@ pub(crate) struct Cut {
     why: OnceLock<Cause>,
     reader: AtomicWaker,
     received: AtomicU64,
+    /// The byte stream is closed.
+    gone: watch::Sender<bool>,
 }
 
 impl Cut {
@@ -42,6 +44,16 @@ impl Cut {
     /// Bytes that came over this connection.
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Relaxed)
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        *self.gone.borrow()
+    }
+
+    /// Waits until the byte stream is closed.
+    pub(crate) async fn gone(&self) {
+        // The sender lives in `self`.
+        let _ = self.gone.subscribe().wait_for(|gone| *gone).await;
     }
 }
 
@@ -65,20 +77,14 @@ pub(crate) struct Link {
     /// The server takes nothing any more.
     failure: Option<Failure>,
     cut: Arc<Cut>,
-    slot: Arc<Slot>,
-    /// How many links there are.
-    links: watch::Sender<usize>,
+    /// Whose bytes these are, if that is one plugin.
+    owner: Option<Arc<Slot>>,
 }
 
 impl Link {
-    pub(crate) fn new(
-        transport: Box<dyn Transport>,
-        slot: Arc<Slot>,
-        links: watch::Sender<usize>,
-    ) -> (Self, Arc<Cut>) {
+    pub(crate) fn new(transport: Box<dyn Transport>, owner: Option<Arc<Slot>>) -> (Self, Arc<Cut>) {
         let cut = Arc::new(Cut::default());
-        links.send_modify(|links| *links += 1);
-        (Self { transport, failure: None, cut: Arc::clone(&cut), slot, links }, cut)
+        (Self { transport, failure: None, cut: Arc::clone(&cut), owner }, cut)
     }
 
     fn check(&self) -> io::Result<()> {
@@ -89,8 +95,10 @@ impl Link {
     }
 
     fn wrote(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(count)) = outcome {
-            self.slot.traffic.bytes_sent.fetch_add(count as u64, Relaxed);
+        if let Poll::Ready(Ok(count)) = outcome
+            && let Some(owner) = &self.owner
+        {
+            owner.traffic.bytes_sent.fetch_add(count as u64, Relaxed);
         }
         outcome
     }
@@ -140,7 +148,9 @@ impl AsyncRead for Link {
         let count = (buffer.filled().len() - before) as u64;
         if count > 0 {
             self.cut.received.fetch_add(count, Relaxed);
-            self.slot.traffic.bytes_received.fetch_add(count, Relaxed);
+            if let Some(owner) = &self.owner {
+                owner.traffic.bytes_received.fetch_add(count, Relaxed);
+            }
         }
         outcome
     }
@@ -196,6 +206,6 @@ impl AsyncWrite for Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.links.send_modify(|links| *links -= 1);
+        self.cut.gone.send_replace(true);
     }
 }

@@ -11,10 +11,12 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::pool::Pool;
 use super::server::Server;
 use super::settings::Remote;
-use super::shared::{Shared, Trouble};
+use super::shared::Shared;
 use super::supervisor::tend;
+use super::trouble::Trouble;
 use crate::backoff::Backoff;
 use crate::unix::reconnect::ConnectionState;
 
@@ -37,12 +39,21 @@ pub(crate) struct Members {
     all: Vec<(Arc<Server>, Presence)>,
     /// Those that nobody looks after yet.
     new: Vec<usize>,
+    /// Where connections to them are shared.
+    pool: Option<Pool>,
+    max_in_flight: usize,
 }
 
 impl Members {
-    pub(crate) fn new(remotes: Vec<Remote>) -> Self {
-        let here = |remote| (Arc::new(Server::new(remote)), Presence::Here);
-        Self { all: remotes.into_iter().map(here).collect(), new: Vec::new() }
+    pub(crate) fn new(remotes: Vec<Remote>, pool: Option<Pool>, max_in_flight: usize) -> Self {
+        let mut new = Self { all: Vec::new(), new: Vec::new(), pool, max_in_flight };
+        new.all = remotes.into_iter().map(|remote| new.here(remote)).collect();
+        new
+    }
+
+    fn here(&self, remote: Remote) -> (Arc<Server>, Presence) {
+        let server = Server::new(remote, self.pool.as_ref(), self.max_in_flight);
+        (Arc::new(server), Presence::Here)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -82,7 +93,7 @@ impl Members {
         if self.iter().any(|(_, server)| server.remote.name == remote.name) {
             return None;
         }
-        let member = (Arc::new(Server::new(remote)), Presence::Here);
+        let member = self.here(remote);
         let free = self.all.iter().position(|(_, presence)| *presence == Presence::Free);
         let index = free.unwrap_or(self.all.len());
         match self.all.get_mut(index) {

@@ -8,8 +8,12 @@
 //!              takes what
 //!                   ▲
 //!              supervisor
-//!              one task for each plugin: keeps a connection to every server
+//!              one task for each plugin: takes part in a connection to every server
 //! ```
+//!
+//! All down to the connection is each plugin's own. The connection is too, or it is shared by all
+//! plugins whose way to a server is equal: whoever needs it first makes it, and the last one closes
+//! it.
 //!
 //! | file | role |
 //! |---|---|
@@ -17,13 +21,17 @@
 //! | `target` | where a server is, from text; pure |
 //! | `configured` | what the configuration says, as the transport takes it |
 //! | `settings` | what connections are held to, and where they lead |
-//! | `shared`, `server` | what a plugin's callers and tasks share |
-//! | `seat` | a place for one call, and what its end tells of the server |
+//! | `shared`, `server`, `state` | what a plugin's callers and tasks share |
+//! | `seat` | a place for one call, and a stream for it |
 //! | `admission`, `choice` | pure: values without a task, a connection or a clock |
-//! | `supervisor`, `open` | the task that keeps connections, and how one begins |
+//! | `supervisor`, `keep` | the task that looks after servers, and after each connection |
+//! | `trouble` | why servers cannot be reached, and when the plugin is down for that |
+//! | `pool`, `subchannel` | ways to servers, each once for all plugins that share, and the connection there |
+//! | `open`, `session`, `streams` | how a connection begins, what drives it, and its streams, for all who use it |
+//! | `check`, `flight` | whether a server is there; work that several want at once, done once |
 //! | `asking` | what it asks the servers about the plugin |
 //! | `members` | which servers there are, and who looks after each |
-//! | `call`, `status` | one call on one stream, and what its end means |
+//! | `attempt`, `call`, `status` | one call on one stream, and what its end means |
 //! | `deadline` | when a call's time is over |
 //! | `gauges` | what all that tells, for statistics |
 //! | `connect` | a byte stream to one server |
@@ -39,27 +47,37 @@
 
 mod admission;
 mod asking;
+mod attempt;
 mod call;
+mod check;
 mod choice;
 pub(crate) mod configured;
 pub(crate) mod connect;
 mod deadline;
+mod flight;
 mod gauges;
+mod keep;
 mod link;
 mod members;
 mod names;
 mod open;
 pub(crate) mod pem;
 pub(crate) mod plugin;
+pub(crate) mod pool;
 pub(crate) mod resolve;
 mod seat;
 mod server;
+mod session;
 pub(crate) mod settings;
 pub(crate) mod shared;
+mod state;
 mod status;
+mod streams;
+mod subchannel;
 mod supervisor;
 pub(crate) mod target;
 #[cfg(test)]
 pub(crate) mod test_certificates;
 pub(crate) mod tls;
 mod tls_error;
+mod trouble;

@@ -1,34 +1,30 @@
 //! A plugin over gRPC, as calls reach it: an encoded request in, its encoded reply out.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::admission::Outcome;
-use super::call::{Fault, call, message_len};
-use super::deadline::{Deadline, Over, deadline, limit};
-use super::seat::{Seat, Ticket, random};
+use super::attempt::{Attempt, Call};
+use super::call::message_len;
+use super::deadline::{Over, deadline, limit};
+use super::pool::Pool;
+use super::seat::{Seat, Ticket};
 use super::settings::{Servers, Settings};
 use super::shared::{Shared, Supervision};
 use super::supervisor::{Guard, supervise};
 use crate::breaker::Gate;
 use crate::config::CallPolicy;
-use crate::error::{Cause, Sent, Stage};
+use crate::error::{Cause, Sent, Slots, Stage};
 use crate::identity::Identity;
 use crate::unix::asking::{Heard, Listener};
-use crate::unix::message::{Failure, Method, Origin, Reply};
+use crate::unix::message::{Failure, Origin, Reply};
 use crate::unix::plugin::Outbound;
 use crate::unix::reconnect::ConnectionState;
 use crate::unix::slot::Suspicion;
-
-/// Shorter silence than this says nothing of a server: calls that waited for their turn have
-/// little time left.
-const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Dropping it ends the plugin's tasks.
 #[derive(Debug)]
@@ -36,18 +32,10 @@ pub(crate) struct GrpcPlugin {
     shared: Arc<Shared>,
 }
 
-/// A call, in what stays the same for every server that it is tried on.
-struct Call<'a> {
-    method: Method,
-    frame: Bytes,
-    until: Instant,
-    timeout: Duration,
-    time: Pin<&'a mut Deadline>,
-}
-
 impl GrpcPlugin {
     /// Its tasks run on `runtime`, or else on the one that is entered here, or else on
-    /// that of the first call. Nothing is opened yet.
+    /// that of the first call. Nothing is opened yet. Connections are those of the pool, if
+    /// there is one.
     pub(crate) fn new(
         identity: Arc<Identity>,
         settings: Settings,
@@ -55,8 +43,9 @@ impl GrpcPlugin {
         gate: Arc<Gate>,
         servers: Servers,
         runtime: Option<Handle>,
+        pool: Option<Pool>,
     ) -> Self {
-        let shared = Shared::new(identity, settings, policy, gate, servers, runtime);
+        let shared = Shared::new(identity, settings, policy, gate, servers, runtime, pool);
         Self { shared: Arc::new(shared) }
     }
 
@@ -76,13 +65,18 @@ impl GrpcPlugin {
         if size > limit {
             return Err(unsent(Cause::MessageTooLarge { size, limit }));
         }
-        let (frame, time) = (Bytes::from(frame), pin!(deadline(until)));
+        let frame = Bytes::from(frame);
+        let (mut asked, keeps_time) = self.ask_for_seat(may_wait)?;
+        let time = pin!(deadline(until, keeps_time));
         let mut call = Call { method, frame, until, timeout, time };
         loop {
-            let seat = self.seat(&mut call, may_wait).await?;
-            match self.attempt(seat, &mut call).await {
+            let seat = match asked {
+                Asked::Has(seat) => seat,
+                Asked::Waits(waiter) => self.wait(waiter, &mut call).await?,
+            };
+            match self.shared.attempt(seat, &mut call).await {
                 Ok(reply) => return Ok(reply),
-                Err(Attempt::Unsent) => {}
+                Err(Attempt::Unsent) => (asked, _) = self.ask_for_seat(may_wait)?,
                 Err(Attempt::Failed(cause, sent)) => {
                     return Err(Box::new(Failure { cause, sent }));
                 }
@@ -90,127 +84,50 @@ impl GrpcPlugin {
         }
     }
 
-    /// Waits for a place on a server.
-    async fn seat(&self, call: &mut Call<'_>, may_wait: bool) -> Result<Seat, Box<Failure>> {
+    /// A place on a server, or one among those who wait for it; and whether the runtime that is
+    /// entered here has timers.
+    fn ask_for_seat(&self, may_wait: bool) -> Result<(Asked, bool), Box<Failure>> {
         let shared = &self.shared;
-        let seat = {
-            let mut locked = shared.lock();
-            // Under the lock: what is taken in before a stop is finished, or answered by it.
-            if shared.stop_at().is_some() {
-                return Err(unsent(Cause::Shutdown));
-            }
-            if let Some(down) = locked.down() {
-                return Err(unsent(down.into()));
-            }
-            if let Some(place) = locked.admission.enter(shared.now(), random)
-                && let Some(seat) = shared.seat(&locked, place)
-            {
-                return Ok(seat);
-            }
-            let (waiter, seat) = oneshot::channel();
-            if let Err(waiting) = locked.admission.wait(Ticket(waiter), may_wait) {
-                let queue_capacity = may_wait.then_some(shared.queue_capacity);
-                let places = locked.admission.places();
-                return Err(unsent(Cause::Overloaded { places, waiting, queue_capacity }));
-            }
-            let unsupervised = locked.supervision == Supervision::None;
-            drop(locked);
-            if unsupervised {
-                self.supervise();
-            }
-            seat
-        };
-        match limit(call.time.as_mut(), seat).await {
+        let mut locked = shared.lock();
+        // Under the lock: what is taken in before a stop is finished, or answered by it.
+        if shared.stop_at().is_some() {
+            return Err(unsent(Cause::Shutdown));
+        }
+        if let Some(down) = locked.down() {
+            return Err(unsent(down.into()));
+        }
+        let keeps_time = locked.keeps_time();
+        if let Some(seat) = shared.enter(&mut locked) {
+            return Ok((Asked::Has(seat), keeps_time));
+        }
+        let (waiter, seat) = oneshot::channel();
+        if let Err(waiting) = locked.admission.wait(Ticket(waiter), may_wait) {
+            let queue_capacity = may_wait.then_some(shared.queue_capacity);
+            let (places, slots) = (locked.admission.places(), Slots::OfServers);
+            return Err(unsent(Cause::Overloaded { places, waiting, queue_capacity, slots }));
+        }
+        shared.ask_for_streams(&locked);
+        let unsupervised = locked.supervision == Supervision::None;
+        drop(locked);
+        if unsupervised {
+            self.supervise();
+        }
+        Ok((Asked::Waits(seat), keeps_time))
+    }
+
+    /// Waits for a place on a server.
+    async fn wait(&self, waiter: Waiter, call: &mut Call<'_>) -> Result<Seat, Box<Failure>> {
+        match limit(call.time.as_mut(), waiter).await {
             Ok(Ok(seat)) => seat,
             Ok(Err(_)) => Err(unsent(Cause::TaskGone)),
             Err(Over) => {
-                let locked = shared.lock();
+                let locked = self.shared.lock();
                 let no_room = locked.admission.is_connected();
                 let stage = if no_room { Stage::Admission } else { Stage::Queued };
                 let last_error = locked.why().filter(|_| !no_room);
                 Err(unsent(Cause::Timeout { timeout: call.timeout, stage, last_error }))
             }
         }
-    }
-
-    /// One request on one server.
-    async fn attempt(&self, mut seat: Seat, task: &mut Call<'_>) -> Result<Reply, Attempt> {
-        let connection = Arc::clone(&seat.connection);
-        let origin = Origin { slot: connection.index, socket: connection.number };
-        if task.method == Method::Connect {
-            return Ok(Reply { message: Bytes::new(), origin, arrived: Instant::now() });
-        }
-        let size = message_len(&task.frame);
-        let path = connection.server.paths().of(task.method, size == 0);
-        let settings = &self.shared.settings;
-        let (begun, heard) = (Instant::now(), connection.cut.received());
-        let left = task.until.saturating_duration_since(begun);
-        let (sender, frame) = (connection.sender.clone(), task.frame.clone());
-        let call = call(sender, path, frame, left, settings.max_reply_len);
-        let answer = limit(task.time.as_mut(), call).await;
-        let arrived = Instant::now();
-        let is_hook = task.method == Method::InvokeHook;
-        let fault = match answer {
-            Ok(Ok(message)) => {
-                connection.prove();
-                seat.outcome = if is_hook { Outcome::Answered } else { Outcome::Silent };
-                return Ok(Reply { message, origin, arrived });
-            }
-            Ok(Err(fault)) => Some(fault),
-            Err(Over) => None,
-        };
-        let late =
-            || Cause::Timeout { timeout: task.timeout, stage: Stage::InFlight, last_error: None };
-        let lost = |cause| connection.cut.why().cloned().unwrap_or(cause);
-        let fault_came = fault.is_some();
-        let (outcome, attempt) = match fault {
-            Some(Fault::Unsent(_)) => {
-                // Whoever comes next must not find it again.
-                self.shared.close(&connection);
-                (Outcome::Silent, Attempt::Unsent)
-            }
-            Some(Fault::Refused(error)) => {
-                // No more than that: proxies say so too of a request that they had passed on to
-                // a server which then was lost.
-                (Outcome::Failed, Attempt::Failed(Cause::Disconnected(error), Sent::Unstarted))
-            }
-            Some(Fault::PassedOver(error)) => {
-                self.shared.close(&connection);
-                let cause = Cause::Disconnected(error);
-                (Outcome::Silent, Attempt::Failed(cause, Sent::Unstarted))
-            }
-            Some(Fault::Lost(cause)) => {
-                (Outcome::Silent, Attempt::Failed(lost(cause), Sent::Maybe))
-            }
-            Some(Fault::Status(status)) if !status.is_late() && arrived < task.until => {
-                let cause = status.into_cause(size, settings.max_request_len);
-                let too_large = matches!(cause, Cause::MessageTooLarge { .. });
-                let outcome = if too_large { Outcome::Silent } else { Outcome::Failed };
-                (outcome, Attempt::Failed(cause, Sent::Maybe))
-            }
-            Some(Fault::Failed(cause)) if arrived < task.until => {
-                (Outcome::Failed, Attempt::Failed(cause, Sent::Maybe))
-            }
-            // The server counts the time too, and may be quicker to say that it is over.
-            Some(Fault::Status(_) | Fault::Failed(_)) | None => {
-                // One that has said so long before answers, whatever its reason.
-                let is_early =
-                    fault_came && task.until.saturating_duration_since(arrived) > left / 10;
-                // Every call loses some of its time on the way.
-                let outcome = if is_early {
-                    Outcome::Failed
-                } else if left >= self.shared.timeout / 2 {
-                    Outcome::Missing
-                } else if connection.cut.received() == heard && left >= LEAST_PATIENCE {
-                    Outcome::Failed
-                } else {
-                    Outcome::Silent
-                };
-                (outcome, Attempt::Failed(late(), Sent::Maybe))
-            }
-        };
-        seat.outcome = if is_hook { outcome } else { Outcome::Silent };
-        Err(attempt)
     }
 
     /// Starts the supervisor on the runtime of the last one. If that has ended, on the
@@ -251,8 +168,11 @@ impl GrpcPlugin {
         self.shared.distrust(origin.slot);
         let mixed_up = matches!(suspicion, Suspicion::Mismatch | Suspicion::Unproven);
         if mixed_up && let Some(connection) = self.shared.connection(origin.slot, origin.socket) {
+            // The next one is this plugin's alone: if it is itself at fault, that is no reason to
+            // end the others' calls again.
+            connection.server.separate();
             self.shared.close(&connection);
-            connection.cut.cut(Cause::ClosedAfterFault(suspicion.as_str()));
+            connection.session.cut.cut(Cause::ClosedAfterFault(suspicion.as_str()));
         }
     }
 
@@ -293,11 +213,12 @@ impl Drop for GrpcPlugin {
     }
 }
 
-/// Why a server has not answered.
-enum Attempt {
-    /// The request has not left.
-    Unsent,
-    Failed(Cause, Sent),
+type Waiter = oneshot::Receiver<Result<Seat, Box<Failure>>>;
+
+/// What there is for a call.
+enum Asked {
+    Has(Seat),
+    Waits(Waiter),
 }
 
 fn unsent(cause: Cause) -> Box<Failure> {

@@ -1,6 +1,7 @@
 //! A place for one call: how it is had, and what its end tells of the server.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -8,6 +9,7 @@ use tokio::sync::oneshot;
 use super::admission::{Outcome, Place, Waiting};
 use super::server::Connection;
 use super::shared::{Locked, Shared};
+use super::streams::Stream;
 use crate::breaker::Signal;
 use crate::unix::message::Failure;
 
@@ -28,11 +30,15 @@ pub(crate) struct Seat {
     pub(crate) connection: Arc<Connection>,
     /// `None` once it was given back.
     place: Option<Place>,
+    /// Of the connection, which others may share.
+    stream: Option<Stream>,
     pub(crate) outcome: Outcome,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        // First: those who are given the place need a stream too.
+        drop(self.stream.take());
         if let Some(place) = self.place.take() {
             self.shared.leave(place, self.outcome);
         }
@@ -40,39 +46,96 @@ impl Drop for Seat {
 }
 
 impl Shared {
-    /// A seat at a place that was given just now.
-    pub(crate) fn seat(self: &Arc<Self>, locked: &Locked, place: Place) -> Option<Seat> {
-        let connection = locked.open[place.server].clone()?;
-        let (shared, place) = (Arc::clone(self), Some(place));
-        Some(Seat { shared, connection, place, outcome: Outcome::Silent })
+    /// A seat that is there at once.
+    pub(crate) fn enter(self: &Arc<Self>, locked: &mut Locked) -> Option<Seat> {
+        locked.admission.forget_crowds();
+        let now = self.now();
+        let mut seat = None;
+        while seat.is_none()
+            && let Some(place) = locked.admission.enter(now, random)
+        {
+            seat = self.seat(locked, place, &mut None);
+        }
+        seat
     }
 
     /// A seat on this server, if it has room.
     pub(crate) fn seat_on(self: &Arc<Self>, server: usize) -> Option<Seat> {
         let mut locked = self.lock();
+        locked.admission.forget_crowds();
         let place = locked.admission.enter_on(server)?;
-        self.seat(&locked, place)
+        self.seat(&mut locked, place, &mut None)
     }
 
-    /// The first of these servers that is connected to; of all, if these are none.
+    /// A seat at a place that was given just now. Where those who share the connection leave it
+    /// no stream, the place is given back, and the server is passed over until
+    /// [`Admission::forget_crowds`](super::admission::Admission::forget_crowds).
+    fn seat(
+        self: &Arc<Self>,
+        locked: &mut Locked,
+        place: Place,
+        spare: &mut Option<(u64, Stream)>,
+    ) -> Option<Seat> {
+        let Some(connection) = locked.open[place.server].clone() else {
+            debug_assert!(false, "a place on a server without a connection");
+            locked.admission.pass_over(place, self.now());
+            return None;
+        };
+        let spare = spare.take_if(|(number, _)| *number == connection.number);
+        let stream = spare.map(|(_, stream)| stream).or_else(|| connection.session.streams.enter());
+        if stream.is_none() {
+            locked.admission.pass_over(place, self.now());
+            return None;
+        }
+        let (shared, place) = (Arc::clone(self), Some(place));
+        Some(Seat { shared, connection, place, stream, outcome: Outcome::Silent })
+    }
+
+    /// Those who wait now need streams of the servers that were passed over: they get them in
+    /// turn with the other plugins.
+    pub(crate) fn ask_for_streams(&self, locked: &Locked) {
+        for server in locked.admission.crowds() {
+            if let Some(connection) = &locked.open[server] {
+                connection.crowded.notify_one();
+            }
+        }
+    }
+
+    /// Gives those who wait the streams that others leave, for ever.
+    pub(crate) async fn feed(self: &Arc<Self>, connection: &Connection) -> Infallible {
+        loop {
+            connection.crowded.notified().await;
+            let stream = connection.session.streams.wait().await;
+            self.hand_out_with(&mut self.lock(), Some((connection.number, stream)));
+        }
+    }
+
+    pub(crate) fn is_connected(&self, server: usize) -> bool {
+        self.lock().open.get(server).is_some_and(Option::is_some)
+    }
+
+    /// The first of these servers that is connected to; of all, if none of these is.
     pub(crate) fn connected(&self, servers: &BTreeSet<usize>) -> Option<usize> {
         let locked = self.lock();
         let is_open = |server: &usize| locked.open[*server].is_some();
-        if servers.is_empty() {
-            return (0..locked.open.len()).find(is_open);
-        }
-        servers.iter().copied().find(is_open)
+        let all = 0..locked.open.len();
+        servers.iter().copied().find(is_open).or_else(|| all.into_iter().find(is_open))
     }
 
     /// Gives places to those who wait, for as long as there are both. To be called after
     /// every change of the admission.
     pub(crate) fn hand_out(self: &Arc<Self>, locked: &mut Locked) {
+        self.hand_out_with(locked, None);
+    }
+
+    /// `spare`: a stream of the connection of this number.
+    fn hand_out_with(self: &Arc<Self>, locked: &mut Locked, mut spare: Option<(u64, Stream)>) {
+        locked.admission.forget_crowds();
         let now = self.now();
         while let Some((place, Ticket(waiter))) = locked.admission.next(now, random) {
-            let Some(seat) = self.seat(locked, place) else {
-                debug_assert!(false, "a place on a server without a connection");
-                locked.admission.leave(place, Outcome::Silent, now, 0.0);
-                return;
+            let Some(seat) = self.seat(locked, place, &mut spare) else {
+                locked.admission.put_back(Ticket(waiter));
+                continue;
             };
             // One who leaves in this moment has not taken it.
             if let Err(Ok(mut seat)) = waiter.send(Ok(seat))
@@ -80,6 +143,9 @@ impl Shared {
             {
                 locked.admission.leave(place, Outcome::Silent, now, 0.0);
             }
+        }
+        if locked.admission.waiting() > 0 {
+            self.ask_for_streams(locked);
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 
+use super::pool::Key;
 use crate::unix::connect::Connect;
 use crate::unix::message::Method;
 
@@ -52,6 +53,8 @@ pub(crate) struct Remote {
     pub(crate) name: Arc<str>,
     pub(crate) connector: Arc<dyn Connect>,
     pub(crate) paths: Paths,
+    /// What decides that another plugin's way is this one; `None`: nothing does.
+    pub(crate) key: Option<Key>,
 }
 
 impl Remote {
@@ -63,7 +66,13 @@ impl Remote {
         authority: &Authority,
         connector: Arc<dyn Connect>,
     ) -> Self {
-        Self { name: name.into(), connector, paths: Paths::new(&scheme, authority) }
+        Self { name: name.into(), connector, paths: Paths::new(&scheme, authority), key: None }
+    }
+
+    /// The same, where other plugins may have the same way.
+    pub(crate) fn keyed(name: impl Into<Arc<str>>, key: Key, connector: Arc<dyn Connect>) -> Self {
+        let new = Self::new(name, key.scheme.clone(), &key.authority, connector);
+        Self { key: Some(key), ..new }
     }
 }
 

@@ -3,7 +3,6 @@
 //! All that they have to agree on is behind one lock, held for a few moves at a time and
 //! never while anything is awaited.
 
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -16,9 +15,12 @@ use super::admission::{Admission, Bounds};
 use super::asking::Listening;
 use super::link::Cut;
 use super::members::Members;
+use super::pool::Pool;
 use super::seat::Ticket;
-use super::server::Connection;
+use super::server::{Connection, Server};
+use super::session::Session;
 use super::settings::{Names, Servers, Settings};
+use super::trouble::Trouble;
 use crate::breaker::{Gate, Signal};
 use crate::config::CallPolicy;
 use crate::error::{Cause, Sent};
@@ -40,7 +42,7 @@ pub(crate) struct Shared {
     /// Wakes who finds the servers: one of them cannot be reached.
     pub(crate) lost: Notify,
     locked: Mutex<Locked>,
-    state: watch::Sender<ConnectionState>,
+    pub(super) state: watch::Sender<ConnectionState>,
     started: Instant,
     /// When to stop, in milliseconds after `started`; `u64::MAX` is never.
     stop_at: AtomicU64,
@@ -49,8 +51,6 @@ pub(crate) struct Shared {
     pub(super) connections: AtomicU64,
     /// Who hears what the servers tell of the plugin.
     pub(crate) listening: Listening,
-    /// Byte streams that are there.
-    pub(super) links: watch::Sender<usize>,
 }
 
 /// What is behind the lock.
@@ -64,21 +64,11 @@ pub(crate) struct Locked {
     /// Why no servers were found.
     pub(crate) not_found: Trouble,
     /// Every connection that has not ended, those that take no calls any more included.
-    alive: Vec<Weak<Cut>>,
+    alive: Vec<(Weak<Connection>, Arc<Cut>)>,
     pub(crate) supervision: Supervision,
     pub(crate) runtime: Option<Handle>,
     /// The last handle is gone, and with it everybody who could wait.
     pub(crate) released: bool,
-}
-
-/// How attempts to connect to a server went.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble {
-    /// Failures in a row.
-    pub(crate) attempts: u32,
-    pub(crate) is_down: bool,
-    pub(crate) error: Option<Arc<io::Error>>,
-    pub(crate) next: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,6 +87,7 @@ impl Shared {
         gate: Arc<Gate>,
         servers: Servers,
         runtime: Option<Handle>,
+        pool: Option<Pool>,
     ) -> Self {
         let bounds = Bounds {
             max_in_flight: settings.max_in_flight,
@@ -109,7 +100,7 @@ impl Shared {
             Servers::Known(servers) => (servers, None),
             Servers::Named(names) => (Vec::new(), Some(names)),
         };
-        let members = Members::new(known);
+        let members = Members::new(known, pool, settings.max_in_flight);
         let count = members.len();
         let locked = Locked {
             members,
@@ -138,7 +129,6 @@ impl Shared {
             ending: Notify::new(),
             connections: AtomicU64::new(0),
             listening: Listening::default(),
-            links: watch::Sender::new(0),
         }
     }
 
@@ -153,6 +143,17 @@ impl Shared {
         self.started.elapsed()
     }
 
+    /// This plugin's part in a connection to one of its servers, if that still takes calls.
+    pub(crate) fn part(
+        &self,
+        server: &Arc<Server>,
+        index: usize,
+        session: Arc<Session>,
+    ) -> Option<Arc<Connection>> {
+        let number = self.connections.fetch_add(1, Relaxed) + 1;
+        Connection::new(Arc::clone(server), index, number, session).map(Arc::new)
+    }
+
     /// Calls go to this connection from now on.
     pub(crate) fn opened(self: &Arc<Self>, connection: &Arc<Connection>, limit: usize) {
         let index = connection.index;
@@ -160,8 +161,8 @@ impl Shared {
         let mut locked = self.lock();
         locked.troubles[index] = Trouble::default();
         locked.open[index] = Some(Arc::clone(connection));
-        locked.alive.retain(|cut| cut.strong_count() > 0);
-        locked.alive.push(Arc::downgrade(&connection.cut));
+        locked.alive.retain(|(part, cut)| part.strong_count() > 0 || is_ending(cut));
+        locked.alive.push((Arc::downgrade(connection), Arc::clone(&connection.session.cut)));
         locked.admission.set_limit(index, limit, self.now());
         locked.admission.set_alive(index);
         drop(locked);
@@ -182,7 +183,7 @@ impl Shared {
             locked.admission.set_limit(index, 0, self.now());
         }
         drop(locked);
-        connection.retired.notify_one();
+        connection.closed.notify_one();
     }
 
     /// A connection may have this many calls under way from now on.
@@ -200,16 +201,19 @@ impl Shared {
         open.filter(|open| open.number == number)
     }
 
-    pub(crate) fn next_connection(&self) -> u64 {
-        self.connections.fetch_add(1, Relaxed) + 1
+    /// Ends all that is under way, at once, and every connection that nobody else uses. Gives
+    /// those.
+    pub(crate) fn sever_all(&self, why: &Cause) -> Vec<Arc<Cut>> {
+        let alive = std::mem::take(&mut self.lock().alive);
+        for part in alive.iter().filter_map(|(part, _)| part.upgrade()) {
+            part.sever(why.clone());
+        }
+        alive.into_iter().map(|(_, cut)| cut).filter(|cut| is_ending(cut)).collect()
     }
 
-    /// Ends every connection at once, with all that is under way.
-    pub(crate) fn cut_all(&self, why: &Cause) {
-        let alive = std::mem::take(&mut self.lock().alive);
-        for cut in alive.iter().filter_map(Weak::upgrade) {
-            cut.cut(why.clone());
-        }
+    #[cfg(test)]
+    pub(crate) fn cuts(&self) -> Vec<Arc<Cut>> {
+        self.lock().alive.iter().map(|(_, cut)| Arc::clone(cut)).collect()
     }
 
     /// Answers all who wait, unsent.
@@ -220,37 +224,6 @@ impl Shared {
             // It may have left.
             let _ = waiter.send(Err(Box::new(failure)));
         }
-    }
-
-    /// Publishes a server's state, and that of the plugin: that of the best of its servers.
-    pub(crate) fn set_state(&self, server: usize, state: ConnectionState) {
-        let locked = self.lock();
-        locked.members.get(server).slot.set_state(state);
-        let has = |state| locked.members.iter().any(|(_, server)| server.state() == state);
-        let best = [
-            ConnectionState::Ready,
-            ConnectionState::Connecting,
-            ConnectionState::TransientFailure,
-            ConnectionState::Idle,
-        ];
-        let best = best.into_iter().find(|state| has(*state)).unwrap_or(ConnectionState::Idle);
-        drop(locked);
-        self.publish(best);
-    }
-
-    pub(crate) fn publish(&self, state: ConnectionState) {
-        if state == ConnectionState::Shutdown {
-            self.lock().members.iter().for_each(|(_, server)| server.slot.set_state(state));
-        }
-        self.state.send_if_modified(|now| std::mem::replace(now, state) != state);
-    }
-
-    pub(crate) fn state(&self) -> ConnectionState {
-        *self.state.borrow()
-    }
-
-    pub(crate) fn watch_state(&self) -> watch::Receiver<ConnectionState> {
-        self.state.subscribe()
     }
 
     /// When to stop, if somebody asked for it.
@@ -297,41 +270,17 @@ impl Locked {
         }
     }
 
-    /// Why no call can be made now and none may wait, if that is so: every server is down.
-    pub(crate) fn down(&self) -> Option<Down> {
-        if self.admission.is_connected() || !self.troubles().all(|trouble| trouble.is_down) {
-            return None;
-        }
-        let first = self.troubles().min_by_key(|trouble| trouble.next)?;
-        let attempts = self.troubles().map(|trouble| trouble.attempts).max()?;
-        let delay = first.next.map(|next| next.saturating_duration_since(Instant::now()));
-        Some(Down { attempts, error: self.why()?, delay })
-    }
-
-    /// Why there is no connection.
-    pub(crate) fn why(&self) -> Option<Arc<io::Error>> {
-        self.troubles().find_map(|trouble| trouble.error.clone())
-    }
-
-    /// Those of the servers that there are, or, where there are none, why not.
-    fn troubles(&self) -> impl Iterator<Item = &Trouble> {
-        let none = self.members.iter().next().is_none().then_some(&self.not_found);
-        self.members.iter().map(|(index, _)| &self.troubles[index]).chain(none)
+    /// Whether the runtime that is entered here is known to have timers: that of the plugin's
+    /// tasks has.
+    pub(crate) fn keeps_time(&self) -> bool {
+        let is_own = |here: Handle| self.runtime.as_ref().is_none_or(|own| own.id() == here.id());
+        Handle::try_current().is_ok_and(is_own)
     }
 }
 
-/// A plugin none of whose servers can be reached.
-pub(crate) struct Down {
-    pub(crate) attempts: u32,
-    pub(crate) error: Arc<io::Error>,
-    /// How long until the next attempt.
-    pub(crate) delay: Option<Duration>,
-}
-
-impl From<Down> for Cause {
-    fn from(Down { attempts, error, delay }: Down) -> Self {
-        Self::unreachable(attempts, error, delay)
-    }
+/// It was cut, and is not closed yet.
+fn is_ending(cut: &Cut) -> bool {
+    cut.why().is_some() && !cut.is_gone()
 }
 
 impl std::fmt::Debug for Shared {

@@ -11,19 +11,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::asking::ask;
+use super::keep::look_after;
 use super::members::{find, tend_all};
-use super::open::{Driver, check, open};
-use super::server::Connection;
-use super::shared::{Shared, Supervision, Trouble};
+use super::shared::{Shared, Supervision};
+use super::trouble::Trouble;
 use crate::backoff::Backoff;
 use crate::breaker::Signal;
 use crate::error::Cause;
 use crate::unix::NEVER;
 use crate::unix::connect::is_busy;
 use crate::unix::reconnect::{ConnectionState, Reconnect};
-
-/// How often an ejected server that has not answered a check is asked again.
-const CHECK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A supervisor whose runtime ends, or that panics, has no last turn.
 pub(super) struct Guard {
@@ -86,28 +83,35 @@ async fn end(shared: &Shared) {
 
 /// Keeps a connection to one server, for ever.
 pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
+    let server = shared.server(index);
     let settings = &shared.settings;
+    let patience = settings.connect_timeout;
     let backoff = Backoff::new(settings.reconnect_delay, settings.max_backoff);
     let mut reconnect = Reconnect::new(backoff, settings.reconnect_attempts);
     loop {
         shared.set_state(index, ConnectionState::Connecting);
-        let (error, broken) = match timeout(settings.connect_timeout, open(shared, index)).await {
-            Ok(Ok((connection, driver))) => {
+        let subchannel = server.subchannel();
+        let mut openings = subchannel.openings();
+        let (error, broken) = match timeout(patience, subchannel.session(patience)).await {
+            Ok(Ok(session)) => {
                 reconnect.opened();
-                shared.opened(&connection, driver.limit);
-                let error = keep(shared, &connection, driver).await;
+                let Some(connection) = shared.part(&server, index, session) else {
+                    // It was closed in this moment.
+                    continue;
+                };
+                let error = look_after(shared, &connection).await;
                 shared.close(&connection);
                 if !shared.gate.is_closed() {
                     shared.gate.signal(Signal::HungUp);
                 }
-                if connection.is_proven() {
+                if connection.session.is_proven() {
                     reconnect.lost_all();
                     shared.trouble(index, Trouble { error: Some(error), ..Trouble::default() });
                     continue;
                 }
                 (error, true)
             }
-            Ok(Err(error)) => (Arc::new(error), false),
+            Ok(Err(error)) => (error, false),
             Err(_) => {
                 let reason = "no answer to `cpex.Health/Check` within `connect_timeout`";
                 (Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason)), false)
@@ -124,87 +128,22 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
         shared.set_state(index, ConnectionState::TransientFailure);
         shared.trouble(index, trouble);
         shared.tell_if_down(broken);
-        sleep(wait.delay).await;
+        tokio::select! {
+            () = sleep(wait.delay) => {}
+            // Another plugin is through.
+            Ok(()) = openings.changed() => {}
+        }
         reconnect.elapsed();
     }
 }
 
-/// Looks after a connection until it takes no more calls, and tells why.
-async fn keep(
-    shared: &Arc<Shared>,
-    connection: &Arc<Connection>,
-    mut driver: Driver,
-) -> Arc<io::Error> {
-    let server = &connection.server;
-    let settings = &shared.settings;
-    let mut unanswered = 0;
-    loop {
-        let heard = connection.cut.received();
-        let (doubtful, load) = shared.standing(connection.index);
-        let quiet = match settings.keep_alive {
-            _ if doubtful => CHECK_AGAIN,
-            Some(keep_alive) => keep_alive,
-            None => NEVER,
-        };
-        tokio::select! {
-            biased;
-            error = driver.ended(shared) => return error,
-            () = connection.retired.notified() => {
-                let reason = "the server takes no more calls on this connection";
-                return Arc::new(io::Error::other(reason));
-            }
-            () = server.doubt.notified() => {}
-            () = sleep(quiet) => {
-                // One that has sent something is there. That calls are under way shows nothing:
-                // their callers may leave before anybody could notice.
-                if connection.cut.received() != heard && !doubtful {
-                    continue;
-                }
-            }
-        }
-        tokio::select! {
-            biased;
-            error = driver.ended(shared) => return error,
-            answer = timeout(settings.connect_timeout, check(shared, connection)) => match answer {
-                Ok(Ok(())) => {
-                    unanswered = 0;
-                    connection.prove();
-                    shared.found_alive(connection.index);
-                }
-                Ok(Err(_)) => {}
-                // A hook that keeps its server from answering ends with its connection, so while
-                // calls are under way it has a second chance.
-                Err(_) if load > 0 && !doubtful && unanswered == 0 => unanswered = 1,
-                Err(_) => {
-                    let reason = "the server left `cpex.Health/Check` without an answer";
-                    let error = io::Error::new(io::ErrorKind::TimedOut, reason);
-                    connection.cut.cut(Cause::Disconnected(Arc::new(error)));
-                }
-            },
-        }
-    }
-}
-
 impl Shared {
-    /// Whether a server is to be asked if it is there, and the calls that are under way on
-    /// it.
-    fn standing(&self, server: usize) -> (bool, usize) {
-        let locked = self.lock();
-        (locked.admission.is_doubtful(server), locked.admission.standing(server).load)
-    }
-
     /// Whether nothing is under way, and whether nobody is left who could wait.
     fn at_rest(&self) -> (bool, bool) {
         let mut locked = self.lock();
         locked.admission.sweep();
         let quiet = locked.admission.load() == 0 && locked.admission.waiting() == 0;
         (quiet, locked.released)
-    }
-
-    fn found_alive(self: &Arc<Self>, server: usize) {
-        let mut locked = self.lock();
-        locked.admission.set_alive(server);
-        self.hand_out(&mut locked);
     }
 
     pub(super) fn distrust(&self, server: usize) {
@@ -241,10 +180,9 @@ impl Shared {
     async fn finish(&self) {
         self.answer_waiting(&Cause::Shutdown);
         self.lock().clear();
-        self.cut_all(&Cause::Shutdown);
-        let mut links = self.links.subscribe();
-        // The sender lives in `self`.
-        let _ = links.wait_for(|links| *links == 0).await;
+        for cut in self.sever_all(&Cause::Shutdown) {
+            cut.gone().await;
+        }
         self.lock().supervision = Supervision::None;
         self.publish(ConnectionState::Shutdown);
     }
@@ -265,7 +203,7 @@ impl Shared {
     pub(super) fn task_gone(&self) {
         self.lock().clear();
         self.answer_waiting(&Cause::TaskGone);
-        self.cut_all(&Cause::TaskGone);
+        self.sever_all(&Cause::TaskGone);
         self.gate.reset();
         self.publish(ConnectionState::Shutdown);
     }

@@ -17,6 +17,7 @@ use crate::error::Cause;
 use crate::error::PluginError;
 use crate::hooks::HookRegistry;
 use crate::options::CallOptions;
+use crate::shared_connections::SharedConnections;
 use crate::unix::connect::{Connect, FnConnector, Generation, Numbered, UnixConnector};
 
 /// How a handle is made, where [`PluginHandle::connect`] is not enough.
@@ -40,6 +41,7 @@ pub struct PluginHandleBuilder {
     runtime: Option<Handle>,
     connector: Option<Arc<dyn Connect>>,
     generation: Option<Generation>,
+    connections: Option<SharedConnections>,
 }
 
 impl PluginHandleBuilder {
@@ -54,6 +56,7 @@ impl PluginHandleBuilder {
             runtime: None,
             connector: None,
             generation: None,
+            connections: None,
         }
     }
 
@@ -131,6 +134,13 @@ impl PluginHandleBuilder {
         self
     }
 
+    /// Shares connections to gRPC servers with the other plugins that are given the same. Default:
+    /// connections of its own. See [`SharedConnections`], which has an example.
+    pub fn connections(mut self, connections: &SharedConnections) -> Self {
+        self.connections = Some(connections.clone());
+        self
+    }
+
     /// The runtime that the plugin's tasks run on, with I/O and time enabled. It must be
     /// driven for as long as the handle is used. Default: the runtime that is entered where
     /// the handle is made, or else that of the first call. When it has ended, the next call
@@ -167,7 +177,8 @@ impl PluginHandleBuilder {
     /// As [`PluginHandle::connect_lazy`].
     #[must_use]
     pub fn connect_lazy(self) -> PluginHandle {
-        let client = Caller::new(&self.config, self.socket_connector(), self.runtime.clone());
+        let (runtime, shared) = (self.runtime.clone(), self.connections.clone());
+        let client = Caller::new(&self.config, self.socket_connector(), runtime, shared);
         #[cfg(feature = "grpc")]
         if matches!(self.config.transport(), Transport::Grpc(_))
             && (self.connector.is_some() || self.generation.is_some())

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use super::{ConnectError, OnConnectFailure, PluginReport, Plugins, check};
 use crate::config::PluginConfig;
 use crate::hooks::HookRegistry;
+use crate::shared_connections::SharedConnections;
 
 /// Which plugins to connect to, and what to do with those that are not there. See
 /// [`Plugins`] for an example.
@@ -18,6 +19,7 @@ pub struct PluginsBuilder {
     registry: Option<Arc<HookRegistry>>,
     on_failure: OnConnectFailure,
     runtime: Option<Handle>,
+    connections: SharedConnections,
 }
 
 impl PluginsBuilder {
@@ -54,6 +56,21 @@ impl PluginsBuilder {
         self
     }
 
+    /// The connections that the plugins share over gRPC, with others that are given the same.
+    /// Default: new ones, for all plugins of this [`Plugins`].
+    ///
+    /// ```
+    /// use hookwire::{Plugins, PluginsBuilder, SharedConnections};
+    ///
+    /// fn beside(connections: &SharedConnections) -> PluginsBuilder {
+    ///     Plugins::builder().connections(connections)
+    /// }
+    /// ```
+    pub fn connections(mut self, connections: &SharedConnections) -> Self {
+        self.connections = connections.clone();
+        self
+    }
+
     /// Connects to all plugins side by side, and reports how each fared, in their order.
     ///
     /// # Errors
@@ -66,8 +83,8 @@ impl PluginsBuilder {
     /// # Cancel safety
     /// A dropped connect leaves nothing behind.
     pub async fn connect(self) -> Result<(Plugins, Vec<PluginReport>), ConnectError> {
-        let Self { configs, registry, on_failure, runtime } = self;
-        let plugins = Plugins::new(registry, on_failure, runtime);
+        let Self { configs, registry, on_failure, runtime, connections } = self;
+        let plugins = Plugins::new(registry, on_failure, runtime, connections);
         let runtime = plugins.runtime()?;
         let mut handles = Vec::new();
         for config in configs {

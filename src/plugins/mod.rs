@@ -17,6 +17,7 @@ pub use report::{ConnectError, OnConnectFailure, PluginReport};
 use crate::config::PluginConfig;
 use crate::handle::PluginHandle;
 use crate::hooks::HookRegistry;
+use crate::shared_connections::SharedConnections;
 
 /// The plugins of a gateway, by name and in their order. Cheap to clone, shared by all tasks.
 ///
@@ -24,6 +25,8 @@ use crate::hooks::HookRegistry;
 /// - Plugins are connected to side by side; a slow one holds up no other.
 ///   [`OnConnectFailure`] tells how long each is waited for.
 /// - `add`, `replace` and `remove` at run time leave all other plugins alone.
+/// - Plugins that are reached over gRPC share their connections where their servers are equal:
+///   see [`SharedConnections`].
 /// - A plugin with `mode: disabled` is listed, but neither connected to nor called: a call
 ///   fails with the reason `disabled`.
 /// - [`get`](Self::get) and [`handles`](Self::handles) take a short read lock and clone
@@ -60,6 +63,7 @@ struct Inner {
     registry: Option<Arc<HookRegistry>>,
     on_failure: OnConnectFailure,
     runtime: Option<Handle>,
+    connections: SharedConnections,
 }
 
 impl Plugins {
@@ -72,9 +76,10 @@ impl Plugins {
         registry: Option<Arc<HookRegistry>>,
         on_failure: OnConnectFailure,
         runtime: Option<Handle>,
+        connections: SharedConnections,
     ) -> Self {
         let handles = RwLock::default();
-        Self { inner: Arc::new(Inner { handles, registry, on_failure, runtime }) }
+        Self { inner: Arc::new(Inner { handles, registry, on_failure, runtime, connections }) }
     }
 
     /// The plugin of this name.
@@ -207,7 +212,7 @@ impl Plugins {
     }
 
     fn lazy(&self, config: PluginConfig) -> PluginHandle {
-        let mut builder = PluginHandle::builder(config);
+        let mut builder = PluginHandle::builder(config).connections(&self.inner.connections);
         if let Some(registry) = &self.inner.registry {
             builder = builder.registry(Arc::clone(registry));
         }

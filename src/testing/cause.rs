@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::details::Details;
 use crate::config::{Difference, PluginMode};
-use crate::error::{Cause, PluginFault, Stage};
+use crate::error::{Cause, PluginFault, Slots, Stage};
 use crate::model::{PluginResult, PluginViolation};
 use crate::server::HandlerError;
 use crate::trust::Refusal;
@@ -47,7 +47,8 @@ pub(super) fn of(reason: &str, plugin: &str, details: &mut Details) -> Cause {
             Cause::RequestTooLarge { size: DEFAULT_MAX_FRAME_LEN + 1, limit: DEFAULT_MAX_FRAME_LEN }
         }
         "overloaded" => {
-            Cause::Overloaded { places: 128, waiting: 1024, queue_capacity: Some(1024) }
+            let (queue_capacity, slots) = (Some(1024), Slots::OfSockets);
+            Cause::Overloaded { places: 128, waiting: 1024, queue_capacity, slots }
         }
         "unavailable" | "untrusted" => unreachable(reason, details),
         "unresponsive" => {

@@ -17,7 +17,7 @@ use super::slot::Suspicion;
 use super::supervisor::Supervisor;
 use crate::breaker::Gate;
 use crate::config::{CallPolicy, UnixSocketConfig};
-use crate::error::{Cause, Sent};
+use crate::error::{Cause, Sent, Slots};
 use crate::identity::Identity;
 use crate::wire::request::EncodedFrame;
 
@@ -106,7 +106,8 @@ impl UnixPlugin {
 
     fn overloaded(&self, Full { capacity, waiting }: Full, may_wait: bool) -> Box<Failure> {
         let queue_capacity = may_wait.then_some(self.connections.queue_capacity);
-        let cause = Cause::Overloaded { places: capacity, waiting, queue_capacity };
+        let slots = Slots::OfSockets;
+        let cause = Cause::Overloaded { places: capacity, waiting, queue_capacity, slots };
         Box::new(Failure { cause, sent: Sent::No })
     }
 

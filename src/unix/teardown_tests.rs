@@ -37,7 +37,7 @@ impl Connect for Nowhere {
 fn caller(opens: bool) -> Caller {
     let socket = UnixSocketConfig::builder("/nowhere").max_connections(2);
     let config = PluginConfig::builder("P").unix_socket(socket).build().unwrap();
-    Caller::new(&config, Some(std::sync::Arc::new(Nowhere { opens })), None)
+    Caller::new(&config, Some(std::sync::Arc::new(Nowhere { opens })), None, None)
 }
 
 /// Hands calls over until one of them finds that the tasks are gone: their answers, which

@@ -88,7 +88,7 @@ fn send(plugin: &UnixPlugin) -> oneshot::Receiver<Answer> {
 async fn a_reply_that_came_before_a_write_failed_is_still_delivered() {
     let socket = UnixSocketConfig::builder("/breaking").max_connections(1);
     let config = PluginConfig::builder("P").unix_socket(socket).build().unwrap();
-    let caller = Caller::new(&config, Some(Arc::new(Once::default())), None);
+    let caller = Caller::new(&config, Some(Arc::new(Once::default())), None, None);
 
     let first = send(caller.plugin.unix());
     while caller.plugin.unix().connections().slots[0].in_flight() == 0 {

@@ -121,7 +121,7 @@ pub(super) fn pair(config: &PluginConfig, capacity: usize) -> (Arc<Caller>, Serv
         calls: Arc::clone(&calls),
         capacity,
     };
-    let client = Caller::new(config, Some(Arc::new(connector)), None);
+    let client = Caller::new(config, Some(Arc::new(connector)), None, None);
     (Arc::new(client), Server { accepted, door, attempts, path, calls })
 }
 

@@ -99,6 +99,29 @@ async fn an_answer_of_a_server_that_is_gone_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_a_server_that_is_gone_is_asked_for_where_one_is_left() {
+    let mut bench = Bench::new(2);
+    let reply = bench.plugin.exchange(outbound(Method::GetConfig, b"P", TIMEOUT)).await.unwrap();
+    let (gone, left) = (reply.origin.slot, 1 - reply.origin.slot);
+    for server in [gone, left] {
+        while bench.plugin.shared().server(server).state() != ConnectionState::Ready {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    bench.servers[gone].is(Mode::Down);
+    settle().await;
+    let (sender, mut answers) = mpsc::unbounded_channel();
+    let hears = Mutex::new(Heard::Understood);
+    let ear = Arc::new(Ear { stale: AtomicBool::new(false), answers: sender, hears });
+    bench.plugin.listen(Arc::clone(&ear) as _, Heard::Understood, Some(reply.origin));
+    bench.servers[left].calls();
+    answers.recv().await.unwrap();
+    settle().await;
+    assert_eq!(bench.servers[left].calls(), 1);
+    assert!(!ear.stale.load(SeqCst));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plugin_that_may_not_be_called_is_looked_at_again() {
     let mut bench = Bench::new(1);
     let (ear, mut answers) = listening(&mut bench).await;
@@ -126,6 +149,33 @@ async fn each_server_that_comes_back_is_asked() {
         answers.recv().await.unwrap();
     }
     assert!(bench.servers.iter_mut().all(|server| server.calls() == 1));
+}
+
+/// It is asked when it is back; until then no call goes there.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_gone_before_it_was_asked_makes_nothing_stale() {
+    let mut bench = Bench::new(2);
+    let (ear, mut answers) = listening(&mut bench).await;
+    let mut state = bench.plugin.watch_state();
+    bench.servers.iter().for_each(|server| server.is(Mode::Down));
+    state.wait_for(|state| *state != ConnectionState::Ready).await.unwrap();
+    bench.servers[0].next(Do::Stall);
+    bench.servers[0].is(Mode::Up);
+    state.wait_for(|state| *state == ConnectionState::Ready).await.unwrap();
+    settle().await;
+    bench.servers[1].is(Mode::Up);
+    while bench.plugin.shared().server(1).state() != ConnectionState::Ready {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    bench.servers[1].is(Mode::Down);
+    settle().await;
+    answers.recv().await.unwrap();
+    settle().await;
+    assert!(!ear.stale.load(SeqCst));
+    bench.servers[1].calls();
+    bench.servers[1].is(Mode::Up);
+    answers.recv().await.unwrap();
+    assert_eq!(bench.servers[1].calls(), 1);
 }
 
 // Promise: H21, H30

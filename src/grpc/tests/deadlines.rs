@@ -106,6 +106,52 @@ fn a_caller_outside_of_any_runtime_has_its_deadline_too() {
     assert!(matches!(cause, Cause::Timeout { .. }), "{cause}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_goes_on_and_on_is_given_up_with_the_calls_time() {
+    let mut bench = Bench::new(1);
+    bench.one().next(Do::Trickle);
+    let started = Instant::now();
+    let (cause, sent) = failed(bench.plugin.exchange(hook("a", SECOND * 20)).await);
+    assert!(matches!(cause, Cause::Timeout { stage: Stage::InFlight, .. }), "{cause}");
+    assert_eq!((sent, started.elapsed().as_secs()), (Sent::Maybe, 20));
+    assert_eq!(reset(&mut bench).await, Reason::CANCEL);
+    bench.call("b").await.unwrap();
+    assert_eq!(bench.one().connects(), 1);
+}
+
+#[test]
+fn a_caller_on_a_runtime_without_timers_has_its_deadline_too() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let bench = runtime.block_on(async { Bench::new(1) });
+    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let reply = bare.block_on(bench.plugin.exchange(hook("a", TIMEOUT)));
+    assert_eq!(&reply.unwrap().message[..], b"a");
+    bench.servers[0].does(Do::Stall);
+    let call = bench.plugin.exchange(hook("a", Duration::from_millis(50)));
+    let (cause, _) = failed(bare.block_on(call));
+    assert!(matches!(cause, Cause::Timeout { .. }), "{cause}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_their_callers_leave_are_counted() {
+    let mut bench = Bench::new(1);
+    let abandoned = |bench: &Bench| bench.plugin.shared().gauges().connections[0].abandoned;
+    bench.call("first").await.unwrap();
+    bench.one().next(Do::Status(14, "no"));
+    bench.failure("a").await;
+    assert_eq!(abandoned(&bench), 0);
+    bench.one().does(Do::Stall);
+    drop(failed(bench.plugin.exchange(hook("a", SECOND)).await));
+    assert_eq!(abandoned(&bench), 1);
+    reset(&mut bench).await;
+    let leaves = bench.begin(hook("a", TIMEOUT));
+    bench.one().called().await;
+    leaves.abort();
+    settle().await;
+    assert_eq!(abandoned(&bench), 2);
+}
+
 // Promise: M5
 #[test]
 fn a_runtime_that_ends_leaves_nobody_waiting() {

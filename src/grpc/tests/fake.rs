@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
 use tokio::io::DuplexStream;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::unix::connect::{Connect, Connecting, Transport};
@@ -31,6 +32,8 @@ pub(super) enum Do {
     Raw(Vec<u8>),
     /// A message in pieces of one byte.
     Pieces,
+    /// The same without an end, one in a second.
+    Trickle,
     /// A message, and no trailers.
     NoTrailers,
 }
@@ -63,6 +66,8 @@ pub(super) struct Inner {
     refuse: Mutex<Option<(io::ErrorKind, &'static str)>>,
     seen: mpsc::UnboundedSender<Seen>,
     pub(super) connects: std::sync::atomic::AtomicUsize,
+    pub(super) checks: std::sync::atomic::AtomicUsize,
+    runtime: OnceLock<Handle>,
 }
 
 pub(super) struct Fake {
@@ -82,6 +87,8 @@ impl Fake {
             refuse: Mutex::default(),
             seen: sender,
             connects: Default::default(),
+            checks: Default::default(),
+            runtime: OnceLock::new(),
         };
         Self { inner: Arc::new(inner), seen }
     }
@@ -106,6 +113,11 @@ impl Fake {
 
     pub(super) fn max_streams(&self, streams: u32) {
         *self.inner.max_streams.lock().unwrap() = streams;
+    }
+
+    /// It is a process of its own, and not where its clients are.
+    pub(super) fn runs_on(&self, runtime: Handle) {
+        self.inner.runtime.set(runtime).unwrap();
     }
 
     /// Connecting fails with this.
@@ -146,7 +158,8 @@ impl Connect for Connector {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
             let (client, server) = tokio::io::duplex(1 << 16);
-            tokio::spawn(serve(server, inner));
+            let runtime = inner.runtime.get().cloned();
+            runtime.unwrap_or_else(Handle::current).spawn(serve(server, inner));
             Ok(Box::new(client) as Box<dyn Transport>)
         })
     }
@@ -210,6 +223,7 @@ async fn becomes(inner: &Inner, expected: Mode) {
 async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, inner: Arc<Inner>) {
     let path = request.uri().path().to_owned();
     let what = if path == "/cpex.Health/Check" {
+        inner.checks.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         inner.check.lock().unwrap().clone()
     } else {
         assert_eq!(request.headers()["content-type"], "application/grpc");
@@ -250,6 +264,23 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
                 let _ = inner.seen.send(Seen::Reset(reason));
             }
             return;
+        }
+        Do::Trickle => {
+            let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) else {
+                return;
+            };
+            let _ = stream.send_data(Bytes::from_static(&[0, 0, 0, 1, 0]), false);
+            loop {
+                tokio::select! {
+                    Ok(reason) = std::future::poll_fn(|cx| stream.poll_reset(cx)) => {
+                        let _ = inner.seen.send(Seen::Reset(reason));
+                        return;
+                    }
+                    () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {
+                        let _ = stream.send_data(Bytes::from_static(b"x"), false);
+                    }
+                }
+            }
         }
         Do::Reset(_) => return,
     };

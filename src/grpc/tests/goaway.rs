@@ -76,7 +76,7 @@ fn plugin() -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
     let policy = CallPolicy::builder().build().unwrap();
     let identity = Arc::new(Identity::new("P".into(), std::path::Path::new("/p").into()));
     let gate = Arc::new(Gate::new(Arc::clone(&identity), Breaker::new(5, TIMEOUT, TIMEOUT)));
-    let plugin = GrpcPlugin::new(identity, Settings::default(), &policy, gate, servers, None);
+    let plugin = GrpcPlugin::new(identity, Settings::default(), &policy, gate, servers, None, None);
     (Arc::new(plugin), connections)
 }
 

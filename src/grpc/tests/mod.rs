@@ -9,6 +9,10 @@ mod names;
 mod real;
 mod replies;
 mod servers;
+mod serving;
+mod sharing;
+mod sharing_ends;
+mod sharing_streams;
 mod stopping;
 mod storm;
 mod waiting;
@@ -25,6 +29,7 @@ use super::GrpcPlugin;
 use crate::breaker::{Breaker, Gate};
 use crate::config::CallPolicy;
 use crate::error::{Cause, Sent};
+use crate::grpc::pool::Pool;
 use crate::grpc::settings::{Remote, Servers, Settings};
 use crate::identity::Identity;
 use crate::unix::message::{Failure, Method, Reply};
@@ -64,14 +69,8 @@ impl Bench {
         settings: Settings,
         policy: CallPolicy,
     ) -> Self {
-        let found = found(&servers);
-        let identity = Arc::new(Identity::new("P".into(), std::path::Path::new("/p").into()));
-        let (threshold, rest) = (policy.breaker_threshold(), policy.breaker_max_open());
-        let breaker = Breaker::new(threshold, rest, policy.timeout());
-        let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
-        let health = Arc::clone(&gate);
-        let plugin = GrpcPlugin::new(identity, settings, &policy, health, found, None);
-        Self { plugin: Arc::new(plugin), gate, servers }
+        let (plugin, gate) = plugin(found(&servers), settings, &policy, None);
+        Self { plugin, gate, servers }
     }
 
     fn one(&mut self) -> &mut Fake {
@@ -99,6 +98,22 @@ impl Bench {
             self.gate.admit().map_err(|cause| Box::new(Failure { cause, sent: Sent::No }))?;
         self.plugin.exchange(hook(text, timeout)).await
     }
+}
+
+/// A plugin on these servers.
+fn plugin(
+    servers: Servers,
+    settings: Settings,
+    policy: &CallPolicy,
+    pool: Option<Pool>,
+) -> (Arc<GrpcPlugin>, Arc<Gate>) {
+    let identity = Arc::new(Identity::new("P".into(), std::path::Path::new("/p").into()));
+    let (threshold, rest) = (policy.breaker_threshold(), policy.breaker_max_open());
+    let breaker = Breaker::new(threshold, rest, policy.timeout());
+    let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
+    let health = Arc::clone(&gate);
+    let plugin = GrpcPlugin::new(identity, settings, policy, health, servers, None, pool);
+    (Arc::new(plugin), gate)
 }
 
 /// All of them.

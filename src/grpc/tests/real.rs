@@ -73,7 +73,7 @@ impl Setup {
         let gate = Arc::new(Gate::new(Arc::clone(&identity), breaker));
         let remotes = Servers::Known(addresses.iter().map(remote).collect());
         let settings = Settings::default();
-        Arc::new(GrpcPlugin::new(identity, settings, &policy, gate, remotes, None))
+        Arc::new(GrpcPlugin::new(identity, settings, &policy, gate, remotes, None, None))
     }
 }
 

@@ -85,6 +85,23 @@ async fn at_the_deadline_of_a_stop_everything_ends() {
 
 // Promise: T8
 #[tokio::test(start_paused = true)]
+async fn a_call_that_its_caller_does_not_look_at_holds_up_no_stop() {
+    let mut bench = Bench::new(1);
+    bench.one().does(Do::Stall);
+    let plugin = Arc::clone(&bench.plugin);
+    let mut call = Box::pin(plugin.exchange(hook("a", TIMEOUT)));
+    tokio::select! {
+        _ = &mut call => panic!("it stalls"),
+        _ = bench.one().called() => {}
+    }
+    bench.plugin.stop(Instant::now() + SECOND);
+    stopped(&bench).await;
+    let (cause, sent) = failed(call.await);
+    assert!(matches!(cause, Cause::Shutdown), "{cause}");
+    assert_eq!(sent, Sent::Maybe);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_handle_that_goes_takes_the_connections_with_it() {
     let mut bench = Bench::new(2);
     bench.call("a").await.unwrap();

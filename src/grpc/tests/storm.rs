@@ -1,6 +1,7 @@
 //! Everything at once, from one seed: what must hold whatever happens.
 
 use super::fake::{Do, Mode};
+use super::sharing::keyed;
 use super::*;
 use crate::unix::reconnect::ConnectionState;
 
@@ -35,17 +36,30 @@ async fn call_and_leave(plugin: Arc<GrpcPlugin>, caller: u64) -> usize {
     answered
 }
 
-async fn storm(seed: u64) {
+/// Several plugins share their connections, and the few streams of each.
+async fn storm(seed: u64, plugins: usize) {
     let settings = Settings { max_in_flight: 4, ..Settings::default() };
-    let policy = CallPolicy::builder().queue_capacity(20).build().unwrap();
-    let bench = Bench::with(3, settings, policy);
+    let servers: Vec<_> = (0..3).map(|_| Fake::new()).collect();
+    let pool = (plugins > 1).then(Pool::default);
+    if plugins > 1 {
+        servers.iter().for_each(|server| server.max_streams(5));
+    }
+    let plugins: Vec<_> = (0..plugins)
+        .map(|_| {
+            let policy = CallPolicy::builder().queue_capacity(20).build().unwrap();
+            let remotes = servers.iter().enumerate().map(|(at, server)| keyed(at, server));
+            let remotes = Servers::Known(remotes.collect());
+            plugin(remotes, settings.clone(), &policy, pool.clone()).0
+        })
+        .collect();
     let mut random = fastrand::Rng::with_seed(seed);
     let callers = (0..40).map(|caller| {
-        tokio::spawn(call_and_leave(Arc::clone(&bench.plugin), seed * 1000 + caller))
+        let plugin = &plugins[caller as usize % plugins.len()];
+        tokio::spawn(call_and_leave(Arc::clone(plugin), seed * 1000 + caller))
     });
     let callers: Vec<_> = callers.collect();
     while !callers.iter().all(JoinHandle::is_finished) {
-        let server = &bench.servers[random.usize(..3)];
+        let server = &servers[random.usize(..3)];
         match random.u8(..8) {
             0 => server.is(Mode::Down),
             1 => server.is(Mode::Frozen),
@@ -61,27 +75,45 @@ async fn storm(seed: u64) {
     }
     assert!(answered > 100, "{answered}");
     // Every place was given back, and nobody waits.
-    bench.servers.iter().for_each(|server| server.is(Mode::Up));
+    servers.iter().for_each(|server| server.is(Mode::Up));
     settle().await;
-    let (load, waiting) = {
-        let locked = bench.plugin.shared().lock();
-        (locked.admission.load(), locked.admission.waiting())
-    };
-    assert_eq!((load, waiting), (0, 0));
+    for plugin in &plugins {
+        let locked = plugin.shared().lock();
+        assert_eq!((locked.admission.load(), locked.admission.waiting()), (0, 0));
+    }
     // All is well again, for all servers.
     tokio::time::sleep(Duration::from_secs(120)).await;
-    for text in ["a", "b", "c", "d"] {
-        while bench.call(text).await.is_err() {}
+    for plugin in &plugins {
+        for text in ["a", "b", "c", "d"] {
+            while plugin.exchange(hook(text, TIMEOUT)).await.is_err() {}
+        }
     }
-    bench.plugin.stop(Instant::now() + Duration::from_secs(1));
-    let mut state = bench.plugin.watch_state();
-    state.wait_for(|state| *state == ConnectionState::Shutdown).await.unwrap();
-    assert_eq!(*bench.plugin.shared().links.borrow(), 0);
+    for plugin in &plugins {
+        let locked = plugin.shared().lock();
+        for connection in locked.open.iter().flatten().filter(|_| pool.is_some()) {
+            assert_eq!(connection.session.streams.free(), 5);
+        }
+    }
+    for plugin in &plugins {
+        let cuts = plugin.shared().cuts();
+        plugin.stop(Instant::now() + Duration::from_secs(1));
+        let mut state = plugin.watch_state();
+        state.wait_for(|state| *state == ConnectionState::Shutdown).await.unwrap();
+        assert!(pool.is_some() || cuts.iter().all(|cut| cut.is_gone()));
+    }
+    assert_eq!(pool.map_or(0, |pool| pool.open()), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn in_a_storm_no_reply_is_anothers_no_place_is_lost_and_all_comes_back() {
     for seed in 0..4 {
-        storm(seed).await;
+        storm(seed, 1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_storm_that_plugins_share_no_stream_is_lost_either() {
+    for seed in 0..4 {
+        storm(seed, 8).await;
     }
 }

@@ -20,7 +20,12 @@ async fn no_server_has_more_calls_than_it_may_and_the_queue_has_a_bound() {
     settle().await;
     assert_eq!(bench.one().calls(), 2);
     let (cause, sent) = bench.failure("b").await;
-    let Cause::Overloaded { places, waiting, queue_capacity } = cause else { panic!("{cause}") };
+    assert_eq!(
+        cause.to_string(),
+        "all 2 slots for calls are taken, and 1 call waits already; raise `queue_capacity` or \
+         `max_in_flight`, or send less",
+    );
+    let Cause::Overloaded { places, waiting, queue_capacity, .. } = cause else { panic!() };
     assert_eq!((places, waiting, queue_capacity, sent), (2, 1, Some(1), Sent::No));
     // One who leaves makes room, in the queue and on the server.
     calls[2].abort();
@@ -39,6 +44,7 @@ async fn a_call_that_will_not_wait_is_refused_at_once() {
     settle().await;
     let request = Outbound { may_wait: false, ..hook("b", TIMEOUT) };
     let (cause, sent) = failed(bench.plugin.exchange(request).await);
+    assert!(cause.to_string().contains("; raise `max_in_flight`, send less, or let"), "{cause}");
     assert!(matches!(cause, Cause::Overloaded { queue_capacity: None, .. }), "{cause}");
     assert_eq!(sent, Sent::No);
 }

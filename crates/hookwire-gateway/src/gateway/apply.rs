@@ -127,8 +127,10 @@ impl Inner {
         &self,
         configs: Vec<PluginConfig>,
     ) -> Result<BTreeMap<String, (PluginHandle, PluginReport)>, ApplyError> {
-        let mut plugins =
-            Plugins::builder().plugins(configs).on_failure(OnConnectFailure::KeepRetrying);
+        let mut plugins = Plugins::builder()
+            .plugins(configs)
+            .on_failure(OnConnectFailure::KeepRetrying)
+            .connections(&self.connections);
         if let Some(registry) = &self.registry {
             plugins = plugins.registry(Arc::clone(registry));
         }

@@ -145,6 +145,7 @@ impl Inner {
             settings,
             registry,
             runtime,
+            connections: Default::default(),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use hookwire::{HookRegistry, PluginHandle, PluginStats};
+use hookwire::{HookRegistry, PluginHandle, PluginStats, SharedConnections};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -37,6 +37,8 @@ use crate::chain::{Chain, ChainBuilder, CurrentChain, Lifetime};
 /// - [`apply`](Self::apply) puts a new configuration in place of the running one: what is
 ///   equal stays as it is, no call is lost, and none is made twice. One that is refused
 ///   changes nothing.
+/// - Plugins that are reached over gRPC share their connections where their servers are equal,
+///   over reloads too: see [`SharedConnections`].
 /// - [`reload_on_sighup`](Self::reload_on_sighup) and, with the feature `watch`,
 ///   `reload_on_change` apply by themselves what a function of yours loads.
 /// - [`stats`](Self::stats) goes on over reloads: counters never go back.
@@ -83,6 +85,8 @@ struct Inner {
     settings: ChainBuilder,
     registry: Option<Arc<HookRegistry>>,
     runtime: Option<Handle>,
+    /// Of all plugins over all reloads: a plugin that is replaced finds the open ones.
+    connections: SharedConnections,
 }
 
 impl Gateway {

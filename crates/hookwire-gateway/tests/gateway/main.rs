@@ -3,6 +3,8 @@
 
 mod apply;
 mod health;
+#[cfg(feature = "grpc")]
+mod over_grpc;
 mod reload;
 mod shutdown;
 mod under_load;

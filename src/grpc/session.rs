@@ -1,0 +1,267 @@
+//! One HTTP/2 connection to a server, and the task that drives it, whoever uses it: one plugin,
+//! or all that share it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::sync::watch;
+
+use super::call::Body;
+use super::check::{self, Answer};
+use super::flight::Flight;
+use super::link::{Cut, Link};
+use super::status;
+use super::streams::Streams;
+use crate::error::Cause;
+
+pub(super) type Http2 = http2::Connection<TokioIo<Link>, Body, TokioExecutor>;
+
+/// Dropped by all who use it, it is closed.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) sender: SendRequest<Body>,
+    pub(crate) cut: Arc<Cut>,
+    pub(crate) streams: Arc<Streams>,
+    /// Several plugins may use it.
+    pub(crate) is_shared: bool,
+    condition: watch::Sender<Condition>,
+    /// Something but its first check was answered on it.
+    proven: AtomicBool,
+    checking: Checking,
+    /// Checks that were answered well.
+    checks: AtomicU64,
+}
+
+/// What those who use it have to know.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Condition {
+    /// How many streams the server takes at a time.
+    max_streams: usize,
+    users: usize,
+    /// It takes no more calls, whatever becomes of those that are on it.
+    retired: Option<Arc<io::Error>>,
+    /// How long somebody has waited in vain for the server to say that it is there.
+    silent_for: Duration,
+    ended: Option<Ended>,
+}
+
+/// Why it is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    pub(crate) error: Arc<io::Error>,
+    pub(crate) is_panic: bool,
+}
+
+impl Condition {
+    /// How many streams one of those who use it may have. Where there are others it is half: one
+    /// plugin whose hooks hang must not hold all that there are.
+    pub(crate) fn share(&self) -> usize {
+        let parts = if self.users > 1 { 2 } else { 1 };
+        (self.max_streams / parts).max(1)
+    }
+
+    /// Why it takes no more calls, if that is so.
+    pub(crate) fn over(&self) -> Option<&Arc<io::Error>> {
+        self.ended.as_ref().map(|ended| &ended.error).or(self.retired.as_ref())
+    }
+
+    /// True if the server is silent, for one who would wait so long.
+    pub(crate) fn is_silent(&self, patience: Duration) -> bool {
+        self.silent_for >= patience
+    }
+
+    pub(crate) fn is_panic(&self) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.is_panic)
+    }
+
+    fn told(&self) -> (usize, bool, bool) {
+        (self.share(), self.retired.is_some(), self.ended.is_some())
+    }
+}
+
+impl Session {
+    /// Its bytes are moved by a task of its own, on the runtime that is entered here.
+    pub(super) fn start(
+        sender: SendRequest<Body>,
+        http2: Http2,
+        cut: Arc<Cut>,
+        path: &http::Uri,
+        is_shared: bool,
+    ) -> Arc<Self> {
+        let max_streams = http2.current_max_send_streams();
+        let session = Arc::new(Self {
+            sender,
+            cut,
+            streams: Arc::new(Streams::new(max_streams)),
+            is_shared,
+            condition: watch::Sender::new(Condition { max_streams, ..Condition::default() }),
+            proven: AtomicBool::new(false),
+            checking: Checking { path: path.clone(), flight: Flight::default() },
+            checks: AtomicU64::new(1),
+        });
+        tokio::spawn(drive(Arc::downgrade(&session), max_streams, http2));
+        session
+    }
+
+    /// Tells all who use it what has changed for them.
+    fn change(&self, change: impl FnOnce(&mut Condition)) {
+        self.condition.send_if_modified(|condition| {
+            let before = condition.told();
+            change(condition);
+            condition.told() != before
+        });
+    }
+
+    /// One more uses it, until [`leave`](Self::leave). False if it takes no more calls.
+    pub(crate) fn enter(&self) -> bool {
+        let mut entered = false;
+        self.change(|condition| {
+            entered = condition.over().is_none();
+            condition.users += usize::from(entered);
+        });
+        entered
+    }
+
+    /// The last one closes it: also if somebody still holds a call that is on it.
+    pub(crate) fn leave(&self) {
+        let mut is_last = false;
+        self.change(|condition| {
+            condition.users -= 1;
+            is_last = condition.users == 0;
+            if is_last {
+                // Nobody enters it any more.
+                condition.retired.get_or_insert_with(given_up);
+            }
+        });
+        if is_last {
+            self.cut.cut(Cause::Disconnected(given_up()));
+        }
+    }
+
+    pub(crate) fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
+    }
+
+    pub(crate) fn takes_calls(&self) -> bool {
+        self.cut.why().is_none() && self.condition.borrow().over().is_none()
+    }
+
+    /// It gets no more calls, from whomever. Those on it go on, if they can.
+    pub(crate) fn retire(&self, why: Arc<io::Error>) {
+        self.change(|condition| {
+            condition.retired.get_or_insert(why);
+        });
+    }
+
+    /// The same, because the server has left a check without an answer for so long.
+    pub(crate) fn is_silent(&self, patience: Duration, why: Arc<io::Error>) {
+        self.change(|condition| {
+            condition.silent_for = patience;
+            condition.retired.get_or_insert(why);
+        });
+    }
+
+    pub(crate) fn prove(&self) {
+        if !self.proven.load(Relaxed) {
+            self.proven.store(true, Relaxed);
+        }
+    }
+
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.load(Relaxed)
+    }
+
+    /// Asks the server whether it is there. Of those who ask at the same time one does; nobody, if
+    /// calls have all streams.
+    pub(crate) async fn check(&self, patience: Duration) -> Answer {
+        let Checking { path, flight } = &self.checking;
+        let begin = || {
+            let (stream, sender, path) = (self.streams.enter(), self.sender.clone(), path.clone());
+            async move {
+                let Some(_stream) = stream else { return Err(check::Trouble::NotAsked) };
+                check::check(sender, path).await
+            }
+            .boxed()
+        };
+        let answer = flight.join(patience, begin).await;
+        if answer.is_ok() {
+            self.checks.fetch_add(1, Relaxed);
+        }
+        answer
+    }
+
+    /// Another number whenever somebody has heard that the server is there.
+    pub(crate) fn checks(&self) -> u64 {
+        self.checks.load(Relaxed)
+    }
+}
+
+/// Nobody is left who could use it.
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.cut.cut(Cause::Disconnected(given_up()));
+    }
+}
+
+fn given_up() -> Arc<io::Error> {
+    Arc::new(io::Error::other("the last connection was given up"))
+}
+
+struct Checking {
+    path: http::Uri,
+    flight: Flight<Answer>,
+}
+
+impl std::fmt::Debug for Checking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Checking").field(&self.path).finish()
+    }
+}
+
+/// Moves the bytes, and hears of a server that takes more calls than before, or fewer.
+async fn drive(session: Weak<Session>, mut told: usize, mut http2: Http2) {
+    let mut end = End { session, outcome: None };
+    let outcome = std::future::poll_fn(|cx| {
+        let ended = Pin::new(&mut http2).poll(cx);
+        let max_streams = http2.current_max_send_streams();
+        if max_streams != told
+            && let Some(session) = end.session.upgrade()
+        {
+            told = max_streams;
+            session.streams.set_limit(max_streams);
+            session.change(|condition| condition.max_streams = max_streams);
+        }
+        ended
+    })
+    .await;
+    end.outcome = Some(outcome);
+}
+
+/// Tells those who use a connection that it is gone: also when its runtime has ended.
+struct End {
+    session: Weak<Session>,
+    outcome: Option<Result<(), hyper::Error>>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let Some(session) = self.session.upgrade() else { return };
+        let error = match (session.cut.why(), self.outcome.take()) {
+            (Some(Cause::Disconnected(error)), _) => Arc::clone(error),
+            (_, Some(Ok(()))) => Arc::new(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the server closed the connection",
+            )),
+            (_, Some(Err(error))) => Arc::new(status::into_io(&error)),
+            (_, None) => Arc::new(io::Error::other("the connection's task is gone")),
+        };
+        let is_panic = std::thread::panicking();
+        session.change(|condition| condition.ended = Some(Ended { error, is_panic }));
+    }
+}

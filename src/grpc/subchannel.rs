@@ -1,0 +1,138 @@
+//! A way to a server, and the connection that is there: of one plugin, or of all whose way is
+//! equal.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use http::Uri;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::flight::Flight;
+use super::open::open;
+use super::session::Session;
+use crate::unix::connect::Connect;
+use crate::unix::slot::Slot;
+
+/// What an attempt of one plugin has shown a moment ago is true for the others too. They hear at
+/// once when one of them is through.
+const LATELY: Duration = Duration::from_millis(50);
+
+/// So many times the calls under way are streams that were reset remembered, so that late frames
+/// of theirs are known as such.
+const RESETS: usize = 8;
+/// The calls under way of several plugins, for that.
+const MANY: usize = 1024;
+
+pub(crate) type Opened = Result<Arc<Session>, Arc<io::Error>>;
+
+pub(crate) struct Subchannel {
+    pub(super) connector: Arc<dyn Connect>,
+    /// Where the server is asked whether it is there.
+    pub(super) check: Uri,
+    /// Whose bytes these are, where it is one plugin's alone.
+    pub(super) owner: Option<Arc<Slot>>,
+    /// As many streams that were reset are remembered.
+    pub(super) resets: usize,
+    opening: Flight<Opened>,
+    last: Mutex<Last>,
+    /// How many connections there have been.
+    openings: watch::Sender<u64>,
+}
+
+/// How the last attempts went.
+#[derive(Default)]
+struct Last {
+    session: Weak<Session>,
+    failure: Option<(Instant, Arc<io::Error>)>,
+}
+
+impl Subchannel {
+    /// For one plugin, with so many calls at a time.
+    pub(crate) fn own(
+        connector: Arc<dyn Connect>,
+        check: Uri,
+        owner: Arc<Slot>,
+        max_in_flight: usize,
+    ) -> Self {
+        Self::new(connector, check, Some(owner), RESETS * max_in_flight)
+    }
+
+    pub(crate) fn shared(connector: Arc<dyn Connect>, check: Uri) -> Self {
+        Self::new(connector, check, None, RESETS * MANY)
+    }
+
+    fn new(
+        connector: Arc<dyn Connect>,
+        check: Uri,
+        owner: Option<Arc<Slot>>,
+        resets: usize,
+    ) -> Self {
+        let (opening, last, openings) = Default::default();
+        Self { connector, check, owner, resets, opening, last, openings }
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.owner.is_none()
+    }
+
+    /// The connection that is there, or else one that is made now, by whoever asks first.
+    /// `patience` is how long the caller waits for it.
+    ///
+    /// # Cancel safety
+    /// An attempt that nobody waits for any more leaves nothing behind.
+    pub(crate) async fn session(self: &Arc<Self>, patience: Duration) -> Opened {
+        let work = {
+            let last = self.lock();
+            if let Some(session) = last.session.upgrade().filter(|session| session.takes_calls()) {
+                return Ok(session);
+            }
+            if let Some((at, error)) = &last.failure
+                && self.is_shared()
+                && at.elapsed() < LATELY
+            {
+                return Err(Arc::clone(error));
+            }
+            // Under the lock: an attempt that ends now is either joined or seen.
+            let subchannel = Arc::clone(self);
+            self.opening.join(patience, || subchannel.attempt().boxed())
+        };
+        work.await
+    }
+
+    async fn attempt(self: Arc<Self>) -> Opened {
+        let opened = open(&self).await;
+        let mut last = self.lock();
+        match &opened {
+            Ok(session) => {
+                *last = Last { session: Arc::downgrade(session), failure: None };
+                drop(last);
+                self.openings.send_modify(|openings| *openings += 1);
+            }
+            Err(error) => last.failure = Some((Instant::now(), Arc::clone(error))),
+        }
+        opened
+    }
+
+    /// Tells of every connection that is made from now on.
+    pub(crate) fn openings(&self) -> watch::Receiver<u64> {
+        self.openings.subscribe()
+    }
+
+    /// Whether there is a connection.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().session.upgrade().is_some_and(|session| session.takes_calls())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Subchannel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subchannel").field("is_open", &self.is_open()).finish_non_exhaustive()
+    }
+}
