@@ -27,7 +27,8 @@ use crate::grpc::pool::Pool;
 /// - The connection's task runs on the runtime of the plugin that made it. When that runtime ends,
 ///   the others connect anew, on theirs.
 /// - Of a plugin's [statistics](crate::ConnectionStats), `connects` counts the connections that it
-///   took part in, whoever made them, and the bytes are those of its own calls' messages.
+///   took part in, whoever made them, and the bytes are those of the messages of its own calls that
+///   were answered.
 ///
 /// ```
 /// use hookwire::{PluginConfig, PluginHandle, SharedConnections};

@@ -7,7 +7,7 @@ mod common;
 
 use common::balancer::{Balancer, Kind, Lines};
 use common::guards::{Guards, Runs};
-use common::load::{Load, ask};
+use common::load::{Failed, Load, ask};
 use hookwire::{ErrorKind, Sent};
 use serde_json::json;
 
@@ -24,9 +24,13 @@ async fn a_connection_that_has_had_its_number_of_requests_loses_no_call() {
     let Some(balancer) = balancer(&guards, "keepalive_requests 100;").await else { return };
     let plugin = balancer.plugin().await;
     let load = Load::start(&plugin, 64, 5);
-    load.go_on(3000).await;
+    for _ in 0..30 {
+        load.go_on(100).await;
+    }
     let outcomes = load.stop().await;
-    assert_eq!(outcomes.told(), [].into());
+    let ran = |failed: &Failed| (failed.marker.clone(), guards.register.of(&failed.marker));
+    let ran = Vec::from_iter(outcomes.failed.iter().map(ran));
+    assert_eq!(outcomes.told(), [].into(), "{ran:?}: {}", balancer.log());
     outcomes.are_true_to(&guards.register.begun());
     let connects: u64 = plugin.stats().connections.iter().map(|one| one.connects).sum();
     assert!(connects > 20, "{connects} connections");

@@ -72,10 +72,6 @@ fn r2_a_handle_that_has_a_runtime_is_called_without_one(over: Over) {
     orderly("on no runtime", move || {
         assert_eq!(block_on(call(&caller, "one")).unwrap(), "one");
     });
-    if over != Over::Socket {
-        // Such a caller's time is kept by its own runtime, which must keep time.
-        return;
-    }
     orderly("on a runtime without timers and sockets", move || {
         let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
         assert_eq!(bare.block_on(call(&handle, "two")).unwrap(), "two");

@@ -10,7 +10,7 @@ use std::io::{IoSlice, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 
-use common::calls::{call, in_time, knobs, lazy, socket, spawn_call};
+use common::calls::{call, in_time, knobs, lazy, spawn_call};
 use common::child::{self, Child};
 use common::over::{Over, apply, both, name_of};
 use rustix::process::Signal;
@@ -63,7 +63,7 @@ fn h23_a_plugin_that_leaves_does_not_kill_the_gateway(over: Over) {
 #[cfg(feature = "server")]
 #[test]
 fn h23_a_client_that_leaves_does_not_kill_the_embedded_server() {
-    use common::calls::eventually;
+    use common::calls::{eventually, socket};
     use hookwire::hooks::ToolPreInvoke;
     use hookwire::server::{Handlers, PluginServer};
 

@@ -85,10 +85,10 @@ keys! {
     /// The most calls under way at each server, and never more than it allows itself. Default
     /// 128, from 1 to 65536.
     pub fn max_in_flight: usize = 128, whole(1..=65_536);
-    /// How long a connection may be idle before the server is asked, for nobody, whether it
-    /// still answers: a call of `cpex.Health/Check`, no ping of HTTP/2, for which the
-    /// reference's server would end running hooks. Up to a year. Default 10 s, for a machine
-    /// that is gone says nothing; `None`: never.
+    /// How often the server of an open connection is asked whether it still answers, and serves:
+    /// a call of `cpex.Health/Check`, no ping of HTTP/2, for which the reference's server would
+    /// end running hooks. Of a connection that plugins share it is asked once for all. Up to a
+    /// year. Default 10 s, for a machine that is gone says nothing; `None`: never.
     #[serde(serialize_with = "in_seconds_or_off")]
     pub fn keep_alive: Option<Duration> = Some(Duration::from_secs(10)), seconds_or_off(YEAR);
     /// The largest request, in bytes. Default 4194304 (4 MiB, the fixed limit of the

@@ -134,7 +134,8 @@ pub(super) async fn ask(shared: &Arc<Shared>) {
                     Asked::Unsent => Some(Instant::now() + questions.unsent()),
                 };
                 // One that is connected to no more is asked as soon as it is again; until then
-                // nothing is known of it that could be stale.
+                // nothing is known of it that could be stale. No news of it is lost: connections
+                // are opened by this same task.
                 servers.retain(|server| shared.is_connected(*server));
                 if !servers.is_empty() {
                     questions.lost();

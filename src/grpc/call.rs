@@ -12,7 +12,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http2::SendRequest;
 
 use super::status::{self, Status};
@@ -146,6 +146,11 @@ async fn read(
     match status {
         Some(status) if status.code == status::OK => reply.finish().map_err(unframed),
         Some(status) => Err(Fault::Status(status)),
+        // To hyper a stream that was reset for no error, or a connection left so, has ended well.
+        None if !body.is_end_stream() => {
+            let error = io::Error::other("the server broke its reply off");
+            Err(Fault::Failed(Cause::Disconnected(Arc::new(error))))
+        }
         None => Err(unframed("the reply ended without a status")),
     }
 }
@@ -226,8 +231,12 @@ fn broken(error: &hyper::Error) -> Fault {
     match status::reset(error) {
         Some(reason @ h2::Reason::REFUSED_STREAM) => Fault::Refused(ended(reason)),
         Some(reason) => Fault::Failed(Cause::Disconnected(ended(reason))),
-        // hyper's word for a task that its runtime has dropped.
-        None if error.is_user() => Fault::Lost(Cause::TaskGone),
+        // hyper's word for a call that went with the connection's task: it waited for a stream
+        // when the connection was lost, or the runtime has dropped that task.
+        None if error.is_user() => {
+            let reason = "the connection ended while the call was on its way";
+            Fault::Lost(Cause::Disconnected(Arc::new(io::Error::other(reason))))
+        }
         None => Fault::Lost(Cause::Disconnected(io())),
     }
 }

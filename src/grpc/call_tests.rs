@@ -1,3 +1,6 @@
+use futures::FutureExt as _;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use proptest::prelude::*;
 
 use super::*;
@@ -24,6 +27,73 @@ fn a_content_type_is_grpc_with_or_without_a_format() {
     }
     for kind in ["", "application/grpcweb", "application/grp", "text/html"] {
         assert!(!is_grpc(kind.as_bytes()), "{kind}");
+    }
+}
+
+/// To hyper, a stream that is reset for no error has ended well.
+#[tokio::test]
+async fn a_reply_that_is_broken_off_is_a_lost_call_whatever_the_reason() {
+    for reason in [h2::Reason::NO_ERROR, h2::Reason::CANCEL, h2::Reason::REFUSED_STREAM] {
+        let (mut server, sender) = connected(100).await;
+        let call = begin(&sender);
+        let (_request, mut respond) = server.accept().await.unwrap().unwrap();
+        let mut head = http::Response::new(());
+        head.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        let mut body = respond.send_response(head, false).unwrap();
+        body.send_data(Bytes::from_static(&[0, 0, 0, 0, 1]), false).unwrap();
+        serve(&mut server).await;
+        body.send_reset(reason);
+        serve(&mut server).await;
+        let fault = call.await.unwrap().unwrap_err();
+        assert!(matches!(fault, Fault::Failed(Cause::Disconnected(_))), "{fault:?}");
+    }
+}
+
+type Server = h2::server::Connection<tokio::io::DuplexStream, Bytes>;
+
+/// A server that allows so many calls at a time, and its client.
+async fn connected(streams: u32) -> (Server, SendRequest<Body>) {
+    let (client, server) = tokio::io::duplex(1 << 16);
+    let server = async {
+        let mut builder = h2::server::Builder::new();
+        let server = builder.max_concurrent_streams(streams).handshake::<_, Bytes>(server).await;
+        server.unwrap()
+    };
+    let client = http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(client));
+    let (server, client) = tokio::join!(server, client);
+    let (sender, connection) = client.unwrap();
+    tokio::spawn(connection);
+    (server, sender)
+}
+
+fn begin(sender: &SendRequest<Body>) -> tokio::task::JoinHandle<Result<Bytes, Fault>> {
+    let (sender, frame) = (sender.clone(), Bytes::from_static(&[0, 0, 0, 1, 7]));
+    let path = Uri::from_static("http://server/method");
+    tokio::spawn(async move { call(sender, &path, frame, Duration::MAX, 100).await })
+}
+
+/// Reads and writes until both sides have come to rest; no call begins meanwhile.
+async fn serve(server: &mut Server) {
+    for _ in 0..100 {
+        let accepted = server.accept().now_or_never().flatten();
+        assert!(!matches!(accepted, Some(Ok(_))));
+        tokio::task::yield_now().await;
+    }
+}
+
+/// hyper drops such a call without a word of its own. The chaos run saw it told as the end of
+/// the gateway.
+#[tokio::test]
+async fn a_call_that_waits_for_a_stream_is_disconnected_when_its_connection_is_lost() {
+    let (mut server, sender) = connected(1).await;
+    let first = begin(&sender);
+    let held = server.accept().await.unwrap().unwrap();
+    let second = begin(&sender);
+    serve(&mut server).await;
+    drop((held, server));
+    for call in [first, second] {
+        let fault = call.await.unwrap().unwrap_err();
+        assert!(matches!(fault, Fault::Lost(Cause::Disconnected(_))), "{fault:?}");
     }
 }
 

@@ -44,16 +44,18 @@ async fn over(
     mut condition: watch::Receiver<Condition>,
 ) -> Arc<io::Error> {
     loop {
-        let share = {
-            let now = condition.borrow_and_update();
-            if let Some(error) = now.over() {
-                if now.is_panic() {
-                    shared.identity.count_panic();
-                }
-                return Arc::clone(error);
+        let now = condition.borrow_and_update().clone();
+        if let Some(error) = now.over() {
+            if now.is_panic() {
+                shared.identity.count_panic();
             }
-            now.share()
-        };
+            // Another plugin has waited as long as this one would have.
+            if now.is_silent(shared.settings.connect_timeout) {
+                connection.sever(Cause::Disconnected(Arc::clone(error)));
+            }
+            return Arc::clone(error);
+        }
+        let share = now.share();
         let limit = share.min(shared.settings.max_in_flight);
         shared.limit(connection.index, connection.number, limit);
         // The sender lives in the session, which `connection` holds.
@@ -112,8 +114,8 @@ async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<
                 let reason = "the server left `cpex.Health/Check` without an answer";
                 let error = Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason));
                 connection.sever(Cause::Disconnected(Arc::clone(&error)));
-                // Others find out for themselves what that means for their calls.
-                session.retire(Arc::clone(&error));
+                // Those who are more patient keep the calls that they have under way.
+                session.is_silent(patience, Arc::clone(&error));
                 return error;
             }
         }

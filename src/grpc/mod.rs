@@ -21,7 +21,7 @@
 //! | `target` | where a server is, from text; pure |
 //! | `configured` | what the configuration says, as the transport takes it |
 //! | `settings` | what connections are held to, and where they lead |
-//! | `shared`, `server` | what a plugin's callers and tasks share |
+//! | `shared`, `server`, `state` | what a plugin's callers and tasks share |
 //! | `seat` | a place for one call, and a stream for it |
 //! | `admission`, `choice` | pure: values without a task, a connection or a clock |
 //! | `supervisor`, `keep` | the task that looks after servers, and after each connection |
@@ -77,6 +77,7 @@ mod server;
 mod session;
 pub(crate) mod settings;
 pub(crate) mod shared;
+mod state;
 pub(crate) mod status;
 mod streams;
 mod subchannel;

@@ -114,14 +114,12 @@ impl Shared {
         self.lock().open.get(server).is_some_and(Option::is_some)
     }
 
-    /// The first of these servers that is connected to; of all, if these are none.
+    /// The first of these servers that is connected to; of all, if none of these is.
     pub(crate) fn connected(&self, servers: &BTreeSet<usize>) -> Option<usize> {
         let locked = self.lock();
         let is_open = |server: &usize| locked.open[*server].is_some();
-        if servers.is_empty() {
-            return (0..locked.open.len()).find(is_open);
-        }
-        servers.iter().copied().find(is_open)
+        let all = 0..locked.open.len();
+        servers.iter().copied().find(is_open).or_else(|| all.into_iter().find(is_open))
     }
 
     /// Gives places to those who wait, for as long as there are both. To be called after

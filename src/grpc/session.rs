@@ -46,6 +46,8 @@ pub(crate) struct Condition {
     users: usize,
     /// It takes no more calls, whatever becomes of those that are on it.
     retired: Option<Arc<io::Error>>,
+    /// How long somebody has waited in vain for the server to say that it is there.
+    silent_for: Duration,
     ended: Option<Ended>,
 }
 
@@ -67,6 +69,11 @@ impl Condition {
     /// Why it takes no more calls, if that is so.
     pub(crate) fn over(&self) -> Option<&Arc<io::Error>> {
         self.ended.as_ref().map(|ended| &ended.error).or(self.retired.as_ref())
+    }
+
+    /// True if the server is silent, for one who would wait so long.
+    pub(crate) fn is_silent(&self, patience: Duration) -> bool {
+        self.silent_for >= patience
     }
 
     pub(crate) fn is_panic(&self) -> bool {
@@ -148,6 +155,14 @@ impl Session {
     /// It gets no more calls, from whomever. Those on it go on, if they can.
     pub(crate) fn retire(&self, why: Arc<io::Error>) {
         self.change(|condition| {
+            condition.retired.get_or_insert(why);
+        });
+    }
+
+    /// The same, because the server has left a check without an answer for so long.
+    pub(crate) fn is_silent(&self, patience: Duration, why: Arc<io::Error>) {
+        self.change(|condition| {
+            condition.silent_for = patience;
             condition.retired.get_or_insert(why);
         });
     }

@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     /// Wakes who finds the servers: one of them cannot be reached.
     pub(crate) lost: Notify,
     locked: Mutex<Locked>,
-    state: watch::Sender<ConnectionState>,
+    pub(super) state: watch::Sender<ConnectionState>,
     started: Instant,
     /// When to stop, in milliseconds after `started`; `u64::MAX` is never.
     stop_at: AtomicU64,
@@ -224,37 +224,6 @@ impl Shared {
             // It may have left.
             let _ = waiter.send(Err(Box::new(failure)));
         }
-    }
-
-    /// Publishes a server's state, and that of the plugin: that of the best of its servers.
-    pub(crate) fn set_state(&self, server: usize, state: ConnectionState) {
-        let locked = self.lock();
-        locked.members.get(server).slot.set_state(state);
-        let has = |state| locked.members.iter().any(|(_, server)| server.state() == state);
-        let best = [
-            ConnectionState::Ready,
-            ConnectionState::Connecting,
-            ConnectionState::TransientFailure,
-            ConnectionState::Idle,
-        ];
-        let best = best.into_iter().find(|state| has(*state)).unwrap_or(ConnectionState::Idle);
-        drop(locked);
-        self.publish(best);
-    }
-
-    pub(crate) fn publish(&self, state: ConnectionState) {
-        if state == ConnectionState::Shutdown {
-            self.lock().members.iter().for_each(|(_, server)| server.slot.set_state(state));
-        }
-        self.state.send_if_modified(|now| std::mem::replace(now, state) != state);
-    }
-
-    pub(crate) fn state(&self) -> ConnectionState {
-        *self.state.borrow()
-    }
-
-    pub(crate) fn watch_state(&self) -> watch::Receiver<ConnectionState> {
-        self.state.subscribe()
     }
 
     /// When to stop, if somebody asked for it.

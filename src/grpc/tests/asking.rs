@@ -99,6 +99,29 @@ async fn an_answer_of_a_server_that_is_gone_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_of_a_server_that_is_gone_is_asked_for_where_one_is_left() {
+    let mut bench = Bench::new(2);
+    let reply = bench.plugin.exchange(outbound(Method::GetConfig, b"P", TIMEOUT)).await.unwrap();
+    let (gone, left) = (reply.origin.slot, 1 - reply.origin.slot);
+    for server in [gone, left] {
+        while bench.plugin.shared().server(server).state() != ConnectionState::Ready {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    bench.servers[gone].is(Mode::Down);
+    settle().await;
+    let (sender, mut answers) = mpsc::unbounded_channel();
+    let hears = Mutex::new(Heard::Understood);
+    let ear = Arc::new(Ear { stale: AtomicBool::new(false), answers: sender, hears });
+    bench.plugin.listen(Arc::clone(&ear) as _, Heard::Understood, Some(reply.origin));
+    bench.servers[left].calls();
+    answers.recv().await.unwrap();
+    settle().await;
+    assert_eq!(bench.servers[left].calls(), 1);
+    assert!(!ear.stale.load(SeqCst));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plugin_that_may_not_be_called_is_looked_at_again() {
     let mut bench = Bench::new(1);
     let (ear, mut answers) = listening(&mut bench).await;

@@ -176,16 +176,24 @@ async fn a_connection_that_is_lost_is_made_anew_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frozen_server_is_found_out_for_all_and_takes_the_calls_of_those_who_noticed() {
+async fn a_frozen_server_is_found_out_for_all_and_ends_the_calls_of_those_who_wait_no_longer() {
     let mut crowd = Crowd::new(0, 1);
     let quick = crowd.join(Settings { keep_alive: Some(SECOND), ..Settings::default() });
-    let slow = crowd.join(Settings { keep_alive: None, ..Settings::default() });
+    let other = crowd.join(Settings { keep_alive: None, ..Settings::default() });
+    let patient = Settings { connect_timeout: SECOND * 60, ..Settings::default() };
+    let patient = crowd.join(Settings { keep_alive: None, ..patient });
     crowd.call_all().await;
     crowd.servers[0].is(Mode::Frozen);
-    let _call = begin(&slow, "a");
+    let (ends, goes_on) = (begin(&other, "a"), begin(&patient, "a"));
     tokio::time::sleep(SECOND * 20).await;
-    assert_ne!(quick.state(), ConnectionState::Ready);
-    assert_ne!(slow.state(), ConnectionState::Ready);
+    for plugin in &crowd.plugins {
+        assert_ne!(plugin.state(), ConnectionState::Ready);
+    }
+    let (cause, sent) = failed(ends.await.unwrap());
+    assert!(cause.to_string().contains("left `cpex.Health/Check` without an answer"), "{cause}");
+    assert_eq!(sent, Sent::Maybe);
+    assert!(!goes_on.is_finished());
+    drop(quick);
     crowd.servers[0].is(Mode::Up);
     crowd.call_all().await;
 }
@@ -225,8 +233,10 @@ fn a_runtime_that_ends_takes_its_connections_from_all_and_they_connect_on_theirs
         assert!(matches!(cause, Cause::TaskGone | Cause::Disconnected(_)), "{cause}");
         assert_eq!(sent, Sent::Maybe);
         // By itself, without a call.
+        let started = Instant::now();
         while crowd.connects() < 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
+            assert!(started.elapsed() < SECOND * 20, "it is not connected again");
         }
         other.exchange(hook("b", TIMEOUT)).await.unwrap();
     });

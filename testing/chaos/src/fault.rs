@@ -56,12 +56,16 @@ pub(crate) enum Fault {
     NotGrpc,
     GoAway,
     GoAwayAbrupt,
+    /// It says of calls that it has not looked at them, and keeps its word.
+    GoAwayBehind,
     CutInFrame,
     StopsReading,
     /// The way to the server takes everything, and nothing arrives, in either direction.
     Swallowed,
     /// It allows fewer calls at a time than the plugin has places.
     FewStreams,
+    /// It allows fewer from now on, calls under way or not.
+    FewerStreams,
     // Of the whole server.
     Restart,
     /// It is there, and neither reads nor answers for a while.
@@ -114,7 +118,7 @@ impl Fault {
 
     fn is_grpc_only(self) -> bool {
         let among = |first, last| (first as usize..=last as usize).contains(&(self as usize));
-        among(Self::RefusedStream, Self::FewStreams)
+        among(Self::RefusedStream, Self::FewerStreams)
             || among(Self::HalfOpen, Self::WrongCertificate)
     }
 

@@ -46,7 +46,7 @@ pub(crate) struct Options {
     /// Where their chart goes.
     #[arg(long)]
     pub(crate) svg: Option<PathBuf>,
-    /// Who calls at the same time. By default 2000, and 700 over gRPC, which costs more: on a
+    /// Who calls at the same time. By default 2000, and 500 over gRPC, which costs more: on a
     /// machine that is full, all calls are late.
     #[arg(long)]
     callers: Option<u32>,
@@ -82,7 +82,7 @@ impl Options {
     /// The run that is asked for.
     pub(crate) fn setup(&self) -> Setup {
         let drawn = Fault::drawn(self.transport());
-        let callers = if self.grpc { 700 } else { 2_000 };
+        let callers = if self.grpc { 500 } else { 2_000 };
         Setup {
             transport: self.transport(),
             seed: self.seed,

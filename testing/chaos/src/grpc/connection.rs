@@ -72,13 +72,18 @@ struct Serving {
     gap: usize,
     /// With them end the calls.
     tasks: JoinSet<()>,
+    /// Streams from this one on are not looked at.
+    passed_over: Option<u32>,
+    /// Those; dropped, they would be reset.
+    ignored: Vec<(h2::RecvStream, server::SendResponse<Bytes>)>,
 }
 
 impl Serving {
     fn new(service: Arc<Service>, number: usize, dice: Dice) -> Self {
         let faults = service.member.site.connection_faults();
+        let (passed_over, ignored, tasks) = (None, Vec::new(), JoinSet::new());
         let mut new =
-            Self { service, number, faults, dice, turn: 0, gap: 0, tasks: JoinSet::new() };
+            Self { service, number, faults, dice, turn: 0, gap: 0, tasks, passed_over, ignored };
         new.begin_turn();
         new
     }
@@ -136,9 +141,13 @@ impl Serving {
         let is_hook = path == "InvokeHook";
         let fault = if is_hook { self.next_fault() } else { None };
         let dice = site.dice(service.member.index, self.number, self.turn | 1 << 31);
+        let stream = u32::from(respond.stream_id());
+        let of_call = fault.filter(|fault| !self.befalls(*fault, stream, connection));
+        if self.passed_over.is_some_and(|first| stream >= first) {
+            return self.ignored.push((body, respond));
+        }
         let call = Call { body, respond, service, dice };
         if is_hook {
-            let of_call = fault.filter(|fault| !self.befalls(*fault, connection));
             self.tasks.spawn(call.hook(of_call));
         } else if path == "Check" {
             // The first one is a client's that has just come; later ones it makes by itself.
@@ -166,10 +175,11 @@ impl Serving {
         (!site.is_calm() && !begins).then_some(fault)
     }
 
-    /// A fault of the whole connection. Whether it has been one.
+    /// A fault of the whole connection, if this is one. Its call is answered as it should be.
     fn befalls<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         fault: Fault,
+        stream: u32,
         connection: &mut Connection<S, Bytes>,
     ) -> bool {
         let dice = &mut self.dice;
@@ -179,6 +189,29 @@ impl Serving {
             Fault::GoAway => connection.graceful_shutdown(),
             Fault::GoAwayAbrupt => {
                 connection.abrupt_shutdown(Reason::from(dice.below(14) as u32));
+            }
+            // What goes into the bytes of HTTP/2 cannot go into those of TLS: nothing happens.
+            Fault::GoAwayBehind | Fault::FewerStreams if member.has_tls() => return true,
+            Fault::GoAwayBehind if self.passed_over.is_none() => {
+                let last = stream.saturating_sub(2).to_be_bytes();
+                let code = if dice.one_in(2) { 0 } else { dice.below(14) as u32 }.to_be_bytes();
+                valve.write_aside(&[&[0, 0, 8, 7, 0, 0, 0, 0, 0], &last[..], &code].concat());
+                self.passed_over = Some(stream);
+                self.tasks.spawn(async move {
+                    let _ = timeout(LONG, member.site.calmed()).await;
+                    // A client that waits for what is not looked at.
+                    valve.cut_when_written(0);
+                });
+            }
+            Fault::FewerStreams => {
+                // h2 has no way to say that, but to say something else of itself.
+                let streams = dice.between(1, 4) as u8;
+                let setting = |id, high| [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, id, 0, high, 0, streams];
+                valve.write_instead(setting(4, 1), setting(3, 0));
+                if connection.set_initial_window_size(1 << 16 | u32::from(streams)).is_err() {
+                    // The last one has not been acknowledged.
+                    return true;
+                }
             }
             Fault::CutInFrame if dice.one_in(2) => valve.cut_when_read(dice.between(1, 2_000)),
             Fault::CutInFrame => valve.cut_when_written(dice.between(1, 2_000)),

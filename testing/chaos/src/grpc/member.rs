@@ -43,6 +43,10 @@ impl Member {
         self.state().acceptor.clone()
     }
 
+    pub(crate) fn has_tls(&self) -> bool {
+        self.state().acceptor.is_some()
+    }
+
     /// What it says of itself when it is asked.
     pub(crate) fn is_serving(&self) -> bool {
         self.state().is_serving

@@ -29,23 +29,56 @@ struct State {
     /// So many bytes come yet, and go, and then the connection is cut.
     left: [usize; 2],
     wakers: [Option<Waker>; 2],
+    /// Frames of our own, to be written between two of the server's.
+    aside: Vec<u8>,
+    /// Bytes that become others on their way, once.
+    instead: Option<([u8; SETTING], [u8; SETTING])>,
 }
 
 /// No more is read at a time.
 const PIECE: usize = 16 * 1024;
+
+/// A frame of SETTINGS with one of them.
+pub(crate) const SETTING: usize = 15;
 
 const READ: usize = 0;
 const WRITE: usize = 1;
 
 impl Valve {
     pub(crate) fn new(flow: Flow) -> Arc<Self> {
-        let state = State { flow, left: [usize::MAX; 2], wakers: [None, None] };
+        let state = State {
+            flow,
+            left: [usize::MAX; 2],
+            wakers: [None, None],
+            aside: Vec::new(),
+            instead: None,
+        };
         Arc::new(Self(Mutex::new(state)))
     }
 
     pub(crate) fn set(&self, flow: Flow) {
         self.lock().flow = flow;
         self.wake();
+    }
+
+    /// Writes a frame that the server knows nothing of, after what it writes next.
+    pub(crate) fn write_aside(&self, frame: &[u8]) {
+        self.lock().aside.extend_from_slice(frame);
+        self.wake();
+    }
+
+    /// Writes one frame of the server as another.
+    pub(crate) fn write_instead(&self, of: [u8; SETTING], other: [u8; SETTING]) {
+        self.lock().instead = Some((of, other));
+    }
+
+    /// These bytes as they are to be written, if that is otherwise.
+    fn other(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut state = self.lock();
+        let (of, other) = state.instead?;
+        let at = bytes.windows(SETTING).position(|bytes| bytes == of)?;
+        state.instead = None;
+        Some([&bytes[..at], &other[..], &bytes[at + SETTING..]].concat())
     }
 
     /// Cuts the connection once so many bytes more have come.
@@ -143,12 +176,25 @@ impl AsyncWrite for Wire {
             return Poll::Ready(Ok(bytes.len()));
         }
         let most = most.min(bytes.len());
+        let other = self.valve.other(bytes);
+        let bytes = other.as_deref().unwrap_or(bytes);
         let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &bytes[..most]))?;
         self.valve.passed(WRITE, count);
         Poll::Ready(Ok(count))
     }
 
+    /// HTTP/2 flushes where it has written whole frames.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let aside = std::mem::take(&mut self.valve.lock().aside);
+            if aside.is_empty() {
+                break;
+            }
+            let written = self.as_mut().poll_write(cx, &aside);
+            let count = if let Poll::Ready(Ok(count)) = written { count } else { 0 };
+            self.valve.lock().aside.splice(..0, aside[count..].iter().copied());
+            ready!(written)?;
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

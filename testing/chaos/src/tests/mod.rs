@@ -137,7 +137,7 @@ fn all_faults_are_drawn_except_the_one_that_another_turns_into() {
         let drawn = kinds.contains(fault) || over_grpc.contains(fault);
         assert_eq!(drawn, *fault != Fault::ForbiddenDoesNotBind, "{fault:?}");
     }
-    assert_eq!((kinds.len(), over_grpc.len()), (32, 39));
+    assert_eq!((kinds.len(), over_grpc.len()), (32, 41));
     assert!(kinds.contains(&Fault::SocketIsForbidden));
     assert!(!kinds.contains(&Fault::ForbiddenDoesNotBind));
 }
