@@ -42,15 +42,17 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
     let handshake = http2.handshake(TokioIo::new(link)).await;
     let (sender, mut http2): (_, Http2) = handshake.map_err(|error| status::into_io(&error))?;
     tokio::select! {
-        answer = check(sender.clone(), subchannel.check.clone()) => {
-            answer.map_err(Trouble::into_error)?;
-        }
+        // Why a connection has ended is told by the connection, not by a call that was on it.
+        biased;
         ended = &mut http2 => {
             let ended = ended.err().map(|error| status::into_io(&error));
             return Err(Arc::new(ended.unwrap_or_else(|| {
                 let reason = "the server closed the connection before it answered";
                 io::Error::new(io::ErrorKind::UnexpectedEof, reason)
             })));
+        }
+        answer = check(sender.clone(), subchannel.check.clone()) => {
+            answer.map_err(Trouble::into_error)?;
         }
     }
     // Its settings have come before its answer.
