@@ -13,8 +13,8 @@ use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::{HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http2::SendRequest;
 
+use super::sender::Sender;
 use super::status::{self, Status};
 use crate::error::{Cause, Ended};
 use crate::wire::FRAME_HEADER;
@@ -49,14 +49,18 @@ pub(crate) enum Fault {
 
 /// Sends `frame`, whose first bytes are its length, and waits for the message that comes back.
 pub(crate) async fn call(
-    mut sender: SendRequest<Body>,
+    mut sender: Sender,
     path: &Uri,
     frame: Bytes,
     left: Duration,
     max_reply_len: usize,
 ) -> Result<Bytes, Fault> {
     let request = request(path, frame, left);
-    let response = match sender.try_send_request(request).await {
+    let Some(answer) = sender.send(request) else {
+        let reason = "the connection takes no more calls";
+        return Err(Fault::Unsent(Arc::new(io::Error::other(reason))));
+    };
+    let response = match answer.await {
         Ok(response) => response,
         Err(mut refusal) => {
             let unsent = refusal.take_message().is_some();

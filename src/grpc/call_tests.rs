@@ -52,7 +52,7 @@ async fn a_reply_that_is_broken_off_is_a_lost_call_whatever_the_reason() {
 type Server = h2::server::Connection<tokio::io::DuplexStream, Bytes>;
 
 /// A server that allows so many calls at a time, and its client.
-async fn connected(streams: u32) -> (Server, SendRequest<Body>) {
+async fn connected(streams: u32) -> (Server, Sender) {
     let (client, server) = tokio::io::duplex(1 << 16);
     let server = async {
         let mut builder = h2::server::Builder::new();
@@ -62,11 +62,16 @@ async fn connected(streams: u32) -> (Server, SendRequest<Body>) {
     let client = http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(client));
     let (server, client) = tokio::join!(server, client);
     let (sender, connection) = client.unwrap();
-    tokio::spawn(connection);
+    let (sender, door) = Sender::new(sender);
+    tokio::spawn(async move {
+        let ended = connection.await;
+        drop(door);
+        ended
+    });
     (server, sender)
 }
 
-fn begin(sender: &SendRequest<Body>) -> tokio::task::JoinHandle<Result<Bytes, Fault>> {
+fn begin(sender: &Sender) -> tokio::task::JoinHandle<Result<Bytes, Fault>> {
     let (sender, frame) = (sender.clone(), Bytes::from_static(&[0, 0, 0, 1, 7]));
     let path = Uri::from_static("http://server/method");
     tokio::spawn(async move { call(sender, &path, frame, Duration::MAX, 100).await })

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::client::conn::http2::SendRequest;
 use prost::Message as _;
 
-use super::call::{Body, Fault, call};
+use super::call::{Fault, call};
+use super::sender::Sender;
 use crate::error::Cause;
 use crate::wire::proto::HealthCheckResponse;
 use crate::wire::proto::health_check_response::ServingStatus;
@@ -50,7 +50,7 @@ const NOT_SERVING: &str =
 
 /// Asks a server whether it is there. One that does not know the question is there; what answers
 /// without gRPC, a proxy say, is not that server.
-pub(super) async fn check(sender: SendRequest<Body>, path: http::Uri) -> Answer {
+pub(super) async fn check(sender: Sender, path: http::Uri) -> Answer {
     let frame = Bytes::from_static(EMPTY);
     let failed = |error| Err(Trouble::Failed(Arc::new(error)));
     match call(sender, &path, frame, WITHIN, MAX_CHECK_LEN).await {

@@ -28,6 +28,7 @@
 //! | `trouble` | why servers cannot be reached, and when the plugin is down for that |
 //! | `pool`, `subchannel` | ways to servers, each once for all plugins that share, and the connection there |
 //! | `open`, `session`, `streams` | how a connection begins, what drives it, and its streams, for all who use it |
+//! | `sender` | the way into a connection's task, in which no request is left lying |
 //! | `check`, `flight` | whether a server is there; work that several want at once, done once |
 //! | `asking` | what it asks the servers about the plugin |
 //! | `members` | which servers there are, and who looks after each |
@@ -73,6 +74,7 @@ pub(crate) mod plugin;
 pub(crate) mod pool;
 pub(crate) mod resolve;
 mod seat;
+mod sender;
 mod server;
 mod session;
 pub(crate) mod settings;

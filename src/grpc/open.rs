@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use super::check::{Trouble, check};
 use super::link::{Cut, Link};
 use super::met;
+use super::sender::Sender;
 use super::session::{Http2, Session};
 use super::status;
 use super::subchannel::{Opened, Subchannel};
@@ -41,6 +42,7 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
     http2.max_local_error_reset_streams(None).max_concurrent_reset_streams(subchannel.resets);
     let handshake = http2.handshake(TokioIo::new(link)).await;
     let (sender, mut http2): (_, Http2) = handshake.map_err(|error| status::into_io(&error))?;
+    let (sender, door) = Sender::new(sender);
     tokio::select! {
         // Why a connection has ended is told by the connection, not by a call that was on it.
         biased;
@@ -56,7 +58,7 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
         }
     }
     // Its settings have come before its answer.
-    Ok(Session::start(sender, http2, cut, &subchannel.check, subchannel.is_shared()))
+    Ok(Session::start((sender, door), http2, cut, &subchannel.check, subchannel.is_shared()))
 }
 
 /// In place of what HTTP/2 makes of bytes that are none of its own, and of none at all.

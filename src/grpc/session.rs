@@ -5,10 +5,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use hyper::client::conn::http2::{self, SendRequest};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::sync::watch;
 
@@ -16,6 +17,7 @@ use super::call::Body;
 use super::check::{self, Answer};
 use super::flight::Flight;
 use super::link::{Cut, Link};
+use super::sender::{Door, Sender};
 use super::status;
 use super::streams::Streams;
 use crate::error::Cause;
@@ -25,7 +27,7 @@ pub(super) type Http2 = http2::Connection<TokioIo<Link>, Body, TokioExecutor>;
 /// Dropped by all who use it, it is closed.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) sender: SendRequest<Body>,
+    pub(crate) sender: Sender,
     pub(crate) cut: Arc<Cut>,
     pub(crate) streams: Arc<Streams>,
     /// Several plugins may use it.
@@ -88,7 +90,7 @@ impl Condition {
 impl Session {
     /// Its bytes are moved by a task of its own, on the runtime that is entered here.
     pub(super) fn start(
-        sender: SendRequest<Body>,
+        (sender, door): (Sender, Door),
         http2: Http2,
         cut: Arc<Cut>,
         path: &http::Uri,
@@ -105,7 +107,8 @@ impl Session {
             checking: Checking { path: path.clone(), flight: Flight::default() },
             checks: AtomicU64::new(1),
         });
-        tokio::spawn(drive(Arc::downgrade(&session), max_streams, http2));
+        let end = End { door: Some(door), session: Arc::downgrade(&session), outcome: None };
+        tokio::spawn(Drive { end, told: max_streams, http2 });
         session
     }
 
@@ -225,32 +228,43 @@ impl std::fmt::Debug for Checking {
 }
 
 /// Moves the bytes, and hears of a server that takes more calls than before, or fewer.
-async fn drive(session: Weak<Session>, mut told: usize, mut http2: Http2) {
-    let mut end = End { session, outcome: None };
-    let outcome = std::future::poll_fn(|cx| {
-        let ended = Pin::new(&mut http2).poll(cx);
+struct Drive {
+    /// Dropped first, also by a runtime that ends: before what those who call send to.
+    end: End,
+    told: usize,
+    http2: Http2,
+}
+
+impl Future for Drive {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { end, told, http2 } = self.get_mut();
+        let ended = Pin::new(&mut *http2).poll(cx);
         let max_streams = http2.current_max_send_streams();
-        if max_streams != told
+        if max_streams != *told
             && let Some(session) = end.session.upgrade()
         {
-            told = max_streams;
+            *told = max_streams;
             session.streams.set_limit(max_streams);
             session.change(|condition| condition.max_streams = max_streams);
         }
-        ended
-    })
-    .await;
-    end.outcome = Some(outcome);
+        end.outcome = Some(ready!(ended));
+        Poll::Ready(())
+    }
 }
 
 /// Tells those who use a connection that it is gone: also when its runtime has ended.
 struct End {
+    /// Closed before anybody is told.
+    door: Option<Door>,
     session: Weak<Session>,
     outcome: Option<Result<(), hyper::Error>>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
+        self.door.take();
         let Some(session) = self.session.upgrade() else { return };
         let error = match (session.cut.why(), self.outcome.take()) {
             (Some(Cause::Disconnected(error)), _) => Arc::clone(error),
