@@ -1,62 +1,45 @@
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
-use http::Uri;
+use http_body_util::Full;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::time::timeout;
 
-use super::super::call::{Fault, call};
-use super::super::link::Cut;
+use super::super::link::Link;
 use super::super::session::Session;
 use super::*;
 
-const ROUNDS: usize = 2_000;
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// A connection that its server ends at once, and as many callers as threads meanwhile.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_call_that_meets_the_end_of_its_connection_ends_with_it() {
-    for _ in 0..ROUNDS {
-        let (client, server) = tokio::io::duplex(1 << 16);
-        let server = async move { h2::server::handshake(server).await.unwrap() };
-        let transport = Box::new(client);
-        let (link, cut) = super::super::link::Link::new(transport, None);
-        let client = http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(link));
-        let (server, client): (h2::server::Connection<_, Bytes>, _) = tokio::join!(server, client);
-        let (sender, http2) = client.unwrap();
-        let path = Uri::from_static("http://server/check");
-        let session = start(sender, http2, cut, &path);
-        let callers: Vec<_> = (0..4)
-            .map(|_| {
-                let session = Arc::clone(&session);
-                tokio::spawn(async move { call_until_it_ends(&session).await })
-            })
-            .collect();
-        drop(server);
-        for caller in callers {
-            timeout(LIMIT, caller).await.expect("a call hangs").unwrap();
-        }
-    }
+/// A connection, as all of it is while it can be used.
+async fn session() -> (h2::server::Connection<tokio::io::DuplexStream, Bytes>, Arc<Session>) {
+    let (client, server) = tokio::io::duplex(1 << 16);
+    let (link, cut) = Link::new(Box::new(client), None);
+    let client = http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(link));
+    let (server, client) = tokio::join!(h2::server::handshake(server), client);
+    let (sender, http2) = client.unwrap();
+    let path = http::Uri::from_static("http://server/check");
+    (server.unwrap(), Session::start(Sender::new(sender), http2, cut, &path, false))
 }
 
-fn start(
-    sender: SendRequest<Body>,
-    http2: super::super::session::Http2,
-    cut: Arc<Cut>,
-    path: &Uri,
-) -> Arc<Session> {
-    Session::start(Sender::new(sender), http2, cut, path, false)
+fn takes_requests(session: &Session) -> bool {
+    let body = Full::new(bytes::Buf::chain(&[][..], Bytes::new()));
+    session.sender.clone().send(Request::new(body)).is_some()
 }
 
-async fn call_until_it_ends(session: &Session) {
-    let path = Uri::from_static("http://server/method");
-    let frame = Bytes::from_static(&[0, 0, 0, 1, 7]);
-    loop {
-        let ended = call(session.sender.clone(), &path, frame.clone(), LIMIT, 100).await;
-        if let Err(Fault::Unsent(_)) = ended {
-            return;
-        }
-    }
+// What is sent while the task ends is seen by the tests that restart servers under load: it
+// takes a thread that is interrupted between two instructions.
+#[tokio::test]
+async fn nobody_sends_to_a_connection_whose_task_has_ended() {
+    let (server, session) = session().await;
+    assert!(takes_requests(&session));
+    let mut condition = session.condition();
+    drop(server);
+    condition.wait_for(|condition| condition.over().is_some()).await.unwrap();
+    assert!(!takes_requests(&session));
+}
+
+#[test]
+fn nobody_sends_to_a_connection_whose_runtime_has_ended_before_its_task_ever_ran() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (_server, session) = runtime.block_on(session());
+    drop(runtime);
+    assert!(session.condition().borrow().over().is_some());
+    assert!(!takes_requests(&session));
 }
