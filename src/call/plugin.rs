@@ -55,11 +55,11 @@ impl Plugin {
         gate: Arc<Gate>,
         connector: Option<Arc<dyn Connect>>,
         runtime: Option<Handle>,
-        shared: Option<SharedConnections>,
+        #[cfg_attr(not(feature = "grpc"), allow(unused_variables))] shared: Option<
+            SharedConnections,
+        >,
     ) -> Self {
         let policy = config.policy();
-        #[cfg(not(feature = "grpc"))]
-        drop(shared);
         match config.transport() {
             Transport::Unix(socket) => {
                 let connector = connector.unwrap_or_else(|| Arc::new(UnixConnector::from(socket)));
