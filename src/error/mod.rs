@@ -175,8 +175,10 @@ impl PluginError {
 
     /// Whether a handle is there that tries a plugin again which is down.
     fn is_tried_again(&self) -> bool {
-        // A server that was asked and refuses is no plugin that is down.
-        self.0.errand != Errand::Start && self.0.sent == Sent::No
+        // A server that was asked and refuses is no plugin that is down. One that went down after the
+        // call was sent is, and then it is known when it is tried.
+        let is_down = self.0.sent == Sent::No || self.0.cause.retry_after().flatten().is_some();
+        self.0.errand != Errand::Start && is_down
     }
 
     /// The same, where its handle is given up.
