@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use crate::config::Target;
 use crate::grpc::call::{Fault, Reply, call, timeout};
 use crate::grpc::pem;
+use crate::grpc::sender::Sender;
 use crate::server::grpc::fuzzing;
 
 /// A response as a server, or somebody before it, sends it.
@@ -45,6 +46,8 @@ pub async fn exchange(sent: Sent, max_reply_len: usize) -> Ended {
         Ok(both) => both,
         Err(error) => return Ended::Other(error.to_string()),
     };
+    // Open for as long as there is the connection.
+    let (sender, _door) = Sender::new(sender);
     let path = Uri::from_static("http://localhost/cpex.PluginService/InvokeHook");
     let frame = Bytes::from_static(&[0; 4]);
     let call = call(sender, &path, frame, Duration::from_secs(60), max_reply_len);

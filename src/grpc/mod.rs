@@ -74,7 +74,7 @@ pub(crate) mod plugin;
 pub(crate) mod pool;
 pub(crate) mod resolve;
 mod seat;
-mod sender;
+pub(crate) mod sender;
 mod server;
 mod session;
 pub(crate) mod settings;
