@@ -8,14 +8,13 @@ use tokio::task::JoinHandle;
 
 use crate::dice::Dice;
 use crate::grpc::cluster::Cluster;
-use crate::outage::{OnSocket, Return, drive};
+use crate::outage::{OnSocket, Outages, Return, drive};
 use crate::place::Place;
 use crate::site::Site;
-use fault_server::FaultServer;
 
 /// The server of a plugin, or its servers.
 pub(crate) enum Hosted {
-    Socket(FaultServer),
+    Socket(OnSocket),
     Grpc(Cluster),
 }
 
@@ -35,28 +34,14 @@ pub(crate) fn host(
     site: Arc<Site>,
     dice: Dice,
     returns: mpsc::Sender<Return>,
-    mut faulty: watch::Receiver<()>,
+    faulty: watch::Receiver<()>,
 ) -> (Place, JoinHandle<Hosted>) {
     // Its tasks are to run there, whoever starts it.
     let _servers = servers.enter();
-    let mut server = site.server();
-    server.restart();
+    let server = OnSocket::start(&site);
     let place = Place::Socket(server.path());
-    let task = servers.spawn(async move {
-        let mut on_socket = OnSocket { server: &mut server, replaced: None };
-        tokio::select! {
-            () = drive(&mut on_socket, &site, dice, returns) => {}
-            _ = faulty.changed() => {}
-        }
-        drop(on_socket);
-        site.set_calm(true);
-        site.set_frozen(false);
-        // With it go the connections that are in the middle of a fault.
-        server.kill().await;
-        server.restart();
-        Hosted::Socket(server)
-    });
-    (place, task)
+    let honest = until_honest(server, site, dice, returns, faulty);
+    (place, servers.spawn(async { Hosted::Socket(honest.await) }))
 }
 
 /// The same, for one whose plugin is reached over gRPC.
@@ -65,20 +50,30 @@ pub(crate) fn host_grpc(
     site: Arc<Site>,
     dice: Dice,
     returns: mpsc::Sender<Return>,
-    mut faulty: watch::Receiver<()>,
+    faulty: watch::Receiver<()>,
 ) -> (Place, JoinHandle<Hosted>) {
     let _servers = servers.enter();
-    let mut cluster = Cluster::start(&site);
+    let cluster = Cluster::start(&site);
     let place = Place::Grpc(cluster.way());
-    let task = servers.spawn(async move {
-        tokio::select! {
-            () = drive(&mut cluster, &site, dice, returns) => {}
-            _ = faulty.changed() => {}
-        }
-        site.set_calm(true);
-        cluster.kill().await;
-        cluster.restart();
-        Hosted::Grpc(cluster)
-    });
-    (place, task)
+    let honest = until_honest(cluster, site, dice, returns, faulty);
+    (place, servers.spawn(async { Hosted::Grpc(honest.await) }))
+}
+
+async fn until_honest<S: Outages>(
+    mut servers: S,
+    site: Arc<Site>,
+    dice: Dice,
+    returns: mpsc::Sender<Return>,
+    mut faulty: watch::Receiver<()>,
+) -> S {
+    tokio::select! {
+        () = drive(&mut servers, &site, dice, returns) => {}
+        _ = faulty.changed() => {}
+    }
+    site.set_calm(true);
+    site.set_frozen(false);
+    // With them go the connections that are in the middle of a fault.
+    servers.kill().await;
+    servers.restart();
+    servers
 }

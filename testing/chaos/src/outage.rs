@@ -1,5 +1,6 @@
 //! Outages of a whole server, one after the other, and its returns.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,12 @@ const LONG: Duration = Duration::from_secs(10);
 
 /// What can be taken down, and comes back.
 pub(crate) trait Outages {
+    /// Ends it, and every connection.
+    async fn kill(&mut self);
+
+    /// It is there, and nothing is wrong with it.
+    fn restart(&mut self);
+
     /// One outage, that lasts so long; since when it is over. When it returns, the site is calm.
     async fn take_down(
         &mut self,
@@ -68,13 +75,34 @@ pub(crate) async fn drive(
 }
 
 /// The one server of a socket.
-pub(crate) struct OnSocket<'a> {
-    pub(crate) server: &'a mut FaultServer,
+pub(crate) struct OnSocket {
+    server: FaultServer,
     /// One that was replaced, and answers those who still call it.
-    pub(crate) replaced: Option<FaultServer>,
+    replaced: Option<FaultServer>,
 }
 
-impl Outages for OnSocket<'_> {
+impl OnSocket {
+    pub(crate) fn start(site: &Arc<Site>) -> Self {
+        let mut server = site.server();
+        server.restart();
+        Self { server, replaced: None }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.server.path()
+    }
+}
+
+impl Outages for OnSocket {
+    async fn kill(&mut self) {
+        drop(self.replaced.take());
+        self.server.kill().await;
+    }
+
+    fn restart(&mut self) {
+        self.server.restart();
+    }
+
     async fn take_down(
         &mut self,
         site: &Arc<Site>,
@@ -84,12 +112,12 @@ impl Outages for OnSocket<'_> {
     ) -> Instant {
         drop(self.replaced.take());
         if fault != Fault::TakenOver {
-            return take_down(self.server, site, fault, length).await;
+            return take_down(&mut self.server, site, fault, length).await;
         }
         site.faults.add(fault);
         site.set_calm(true);
-        let successor = site.succeed(self.server);
-        self.replaced = Some(std::mem::replace(self.server, successor));
+        let successor = site.succeed(&self.server);
+        self.replaced = Some(std::mem::replace(&mut self.server, successor));
         Instant::now()
     }
 }

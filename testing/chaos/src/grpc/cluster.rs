@@ -40,15 +40,16 @@ impl Cluster {
         let servers = self.servers.iter().map(Server::address).collect();
         Way { servers, certificates: self.certificates.clone() }
     }
+}
 
-    pub(crate) async fn kill(&mut self) {
+impl Outages for Cluster {
+    async fn kill(&mut self) {
         for server in &mut self.servers {
             server.kill().await;
         }
     }
 
-    /// All of them, without anything that is wrong with them.
-    pub(crate) fn restart(&mut self) {
+    fn restart(&mut self) {
         for server in &mut self.servers {
             server.set_flow(Flow::Free);
             server.set_serving(true);
@@ -56,9 +57,7 @@ impl Cluster {
             server.restart();
         }
     }
-}
 
-impl Outages for Cluster {
     async fn take_down(
         &mut self,
         site: &Arc<Site>,
