@@ -55,18 +55,16 @@ impl Plugin {
         gate: Arc<Gate>,
         connector: Option<Arc<dyn Connect>>,
         runtime: Option<Handle>,
-        #[cfg_attr(not(feature = "grpc"), allow(unused_variables))] shared: Option<
-            SharedConnections,
-        >,
+        shared: Option<SharedConnections>,
     ) -> Self {
         let policy = config.policy();
-        match config.transport() {
-            Transport::Unix(socket) => {
+        match (config.transport(), shared) {
+            (Transport::Unix(socket), _) => {
                 let connector = connector.unwrap_or_else(|| Arc::new(UnixConnector::from(socket)));
                 Self::Unix(UnixPlugin::new(identity, socket, policy, gate, connector, runtime))
             }
             #[cfg(feature = "grpc")]
-            Transport::Grpc(grpc) => {
+            (Transport::Grpc(grpc), shared) => {
                 let (settings, servers) = (configured::settings(grpc), configured::servers(grpc));
                 let pool = shared.map(|shared| shared.pool);
                 Self::Grpc(GrpcPlugin::new(
