@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::admission::Outcome;
 use super::call::{Fault, call, message_len};
-use super::deadline::{Deadline, Over, limit};
+use super::deadline::{Deadline, Over, limit_under_way};
 use super::seat::Seat;
 use super::server::Connection;
 use super::shared::Shared;
@@ -67,7 +67,7 @@ impl Shared {
             }
         };
         let under_way = connection.call();
-        let answer = limit(task.time.as_mut(), call).await;
+        let answer = limit_under_way(task.time.as_mut(), task.until, call).await;
         let arrived = Instant::now();
         match answer {
             Ok(_) => under_way.over(),
