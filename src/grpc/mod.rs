@@ -61,6 +61,7 @@ pub(crate) mod configured;
 pub(crate) mod connect;
 mod deadline;
 mod flight;
+mod gathering;
 mod gauges;
 mod keep;
 mod last_read;

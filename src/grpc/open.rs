@@ -9,11 +9,13 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::check::{Trouble, check};
+use super::gathering::Gathering;
 use super::link::{Cut, Link};
 use super::met;
 use super::sender::Sender;
 use super::session::{Http2, Session};
 use super::status;
+use super::streams::Streams;
 use super::subchannel::{Opened, Subchannel};
 use crate::trust::{Refusal, is_refusal};
 
@@ -40,7 +42,8 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
     // Each call that ends early resets its stream, for as long as the connection lives: what the
     // server still sends of them is no fault that a connection should end for.
     http2.max_local_error_reset_streams(None).max_concurrent_reset_streams(subchannel.resets);
-    let handshake = http2.handshake(TokioIo::new(link)).await;
+    let streams = Arc::new(Streams::new(1));
+    let handshake = http2.handshake(TokioIo::new(Gathering::new(link, Arc::clone(&streams)))).await;
     let (sender, mut http2): (_, Http2) = handshake.map_err(|error| status::into_io(&error))?;
     let (sender, door) = Sender::new(sender);
     tokio::select! {
@@ -58,7 +61,14 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
         }
     }
     // Its settings have come before its answer.
-    Ok(Session::start((sender, door), http2, cut, &subchannel.check, subchannel.is_shared()))
+    Ok(Session::start(
+        (sender, door),
+        http2,
+        cut,
+        streams,
+        &subchannel.check,
+        subchannel.is_shared(),
+    ))
 }
 
 /// In place of what HTTP/2 makes of bytes that are none of its own, and of none at all.

@@ -16,13 +16,14 @@ use tokio::sync::watch;
 use super::call::Body;
 use super::check::{self, Answer};
 use super::flight::Flight;
+use super::gathering::Gathering;
 use super::link::{Cut, Link};
 use super::sender::{Door, Sender};
 use super::status;
 use super::streams::Streams;
 use crate::error::Cause;
 
-pub(super) type Http2 = http2::Connection<TokioIo<Link>, Body, TokioExecutor>;
+pub(super) type Http2 = http2::Connection<TokioIo<Gathering<Link>>, Body, TokioExecutor>;
 
 /// Dropped by all who use it, it is closed.
 #[derive(Debug)]
@@ -93,14 +94,16 @@ impl Session {
         (sender, door): (Sender, Door),
         http2: Http2,
         cut: Arc<Cut>,
+        streams: Arc<Streams>,
         path: &http::Uri,
         is_shared: bool,
     ) -> Arc<Self> {
         let max_streams = http2.current_max_send_streams();
+        streams.set_limit(max_streams);
         let session = Arc::new(Self {
             sender,
             cut,
-            streams: Arc::new(Streams::new(max_streams)),
+            streams,
             is_shared,
             condition: watch::Sender::new(Condition { max_streams, ..Condition::default() }),
             proven: AtomicBool::new(false),
