@@ -55,11 +55,15 @@ impl Bridge {
             return Ok(answer);
         }
         let mut context = told::context(&message.service_names, message.metadata_context)?;
-        let params = message.mcp_request.unwrap_or_default();
+        let params = Document::parse(&message.mcp_request.unwrap_or_default())
+            .map_err(|_| Refusal::Malformed("the params cannot be read as an object"))?;
+        if is_result_checked && method == Method::ToolsCall && params.raw("task").is_some() {
+            return Err(Refusal::Task);
+        }
         let checked = match method {
-            Method::ToolsCall => run::<ToolPreInvoke>(&chain, &params, &mut context).await,
-            Method::PromptsGet => run::<PromptPreFetch>(&chain, &params, &mut context).await,
-            Method::ResourcesRead => run::<ResourcePreFetch>(&chain, &params, &mut context).await,
+            Method::ToolsCall => run::<ToolPreInvoke>(&chain, params, &mut context).await,
+            Method::PromptsGet => run::<PromptPreFetch>(&chain, params, &mut context).await,
+            Method::ResourcesRead => run::<ResourcePreFetch>(&chain, params, &mut context).await,
         };
         let Checked { subject, mutated, headers } = checked?;
         if let Some(params) = mutated {
@@ -98,11 +102,9 @@ impl Bridge {
 
 async fn run<H: PreHook>(
     chain: &Chain,
-    params: &[u8],
+    mut params: Document,
     context: &mut RequestContext,
 ) -> Result<Checked, Refusal> {
-    let mut params = Document::parse(params)
-        .map_err(|_| Refusal::Malformed("the params cannot be read as an object"))?;
     let passed = chain.run::<H>(H::payload(&params)?, context).await?;
     let is_modified = passed.report().records().iter().any(|record| record.modified);
     let payload = passed.into_value();

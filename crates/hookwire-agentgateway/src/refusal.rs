@@ -19,6 +19,8 @@ pub(crate) enum Refusal {
     Halted(Box<Halted>),
     /// The message is not what its method has.
     Malformed(&'static str),
+    /// A tool works on as a task, whose result would come by a method that no plugin checks.
+    Task,
     /// A plugin changed what cannot be changed here, or into what the method cannot have.
     Unsayable(&'static str),
     /// The result of a request that is not known.
@@ -53,7 +55,7 @@ impl Refusal {
                 },
                 _ => Code::Unknown,
             },
-            Self::Malformed(_) => Code::Invalid,
+            Self::Malformed(_) | Self::Task => Code::Invalid,
             Self::Unsayable(_) | Self::NotKept | Self::Misconfigured(_) => Code::Unknown,
         }
     }
@@ -61,7 +63,7 @@ impl Refusal {
     fn json_rpc_code(&self) -> i64 {
         match self {
             Self::Halted(halted) => halted.json_rpc_code(),
-            Self::Malformed(_) => INVALID_PARAMS,
+            Self::Malformed(_) | Self::Task => INVALID_PARAMS,
             Self::Unsayable(_) | Self::NotKept | Self::Misconfigured(_) => INTERNAL_ERROR,
         }
     }
@@ -70,6 +72,7 @@ impl Refusal {
         match self {
             Self::Halted(halted) => halted.public_message(),
             Self::Malformed(what) => what,
+            Self::Task => "the result of a task cannot be checked; call the tool without one",
             Self::Unsayable(_) => "a plugin that checks requests gave no valid answer",
             Self::NotKept => "the result cannot be checked: its request is not known",
             Self::Misconfigured(_) => "a plugin of this gateway is not set up correctly",
@@ -81,6 +84,7 @@ impl Refusal {
         let halted = match self {
             Self::Halted(halted) => halted,
             Self::Malformed(_) => return json!({"code": "malformed"}),
+            Self::Task => return json!({"code": "task"}),
             Self::Unsayable(_) => return json!({"code": ErrorKind::BadReply.as_str()}),
             Self::NotKept => return json!({"code": "request_not_known"}),
             Self::Misconfigured(_) => return json!({"code": ErrorKind::Config.as_str()}),
@@ -105,6 +109,7 @@ impl Refusal {
                 tracing::debug!(method, outcome = halted.outcome(), "refused");
             }
             Self::Malformed(what) => tracing::debug!(method, what, "refused: malformed"),
+            Self::Task => tracing::debug!(method, "refused: a task"),
             Self::Unsayable(what) => tracing::warn!(method, what, "a plugin's change is refused"),
             Self::Misconfigured(what) => {
                 tracing::warn!(method, what, "the gateway's `metadata` cannot be used");

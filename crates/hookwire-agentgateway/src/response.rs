@@ -62,6 +62,7 @@ pub(crate) async fn check(
     result: &mut Document,
 ) -> Result<bool, Refusal> {
     match kept.method {
+        Method::ToolsCall if is_task(result) => Err(Refusal::Task),
         Method::ToolsCall => check_part::<ToolPostInvoke>(chain, kept, result).await,
         Method::PromptsGet => check_part::<PromptPostFetch>(chain, kept, result).await,
         Method::ResourcesRead => {
@@ -77,6 +78,13 @@ pub(crate) async fn check(
             Ok(changed)
         }
     }
+}
+
+/// Whether it tells of a task in place of a result, as MCP does now (`resultType`) or did before.
+fn is_task(result: &Document) -> bool {
+    let kind = result.read::<String>("resultType").ok().flatten();
+    kind.as_deref() == Some("task")
+        || (result.raw("task").is_some() && result.raw("content").is_none())
 }
 
 async fn check_part<H: PostHook>(

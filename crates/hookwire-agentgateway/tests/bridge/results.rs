@@ -171,6 +171,32 @@ async fn a_denied_request_has_no_result_to_check() {
     assert_eq!(answered.ticket, None);
 }
 
+/// The result of a task comes by `tasks/get`, which has no hook: a client, or a tool, could have it
+/// go by unchecked.
+#[tokio::test]
+async fn a_tool_that_works_on_as_a_task_is_refused_where_its_result_is_checked() {
+    let guard = Guard::default().on("tool_pre_invoke", allow).on("tool_post_invoke", allow);
+    let world = World::of(guard).await;
+    let asked = r#"{"name":"search","task":{"ttl":60000}}"#;
+    let answered = world.client.request("tools/call", asked).await;
+    assert_eq!(answered.answer.refusal(), (Code::Invalid, "task"));
+    for task in [
+        r#"{"resultType":"task","taskId":"1","status":"working"}"#,
+        r#"{"resultType":"task","taskId":"1","content":[]}"#,
+        r#"{"task":{"taskId":"1","status":"working"}}"#,
+    ] {
+        let answer = result(&world, "tools/call", CALL, task).await;
+        assert_eq!(answer.refusal(), (Code::Invalid, "task"), "{task}");
+    }
+    // What only looks like one.
+    for fine in [r#"{"content":[],"task":1}"#, r#"{"resultType":"complete","content":[]}"#] {
+        assert_eq!(result(&world, "tools/call", CALL, fine).await, Answer::Pass, "{fine}");
+    }
+
+    let world = World::of(Guard::default().on("tool_pre_invoke", allow)).await;
+    assert_eq!(world.client.request("tools/call", asked).await.answer, Answer::Pass);
+}
+
 #[tokio::test]
 async fn what_is_no_result_is_refused_and_no_plugin_sees_it() {
     let guard = Guard::default().on("tool_post_invoke", allow).on("resource_post_fetch", allow);
