@@ -87,7 +87,7 @@ async fn of_a_changed_result_everything_else_stays_as_it_was() {
         (
             "resources/read",
             r#"{"uri":"file:///a"}"#,
-            r#"{"_meta":{"z":1.0},"contents":[{"uri":"file:///a","blob":"AAAA","x":1.0},{"uri":"file:///b","text":"old"}]}"#,
+            r#"{"_meta":{"z":1.0},"contents":[{"uri":"file:///a","blob":"AAAA","x":1.0},{"uri":"file:///b","text":"old"},{"text":"b"}]}"#,
         ),
     ] {
         let answer = result(&world, method, params, text).await;
