@@ -1,9 +1,11 @@
 //! The guardrail protocol, answered by the plugins.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hookwire::hooks::{PromptPreFetch, ResourcePreFetch, ToolPreInvoke};
 use hookwire_gateway::{Chain, Gateway, RequestContext};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::document::Document;
@@ -25,6 +27,7 @@ use crate::{response, told};
 #[derive(Debug)]
 pub struct Bridge {
     gateway: Gateway,
+    time: Duration,
     pending: Pending,
 }
 
@@ -37,10 +40,21 @@ struct Checked {
 }
 
 impl Bridge {
-    /// For the plugins that this gateway runs, over its reloads.
+    /// For the plugins that this gateway runs, over its reloads. `time` is for each call of
+    /// agentgateway, however often plugins are asked in it; keep it below the 10 s that
+    /// agentgateway waits.
     #[must_use]
-    pub fn new(gateway: Gateway) -> Self {
-        Self { gateway, pending: Pending::new() }
+    pub fn new(gateway: Gateway, time: Duration) -> Self {
+        Self { gateway, time, pending: Pending::new() }
+    }
+
+    async fn in_time<T>(
+        &self,
+        method: Method,
+        check: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let answered = timeout(self.time, check).await.unwrap_or(Err(Refusal::OutOfTime));
+        answered.inspect_err(|why| why.log(method))
     }
 
     async fn request(
@@ -126,7 +140,7 @@ impl ExtMcp for Bridge {
     ) -> Result<Response<McpRequestResult>, Status> {
         let message = request.into_inner();
         let answered = match Method::of(&message.method) {
-            Some(method) => self.request(method, message).await.inspect_err(|why| why.log(method)),
+            Some(method) => self.in_time(method, self.request(method, message)).await,
             None => Ok(mcp_request_result::Result::Pass(Pass {}).into()),
         };
         Ok(Response::new(
@@ -140,7 +154,7 @@ impl ExtMcp for Bridge {
     ) -> Result<Response<McpResponseResult>, Status> {
         let message = request.into_inner();
         let answered = match Method::of(&message.method) {
-            Some(method) => self.response(method, message).await.inspect_err(|why| why.log(method)),
+            Some(method) => self.in_time(method, self.response(method, message)).await,
             None => Ok(mcp_response_result::Result::Pass(Pass {})),
         };
         let result =

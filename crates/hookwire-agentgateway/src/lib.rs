@@ -19,7 +19,8 @@
 //! let address: Address = "unix:/run/hookwire/agentgateway.sock".parse()?;
 //! let listener = address.listen(0o600).await?;
 //! let told_to_end = async { drop(tokio::signal::ctrl_c().await) };
-//! serve(Bridge::new(gateway.clone()), listener, told_to_end).await?;
+//! let bridge = Bridge::new(gateway.clone(), Duration::from_secs(9));
+//! serve(bridge, listener, told_to_end).await?;
 //! gateway.shutdown(Duration::from_secs(10)).await;
 //! # Ok(())
 //! # }

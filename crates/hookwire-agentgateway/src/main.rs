@@ -30,7 +30,7 @@ struct Options {
     /// Who may connect to the socket file, in octal.
     #[arg(long, default_value = "600", value_parser = |mode: &str| u32::from_str_radix(mode, 8))]
     socket_mode: u32,
-    /// The time that all plugins of a hook have together, in seconds. agentgateway waits 10 s.
+    /// The time that all plugins have together to answer agentgateway, in seconds: it waits 10 s.
     #[arg(long, default_value = "9")]
     timeout: u64,
     /// The largest payload that plugins are asked about, in bytes of JSON; others are refused.
@@ -55,9 +55,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), Error> {
-    let settings = Chain::builder()
-        .timeout(Duration::from_secs(options.timeout))
-        .max_payload(options.max_payload);
+    let time = Duration::from_secs(options.timeout);
+    let settings = Chain::builder().timeout(time).max_payload(options.max_payload);
     let plugins = load(&options.config)?;
     let (gateway, applied) = Gateway::builder().settings(settings).start(plugins).await?;
     applied.changes().iter().for_each(|change| eprintln!("{change}"));
@@ -68,7 +67,7 @@ async fn run(options: Options) -> Result<(), Error> {
     let (told, too_late) = (told_to_end()?, told_to_end()?);
     let listener = options.listen.listen(options.socket_mode).await?;
     println!("listening on {listener}");
-    let requests = serve(Bridge::new(gateway.clone()), listener, told);
+    let requests = serve(Bridge::new(gateway.clone(), time), listener, told);
 
     // First the requests, then the calls in the background and the connections.
     let orderly = async {

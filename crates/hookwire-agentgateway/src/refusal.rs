@@ -17,6 +17,8 @@ const INTERNAL_ERROR: i64 = -32603;
 pub(crate) enum Refusal {
     /// A plugin denied, or could not be asked.
     Halted(Box<Halted>),
+    /// The time of the gateway's call is over, for all runs of the chain together.
+    OutOfTime,
     /// The message is not what its method has.
     Malformed(&'static str),
     /// A tool works on as a task, whose result would come by a method that no plugin checks.
@@ -56,7 +58,9 @@ impl Refusal {
                 _ => Code::Unknown,
             },
             Self::Malformed(_) | Self::Task => Code::Invalid,
-            Self::Unsayable(_) | Self::NotKept | Self::Misconfigured(_) => Code::Unknown,
+            Self::OutOfTime | Self::Unsayable(_) | Self::NotKept | Self::Misconfigured(_) => {
+                Code::Unknown
+            }
         }
     }
 
@@ -64,13 +68,16 @@ impl Refusal {
         match self {
             Self::Halted(halted) => halted.json_rpc_code(),
             Self::Malformed(_) | Self::Task => INVALID_PARAMS,
-            Self::Unsayable(_) | Self::NotKept | Self::Misconfigured(_) => INTERNAL_ERROR,
+            Self::OutOfTime | Self::Unsayable(_) | Self::NotKept | Self::Misconfigured(_) => {
+                INTERNAL_ERROR
+            }
         }
     }
 
     fn reason(&self) -> &str {
         match self {
             Self::Halted(halted) => halted.public_message(),
+            Self::OutOfTime => "the plugins that check requests did not answer in time",
             Self::Malformed(what) => what,
             Self::Task => "the result of a task cannot be checked; call the tool without one",
             Self::Unsayable(_) => "a plugin that checks requests gave no valid answer",
@@ -83,6 +90,7 @@ impl Refusal {
     fn data(&self) -> Value {
         let halted = match self {
             Self::Halted(halted) => halted,
+            Self::OutOfTime => return json!({"code": ErrorKind::Timeout.as_str()}),
             Self::Malformed(_) => return json!({"code": "malformed"}),
             Self::Task => return json!({"code": "task"}),
             Self::Unsayable(_) => return json!({"code": ErrorKind::BadReply.as_str()}),
@@ -108,6 +116,7 @@ impl Refusal {
             Self::Halted(halted) => {
                 tracing::debug!(method, outcome = halted.outcome(), "refused");
             }
+            Self::OutOfTime => tracing::debug!(method, "refused: out of time"),
             Self::Malformed(what) => tracing::debug!(method, what, "refused: malformed"),
             Self::Task => tracing::debug!(method, "refused: a task"),
             Self::Unsayable(what) => tracing::warn!(method, what, "a plugin's change is refused"),

@@ -8,6 +8,8 @@ mod common {
     pub(crate) mod reference;
 }
 
+use std::time::Duration;
+
 use common::reference::ReferenceServer;
 use hookwire::PluginConfig;
 use hookwire_agentgateway::Bridge;
@@ -25,7 +27,7 @@ async fn bridge(server: &ReferenceServer, plugin: &str) -> Bridge {
     let entry = json!({"name": plugin, "unix_socket": {"path": server.socket()}});
     let entry: PluginConfig = serde_json::from_value(entry).unwrap();
     let (gateway, _) = Gateway::builder().start([entry]).await.unwrap();
-    Bridge::new(gateway)
+    Bridge::new(gateway, Duration::from_secs(60))
 }
 
 async fn ask(bridge: &Bridge, method: &str, params: &str) -> McpRequestResult {

@@ -19,7 +19,7 @@ use tonic::transport::{Channel, Endpoint};
 use tower::service_fn;
 
 /// Far above what anything takes on a busy machine: reached only by what hangs.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(LIMIT, work).await.expect("it hangs")

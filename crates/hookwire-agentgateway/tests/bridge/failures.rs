@@ -92,6 +92,25 @@ async fn when_the_time_of_all_plugins_is_over_the_request_ends_whatever_on_error
     }
 }
 
+/// Each content is a run of the chain, with a time of its own; an MCP server chooses how many.
+#[tokio::test]
+async fn the_time_of_a_call_is_for_all_contents_of_a_resource() {
+    let silent_at_the_second = Guard::default().with(|handlers: Handlers| {
+        handlers.on_json("resource_post_fetch", |payload, _| async move {
+            if payload["content"]["text"] == "b" {
+                std::future::pending::<()>().await;
+            }
+            Ok(PluginResult::<Value>::allow())
+        })
+    });
+    let (time, keys) = (Duration::from_millis(100), json!({"on_error": "ignore"}));
+    let world = World::within(time, silent_at_the_second, keys, Chain::builder()).await;
+    let ticket = world.client.request("resources/read", r#"{"uri":"file:///a"}"#).await.ticket;
+    let read = r#"{"contents":[{"text":"a"},{"text":"b"}]}"#;
+    let answer = world.client.result("resources/read", read, ticket.as_deref()).await;
+    assert_eq!(answer.refusal(), (Code::Unknown, "timeout"));
+}
+
 #[tokio::test]
 async fn once_the_gateway_is_shut_down_nothing_passes() {
     let allow = |_| PluginResult::allow();

@@ -7,4 +7,5 @@ mod failures;
 mod process;
 mod requests;
 mod results;
+mod wire;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hookwire::server::{HandlerError, Handlers, PluginServer};
 use hookwire::{PluginConfig, PluginContext, PluginResult};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::client::{Client, in_time};
+use crate::client::{Client, LIMIT, in_time};
 
 pub(crate) type Verdict = PluginResult<Value>;
 
@@ -89,6 +90,16 @@ impl World {
 
     /// With these keys in the plugin's entry as well.
     pub(crate) async fn with(guard: Guard, keys: Value, settings: ChainBuilder) -> Self {
+        Self::within(LIMIT, guard, keys, settings).await
+    }
+
+    /// With this time for each call of the bridge.
+    pub(crate) async fn within(
+        time: Duration,
+        guard: Guard,
+        keys: Value,
+        settings: ChainBuilder,
+    ) -> Self {
         let dir = tempfile::Builder::new().prefix("bridge").tempdir().unwrap();
         let socket = dir.path().join("guard.sock");
         let server = PluginServer::builder().plugin("Guard", guard.handlers);
@@ -102,7 +113,7 @@ impl World {
         let address: Address = format!("unix:{}", socket.display()).parse().unwrap();
         let listener = address.listen(0o600).await.unwrap();
         let (until, over) = oneshot::channel::<()>();
-        tokio::spawn(serve(Bridge::new(gateway.clone()), listener, async {
+        tokio::spawn(serve(Bridge::new(gateway.clone(), time), listener, async {
             let _ = over.await;
         }));
         let client = Client::connect(socket).await;
