@@ -38,27 +38,36 @@ pub fn measure(bench: &Bench) -> Point {
     let cpu = [&our_cpu, &their_cpu, &socket_cpu];
     for (one, cpu) in series.iter().zip(cpu) {
         point.figure(one.name, one.median(), "calls/s");
+        if cpu.is_empty() {
+            continue;
+        }
         point.figure(format!("{}: the client's CPU", one.name), median(cpu), "µs/call");
     }
     point.ratio("calls/s: hookwire / tonic", grpc.ratio_to(tonic), Goal::AtLeast(1.25));
-    let cpu = median(&ratios(&our_cpu, &their_cpu));
-    point.ratio("the client's CPU: hookwire / tonic", cpu, Goal::AtMost(0.75));
     point.figure("calls/s: a Unix socket / gRPC", unix.ratio_to(grpc), "×");
-    let cpu = median(&ratios(&our_cpu, &socket_cpu));
-    point.figure("the client's CPU: gRPC / a Unix socket", cpu, "×");
+    if !our_cpu.is_empty() {
+        let cpu = median(&ratios(&our_cpu, &their_cpu));
+        point.ratio("the client's CPU: hookwire / tonic", cpu, Goal::AtMost(0.75));
+        let cpu = median(&ratios(&our_cpu, &socket_cpu));
+        point.figure("the client's CPU: gRPC / a Unix socket", cpu, "×");
+    }
     point
 }
 
-/// Calls per second; what a call takes of the client's thread goes to `cpu`, in µs.
+/// Calls per second; what a call takes of the client's thread goes to `cpu`, in µs. Only where
+/// there is one thread: the server has its own in this process.
 fn turn<C: Call>(runtime: &Runtime, call: &C, time: Duration, cpu: &mut Vec<f64>) -> f64 {
-    let (before, started) = (on_worker(runtime), std::time::Instant::now());
+    let is_one = runtime.metrics().num_workers() == 1;
+    let (before, started) = (is_one.then(|| on_worker(runtime)), std::time::Instant::now());
     let rate = throughput(runtime, call, CALLERS, time);
     let calls = rate * started.elapsed().as_secs_f64();
-    cpu.push((on_worker(runtime) - before).as_secs_f64() * 1e6 / calls);
+    if let Some(before) = before {
+        cpu.push((on_worker(runtime) - before).as_secs_f64() * 1e6 / calls);
+    }
     rate
 }
 
-/// What the runtime's worker has used. With several, of one of them: a note tells.
+/// What the runtime's only worker has used.
 fn on_worker(runtime: &Runtime) -> Duration {
     runtime.block_on(runtime.spawn(async { thread_cpu_time() })).expect("it only looks")
 }
