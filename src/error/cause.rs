@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use super::phrases::{
-    answered, did_you_mean, in_a_row, in_its_words, lost, no_wait, not_connected, taken,
+    Slots, answered, did_you_mean, in_a_row, in_its_words, lost, no_wait, not_connected, taken,
 };
 use super::{ErrorKind, PluginFault, Stage};
 use crate::trust::is_refusal;
@@ -188,23 +188,6 @@ pub(crate) enum Cause {
     /// The task that owns the connection is gone.
     #[error("the connection's task is gone; was its runtime shut down?")]
     TaskGone,
-}
-
-/// How a server ended a call whose connection is there still. Beside
-/// [`Disconnected`](Cause::Disconnected), inside of its error.
-#[cfg(feature = "grpc")]
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Ended(pub(crate) String);
-
-/// Where slots for calls are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Slots {
-    /// On up to `max_connections` sockets.
-    OfSockets,
-    /// On each server, which has one connection.
-    #[cfg(feature = "grpc")]
-    OfServers,
 }
 
 impl Cause {

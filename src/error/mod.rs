@@ -20,10 +20,11 @@ mod sent;
 mod stage;
 
 pub use crate::model::PluginFault;
-#[cfg(feature = "grpc")]
-pub(crate) use cause::Ended;
-pub(crate) use cause::{Cause, Slots};
+pub(crate) use cause::Cause;
 pub use kind::ErrorKind;
+#[cfg(feature = "grpc")]
+pub(crate) use phrases::Ended;
+pub(crate) use phrases::Slots;
 pub use sent::Sent;
 pub use stage::Stage;
 

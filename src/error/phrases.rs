@@ -3,7 +3,23 @@
 use std::{io, sync::Arc};
 
 use super::PluginFault;
-use super::cause::Slots;
+
+/// How a server ended a call whose connection is there still. Beside
+/// [`Disconnected`](super::Cause::Disconnected), inside of its error.
+#[cfg(feature = "grpc")]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Ended(pub(crate) String);
+
+/// Where slots for calls are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Slots {
+    /// On up to `max_connections` sockets.
+    OfSockets,
+    /// On each server, which has one connection.
+    #[cfg(feature = "grpc")]
+    OfServers,
+}
 
 /// What a plugin did that answered with an error.
 pub(super) fn answered(fault: &PluginFault) -> &'static str {
@@ -17,7 +33,7 @@ pub(super) fn answered(fault: &PluginFault) -> &'static str {
 /// That the connection was lost, or, over gRPC, how the call alone ended.
 pub(super) fn lost(error: &io::Error) -> String {
     #[cfg(feature = "grpc")]
-    if error.get_ref().is_some_and(|error| error.is::<super::cause::Ended>()) {
+    if error.get_ref().is_some_and(|error| error.is::<Ended>()) {
         return error.to_string();
     }
     format!("the connection was lost: {error}")

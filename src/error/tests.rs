@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::cause::Slots;
 use super::*;
 use crate::model::{PluginResult, PluginViolation};
 use crate::wire::{DecodeError, EncodeError};

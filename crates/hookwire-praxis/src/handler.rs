@@ -14,10 +14,10 @@ use praxis_policy_core::registry::AnyHookHandler;
 use tokio::time::Instant;
 
 use crate::denial::{self, Erased};
+use crate::form::{Form, form};
 use crate::hook::Hook;
 use crate::instance::Instance;
 use crate::payload::{Answer, Refusal, cmf, legacy};
-use crate::settings::Payload;
 use crate::{context, errors};
 
 /// One hook of one plugin: erased, because a typed handler has no way to tell of an error, and
@@ -27,21 +27,6 @@ pub(crate) struct Handler {
     hook: Hook,
     /// The log was told that extensions of this plugin's do not go back.
     warned: AtomicBool,
-}
-
-/// In which form the server gets a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Message,
-    Legacy,
-}
-
-/// The form for a hook, as settings and the server's list of hooks tell; `None` where it
-/// serves the hook in no form that may be used.
-pub(crate) fn form(payload: Payload, hook: Hook, serves: impl Fn(&str) -> bool) -> Option<Form> {
-    let message = payload != Payload::Legacy && serves(hook.over_messages());
-    let legacy = || payload != Payload::Messages && hook.legacy().is_some_and(serves);
-    if message { Some(Form::Message) } else { legacy().then_some(Form::Legacy) }
 }
 
 impl Handler {

@@ -12,7 +12,7 @@ use praxis_policy_core::plugin::{Plugin, PluginConfig, PluginMode};
 use tokio::time::{Instant, sleep_until};
 
 use crate::errors;
-use crate::handler::form;
+use crate::form::form;
 use crate::settings::{Settings, Start};
 use crate::shared::{Lease, Pool};
 

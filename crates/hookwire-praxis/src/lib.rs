@@ -52,6 +52,7 @@ mod context;
 mod denial;
 mod errors;
 mod factory;
+mod form;
 mod handler;
 mod hook;
 mod instance;
