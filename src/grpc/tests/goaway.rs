@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::super::MOST_PASSED_OVER;
 use super::*;
+use crate::breaker::BreakerState;
 use crate::unix::connect::FnConnector;
 
 const PREFACE: usize = 24;
@@ -150,6 +151,21 @@ async fn a_call_that_was_passed_over_and_finds_no_other_server_is_unstarted() {
     let (cause, sent) = failed(call.await.unwrap());
     assert!(matches!(cause, Cause::Unavailable { .. }), "{cause}");
     assert_eq!(sent, Sent::Unstarted, "it is not true any more that no byte has left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_well_on_an_old_connection_makes_no_plugin_reachable() {
+    let (plugin, mut connections) = plugin();
+    let call = begin(&plugin);
+    let mut wire = accept(&mut connections).await;
+    let stream = wire.request().await;
+    let mut breaker = plugin.shared().gate.watch_state();
+    wire.go_away(stream, 0).await;
+    drop(connections);
+    breaker.wait_for(|state| *state == BreakerState::Open).await.unwrap();
+    wire.answer(stream).await;
+    call.await.unwrap().unwrap();
+    assert_eq!(*breaker.borrow(), BreakerState::Open, "nobody listens there any more");
 }
 
 #[tokio::test(start_paused = true)]
