@@ -125,9 +125,9 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<TlsConfig> {
     };
     let mut tls = TlsConfig { server_name: name, ..TlsConfig::default() };
     let section = &mut section.within(keys, PREFIX);
-    section.read("certfile", &mut tls.certfile, some(file));
-    section.read("keyfile", &mut tls.keyfile, some(file));
-    section.read("ca_bundle", &mut tls.ca_bundle, some(file));
+    read_path(section, "certfile", &mut tls.certfile);
+    read_path(section, "keyfile", &mut tls.keyfile);
+    read_path(section, "ca_bundle", &mut tls.ca_bundle);
     for (one, other) in [("certfile", "keyfile"), ("keyfile", "certfile")] {
         if section.get(one).is_some() && section.get(other).is_none() {
             section.refuse_key(other, format!("missing, and `{one}` is set: a client's certificate needs both (one file may hold them)"));
@@ -144,6 +144,26 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<TlsConfig> {
     section.refuse_unknown(&[KEYS]);
     Some(tls)
 }
+
+/// The path of a file. A key that was written in its place is not told.
+fn read_path(section: &mut Section<'_>, key: &str, held: &mut Option<PathBuf>) {
+    let Some(value) = section.get(key) else { return };
+    let text = value.as_str().unwrap_or_default();
+    match file(value) {
+        _ if text.contains("-----BEGIN") => section.refuse_key(key, INLINE),
+        Ok(path) => *held = Some(path),
+        Err(reason) if key == "keyfile" && text.len() >= SHORTEST_KEY => {
+            section.refuse_key(key, reason);
+        }
+        Err(reason) => section.refuse(key, reason),
+    }
+}
+
+const INLINE: &str = "must be the path of a file, and here is what should be in it; write that to a file, which \
+     only the gateway's user can read";
+
+/// Of a private key in base64.
+const SHORTEST_KEY: usize = 64;
 
 /// A host name or an address, as it may stand in a certificate.
 fn server_name(value: &Value) -> Held<String> {
