@@ -151,7 +151,8 @@ impl Shared {
         session: Arc<Session>,
     ) -> Option<Arc<Connection>> {
         let number = self.connections.fetch_add(1, Relaxed) + 1;
-        Connection::new(Arc::clone(server), index, number, session).map(Arc::new)
+        let patience = self.settings.connect_timeout;
+        Connection::new(Arc::clone(server), index, number, session, patience).map(Arc::new)
     }
 
     /// Calls go to this connection from now on.
