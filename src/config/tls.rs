@@ -141,8 +141,27 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<TlsConfig> {
     if !verify {
         section.refuse("verify", "must not be false: anybody on the way could pose as the server; name its authority in `ca_bundle`, and the name in its certificate in `server_name`");
     }
-    section.refuse_unknown(&[KEYS]);
+    for (key, nearest) in section.unknown(&[KEYS]) {
+        let reason = match meant(key).or(nearest) {
+            _ if key == "server_name" => "stands beside `tls`, not in it".to_owned(),
+            Some(known) => format!("unknown key, did you mean `{known}`?"),
+            None => "unknown key".to_owned(),
+        };
+        section.refuse_key(key, reason);
+    }
     Some(tls)
+}
+
+/// What others call these keys. By their letters, some are nearer to one that is not meant.
+fn meant(key: &str) -> Option<&'static str> {
+    match key {
+        "ca" | "cacert" | "ca_cert" | "ca_certs" | "ca_certificate" | "ca_file" | "cafile"
+        | "root_ca" => Some("ca_bundle"),
+        "client_cert" | "client_certificate" => Some("certfile"),
+        "client_key" | "private_key" => Some("keyfile"),
+        "insecure" => Some("verify"),
+        _ => None,
+    }
 }
 
 /// The path of a file. A key that was written in its place is not told.

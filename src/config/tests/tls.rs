@@ -240,14 +240,27 @@ fn a_server_name_without_tls_is_refused() {
 
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_known_one() {
-    for (key, nearest) in
-        [("certfle", "certfile"), ("ca_bundel", "ca_bundle"), ("cafile", "certfile")]
-    {
+    for (key, nearest) in [
+        ("certfle", "certfile"),
+        ("ca_bundel", "ca_bundle"),
+        // As certfile it would be shown to the server.
+        ("cafile", "ca_bundle"),
+        ("ca_cert", "ca_bundle"),
+        ("client_cert", "certfile"),
+        ("private_key", "keyfile"),
+        ("insecure", "verify"),
+    ] {
         let told = told_of_tls(json!({key: "/x"}));
         assert_eq!(told.len(), 1);
         let expected = format!("grpc.tls.{key}: unknown key, did you mean `{nearest}`?");
         assert_eq!(told, [expected]);
     }
+}
+
+#[test]
+fn a_server_name_within_tls_is_told_where_it_stands() {
+    let told = told_of_tls(json!({"server_name": "guard.internal"}));
+    assert_eq!(told, ["grpc.tls.server_name: stands beside `tls`, not in it"]);
 }
 
 /// The reference's variables turn every plugin without a section into TLS, or leave it without.
