@@ -274,8 +274,8 @@ impl Locked {
     /// Whether the runtime that is entered here is known to have timers: that of the plugin's
     /// tasks has.
     pub(crate) fn keeps_time(&self) -> bool {
-        let is_own = |here: Handle| self.runtime.as_ref().is_none_or(|own| own.id() == here.id());
-        Handle::try_current().is_ok_and(is_own)
+        let is_own = |own: &Handle| Handle::try_current().is_ok_and(|here| own.id() == here.id());
+        self.runtime.as_ref().is_some_and(is_own)
     }
 }
 

@@ -145,6 +145,16 @@ fn a_caller_on_a_runtime_without_timers_has_its_deadline_too() {
     assert!(matches!(cause, Cause::Timeout { .. }), "{cause}");
 }
 
+/// Nor is there anything else that could work; but whoever calls lives.
+#[test]
+fn a_first_caller_on_a_runtime_without_timers_is_told_that_the_tasks_are_gone() {
+    let bench = Bench::new(1);
+    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (cause, sent) = failed(bare.block_on(bench.plugin.exchange(hook("a", TIMEOUT))));
+    assert!(matches!(cause, Cause::TaskGone), "{cause}");
+    assert_eq!(sent, Sent::No);
+}
+
 #[tokio::test(start_paused = true)]
 async fn calls_that_their_callers_leave_are_counted() {
     let mut bench = Bench::new(1);
