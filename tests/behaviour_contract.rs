@@ -342,6 +342,19 @@ async fn r6_the_deadline_covers_a_reply_that_trickles(over: Over) {
     assert_eq!(end, (Stage::InFlight, Sent::Maybe));
 }
 
+/// Its hook would run for a caller who is told that it did not answer.
+#[apply(both)]
+async fn r6_a_call_whose_time_is_over_before_it_begins_is_not_sent(over: Over) {
+    let server = over.honest();
+    let handle = lazy(knobs(&server));
+    call(&handle, "first").await.unwrap();
+    let over = CallOptions::new().deadline(tokio::time::Instant::now());
+    let error = in_time("a call", call_with(&handle, "late", over)).await.unwrap_err();
+    assert_eq!((error.stage(), error.sent()), (Some(Stage::Queued), Sent::No), "{error}");
+    call(&handle, "next").await.unwrap();
+    assert_eq!(server.record().seen().executions_of("late"), 0);
+}
+
 // --- R7 ---
 
 fn gated_server(over: Over) -> (FaultServer, Gate) {

@@ -125,9 +125,9 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<TlsConfig> {
     };
     let mut tls = TlsConfig { server_name: name, ..TlsConfig::default() };
     let section = &mut section.within(keys, PREFIX);
-    section.read("certfile", &mut tls.certfile, some(file));
-    section.read("keyfile", &mut tls.keyfile, some(file));
-    section.read("ca_bundle", &mut tls.ca_bundle, some(file));
+    read_path(section, "certfile", &mut tls.certfile);
+    read_path(section, "keyfile", &mut tls.keyfile);
+    read_path(section, "ca_bundle", &mut tls.ca_bundle);
     for (one, other) in [("certfile", "keyfile"), ("keyfile", "certfile")] {
         if section.get(one).is_some() && section.get(other).is_none() {
             section.refuse_key(other, format!("missing, and `{one}` is set: a client's certificate needs both (one file may hold them)"));
@@ -141,9 +141,48 @@ pub(super) fn read(section: &mut Section<'_>) -> Option<TlsConfig> {
     if !verify {
         section.refuse("verify", "must not be false: anybody on the way could pose as the server; name its authority in `ca_bundle`, and the name in its certificate in `server_name`");
     }
-    section.refuse_unknown(&[KEYS]);
+    for (key, nearest) in section.unknown(&[KEYS]) {
+        let reason = match meant(key).or(nearest) {
+            _ if key == "server_name" => "stands beside `tls`, not in it".to_owned(),
+            Some(known) => format!("unknown key, did you mean `{known}`?"),
+            None => "unknown key".to_owned(),
+        };
+        section.refuse_key(key, reason);
+    }
     Some(tls)
 }
+
+/// What others call these keys. By their letters, some are nearer to one that is not meant.
+fn meant(key: &str) -> Option<&'static str> {
+    match key {
+        "ca" | "cacert" | "ca_cert" | "ca_certs" | "ca_certificate" | "ca_file" | "cafile"
+        | "root_ca" => Some("ca_bundle"),
+        "client_cert" | "client_certificate" => Some("certfile"),
+        "client_key" | "private_key" => Some("keyfile"),
+        "insecure" => Some("verify"),
+        _ => None,
+    }
+}
+
+/// The path of a file. A key that was written in its place is not told.
+fn read_path(section: &mut Section<'_>, key: &str, held: &mut Option<PathBuf>) {
+    let Some(value) = section.get(key) else { return };
+    let text = value.as_str().unwrap_or_default();
+    match file(value) {
+        _ if text.contains("-----BEGIN") => section.refuse_key(key, INLINE),
+        Ok(path) => *held = Some(path),
+        Err(reason) if key == "keyfile" && text.len() >= SHORTEST_KEY => {
+            section.refuse_key(key, reason);
+        }
+        Err(reason) => section.refuse(key, reason),
+    }
+}
+
+const INLINE: &str = "must be the path of a file, and here is what should be in it; write that to a file, which \
+     only the gateway's user can read";
+
+/// Of a private key in base64.
+const SHORTEST_KEY: usize = 64;
 
 /// A host name or an address, as it may stand in a certificate.
 fn server_name(value: &Value) -> Held<String> {

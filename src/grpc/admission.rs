@@ -24,6 +24,8 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) server: usize,
+    /// Which of the servers that have been at this index it is on.
+    era: u64,
     /// The number of a trial of the server's breaker.
     trial: Option<u64>,
 }
@@ -44,6 +46,8 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 struct Server {
     breaker: Breaker,
+    /// How many servers have been at its index before it.
+    era: u64,
     /// Patient calls in a row without a reply.
     missing: u32,
     /// Since it was ejected it has answered a check: a call may be risked on it.
@@ -78,9 +82,10 @@ impl<T: Waiting> Admission<T> {
     }
 
     /// Another server is where this one was, or is new at the end. What is under way on the
-    /// one before still counts.
+    /// one before still takes its room, and says nothing of the new one.
     pub(crate) fn renew(&mut self, server: usize) {
         let new = Server {
+            era: self.servers.get(server).map_or(0, |old| old.era + 1),
             breaker: Breaker::new(
                 self.ejected_after(),
                 self.bounds.longest_rest,
@@ -134,7 +139,7 @@ impl<T: Waiting> Admission<T> {
         let standing = &mut self.standings[server];
         standing.has_room().then(|| {
             standing.load += 1;
-            Place { server, trial: None }
+            Place { server, era: self.servers[server].era, trial: None }
         })
     }
 
@@ -164,6 +169,9 @@ impl<T: Waiting> Admission<T> {
         let index = place.server;
         let (standing, server) = (&mut self.standings[index], &mut self.servers[index]);
         standing.load = standing.load.saturating_sub(1);
+        if place.era != server.era {
+            return;
+        }
         match outcome {
             Outcome::Silent => {}
             Outcome::Answered => {
@@ -233,7 +241,7 @@ impl<T: Waiting> Admission<T> {
             None => (choose(&self.standings, random)?, None),
         };
         self.standings[server].load += 1;
-        Some(Place { server, trial })
+        Some(Place { server, era: self.servers[server].era, trial })
     }
 
     /// An ejected server whose rest is over and that answers checks gets one call, if others

@@ -47,7 +47,8 @@ fn first(_: usize) -> usize {
 
 fn fail(admission: &mut Admission<Caller>, server: usize, outcome: Outcome, now: Duration) {
     admission.standings[server].load += 1;
-    admission.leave(Place { server, trial: None }, outcome, now, 0.5);
+    let place = Place { server, era: admission.servers[server].era, trial: None };
+    admission.leave(place, outcome, now, 0.5);
 }
 
 #[test]
@@ -154,6 +155,25 @@ fn the_plugin_is_silent_when_every_server_that_is_connected_is() {
     assert_eq!(admission.all_missing(), Some(2));
     fail(&mut admission, 1, Outcome::Answered, SECOND);
     assert_eq!(admission.all_missing(), None);
+}
+
+#[test]
+fn a_server_that_takes_the_place_of_another_is_not_judged_by_the_calls_on_that() {
+    let mut admission = connected(1);
+    let old = [admission.enter(SECOND, first).unwrap(), admission.enter(SECOND, first).unwrap()];
+    admission.set_limit(0, 0, SECOND);
+    admission.renew(0);
+    admission.set_limit(0, 3, SECOND);
+    // They take its room until they end.
+    let new = admission.enter(SECOND, first).unwrap();
+    assert_eq!(admission.enter(SECOND, first), None);
+    for place in old {
+        admission.leave(place, Outcome::Missing, SECOND, 0.5);
+    }
+    assert_eq!((admission.standing(0).failures, admission.standing(0).load), (0, 1));
+    assert_eq!(admission.all_missing(), None);
+    admission.leave(new, Outcome::Failed, SECOND, 0.5);
+    assert_eq!(admission.standing(0).failures, 1);
 }
 
 #[derive(Debug, Clone)]

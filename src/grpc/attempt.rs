@@ -35,6 +35,8 @@ pub(super) struct Call<'a> {
 pub(super) enum Attempt {
     /// The request has not left.
     Unsent,
+    /// Nor will it: its caller's time is over.
+    Late,
     /// It has, and the server will not come to it.
     PassedOver(Cause),
     Failed(Cause, Sent),
@@ -57,6 +59,10 @@ impl Shared {
         let settings = &self.settings;
         let (begun, heard) = (Instant::now(), connection.session.cut.received());
         let left = task.until.saturating_duration_since(begun);
+        if left.is_zero() {
+            // Its hook would run for a caller who is told that it did not answer.
+            return Err(Attempt::Late);
+        }
         let (sender, frame) = (connection.session.sender.clone(), task.frame.clone());
         let call = call(sender, path, frame, left, settings.max_reply_len);
         let call = async {

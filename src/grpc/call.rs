@@ -10,12 +10,12 @@ use std::time::Duration;
 use bytes::buf::Chain;
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
-use http::{HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 
 use super::sender::Sender;
-use super::status::{self, Status};
+use super::status::{self, Reset, Status};
 use crate::error::{Cause, Ended};
 use crate::wire::FRAME_HEADER;
 
@@ -28,6 +28,7 @@ const PREFIX: usize = 5;
 /// Room that is made at a prefix's word; beyond this, memory is given as bytes come.
 const TRUSTED: usize = 1024 * 1024;
 
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const AGENT: &str = concat!("hookwire/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no reply.
@@ -104,8 +105,10 @@ fn request(path: &Uri, frame: Bytes, left: Duration) -> Request<Body> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    if let Ok(left) = HeaderValue::try_from(timeout(left)) {
-        headers.insert("grpc-timeout", left);
+    if let Ok(mut left) = HeaderValue::try_from(timeout(left)) {
+        // To HPACK: it is hardly ever the same again, and would only fill the tables of both sides.
+        left.set_sensitive(true);
+        headers.insert(GRPC_TIMEOUT, left);
     }
     request
 }
@@ -233,8 +236,13 @@ fn broken(error: &hyper::Error) -> Fault {
         Arc::new(io::Error::other(Ended(words)))
     };
     match status::reset(error) {
-        Some(reason @ h2::Reason::REFUSED_STREAM) => Fault::Refused(ended(reason)),
-        Some(reason) => Fault::Failed(Cause::Disconnected(ended(reason))),
+        Some(Reset::ByServer(h2::Reason::REFUSED_STREAM)) => {
+            Fault::Refused(ended(h2::Reason::REFUSED_STREAM))
+        }
+        Some(Reset::ByServer(reason)) => Fault::Failed(Cause::Disconnected(ended(reason))),
+        Some(Reset::Here(reason)) => unframed(format!(
+            "the reply breaks the rules of HTTP/2 ({reason:?}), or has more headers than are read here"
+        )),
         // hyper's word for a call that went with the connection's task: it waited for a stream
         // when the connection was lost, or the runtime has dropped that task.
         None if error.is_user() => {

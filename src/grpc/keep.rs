@@ -72,7 +72,6 @@ async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<
     loop {
         let (heard, checks) = (session.cut.received(), session.checks());
         let doubtful = shared.is_doubtful(connection.index);
-        let is_idle = session.streams.is_unused();
         let quiet = match settings.keep_alive {
             _ if doubtful => CHECK_AGAIN,
             Some(keep_alive) => keep_alive,
@@ -108,8 +107,10 @@ async fn ask_now_and_then(shared: &Arc<Shared>, connection: &Connection) -> Arc<
             Ok(Err(check::Trouble::Failed(_) | check::Trouble::NotAsked)) => {}
             Err(_) if is_there => unanswered = 0,
             // A hook that keeps its server from answering ends with its connection, so while
-            // calls are under way it has a second chance.
-            Err(_) if !is_idle && !doubtful && unanswered == 0 => unanswered = 1,
+            // calls are under way, since whenever, it has a second chance.
+            Err(_) if !session.streams.is_unused() && !doubtful && unanswered == 0 => {
+                unanswered = 1;
+            }
             Err(_) => {
                 let reason = "the server left `cpex.Health/Check` without an answer";
                 let error = Arc::new(io::Error::new(io::ErrorKind::TimedOut, reason));

@@ -19,6 +19,12 @@ use super::streams::Streams;
 use super::subchannel::{Opened, Subchannel};
 use crate::trust::{Refusal, is_refusal};
 
+/// So much of a reply is kept here while its caller does not look at it.
+const STREAM_WINDOW: u32 = 512 * 1024;
+/// So much of all such replies. Where it is used up, all others on the connection wait: it is enough
+/// for twice the calls that a plugin has by default.
+const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
+
 /// Connects to a server, and asks whether it is there.
 ///
 /// # Cancel safety
@@ -42,8 +48,11 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
     // Each call that ends early resets its stream, for as long as the connection lives: what the
     // server still sends of them is no fault that a connection should end for.
     http2.max_local_error_reset_streams(None).max_concurrent_reset_streams(subchannel.resets);
+    http2.initial_stream_window_size(STREAM_WINDOW);
+    http2.initial_connection_window_size(CONNECTION_WINDOW);
     let streams = Arc::new(Streams::new(1));
-    let handshake = http2.handshake(TokioIo::new(Gathering::new(link, Arc::clone(&streams)))).await;
+    let link = Gathering::new(link, Arc::clone(&streams));
+    let handshake = http2.handshake(TokioIo::new(link)).await;
     let (sender, mut http2): (_, Http2) = handshake.map_err(|error| status::into_io(&error))?;
     let (sender, door) = Sender::new(sender);
     tokio::select! {

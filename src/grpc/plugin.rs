@@ -84,6 +84,11 @@ impl GrpcPlugin {
             match self.shared.attempt(seat, &mut call).await {
                 Ok(reply) => return Ok(reply),
                 Err(Attempt::Unsent) => {}
+                Err(Attempt::Late) => {
+                    let (stage, last_error) = (Stage::Queued, None);
+                    let late = unsent(Cause::Timeout { timeout, stage, last_error });
+                    return Err(unstarted(late, passed_over));
+                }
                 Err(Attempt::PassedOver(_)) if passed_over < MOST_PASSED_OVER => passed_over += 1,
                 Err(Attempt::PassedOver(cause)) => {
                     return Err(Box::new(Failure { cause, sent: Sent::Unstarted }));

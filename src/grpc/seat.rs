@@ -159,8 +159,12 @@ impl Shared {
             Outcome::Missing => {
                 locked.admission.all_missing().map(|missing| Signal::AllMissing { missing })
             }
-            Outcome::Answered => self.gate.is_troubled().then_some(Signal::Reply { timely: true }),
-            Outcome::Silent | Outcome::Failed => None,
+            // One on a connection that takes no more calls brings no plugin back that cannot be
+            // reached.
+            Outcome::Answered if self.gate.is_troubled() && locked.admission.is_connected() => {
+                Some(Signal::Reply { timely: true })
+            }
+            Outcome::Silent | Outcome::Answered | Outcome::Failed => None,
         };
         let doubtful = outcome != Outcome::Answered && locked.admission.is_doubtful(place.server);
         let quiet = locked.admission.load() == 0 && locked.admission.waiting() == 0;

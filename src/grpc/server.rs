@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -89,14 +90,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// `None` if the connection takes no more calls.
+    /// `None` if the connection takes no more calls. `patience`: how long the plugin waits for a
+    /// server.
     pub(crate) fn new(
         server: Arc<Server>,
         index: usize,
         number: u64,
         session: Arc<Session>,
+        patience: Duration,
     ) -> Option<Self> {
-        session.enter().then(|| {
+        session.enter(patience).then(|| {
             let (crowded, closed, ending) = (Notify::new(), Notify::new(), Notify::new());
             let (severed, has_left) = (OnceLock::new(), AtomicBool::new(false));
             Self { server, index, number, session, crowded, closed, severed, ending, has_left }

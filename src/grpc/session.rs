@@ -23,6 +23,9 @@ use super::status;
 use super::streams::Streams;
 use crate::error::Cause;
 
+/// Who waits for less has no word in whether a server answers the others.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
 pub(super) type Http2 = http2::Connection<TokioIo<Gathering<Link>>, Body, TokioExecutor>;
 
 /// Dropped by all who use it, it is closed.
@@ -72,6 +75,10 @@ impl Condition {
     /// Why it takes no more calls, if that is so.
     pub(crate) fn over(&self) -> Option<&Arc<io::Error>> {
         self.ended.as_ref().map(|ended| &ended.error).or(self.retired.as_ref())
+    }
+
+    fn is_open_to(&self, patience: Duration) -> bool {
+        self.over().is_none() && !self.is_silent(patience)
     }
 
     /// True if the server is silent, for one who would wait so long.
@@ -124,11 +131,12 @@ impl Session {
         });
     }
 
-    /// One more uses it, until [`leave`](Self::leave). False if it takes no more calls.
-    pub(crate) fn enter(&self) -> bool {
+    /// One more uses it, until [`leave`](Self::leave). False if it takes no more calls from one
+    /// who waits so long for a server.
+    pub(crate) fn enter(&self, patience: Duration) -> bool {
         let mut entered = false;
         self.change(|condition| {
-            entered = condition.over().is_none();
+            entered = condition.is_open_to(patience);
             condition.users += usize::from(entered);
         });
         entered
@@ -154,8 +162,9 @@ impl Session {
         self.condition.subscribe()
     }
 
-    pub(crate) fn takes_calls(&self) -> bool {
-        self.cut.why().is_none() && self.condition.borrow().over().is_none()
+    /// True if it takes calls from one who waits so long for a server.
+    pub(crate) fn takes_calls(&self, patience: Duration) -> bool {
+        self.cut.why().is_none() && self.condition.borrow().is_open_to(patience)
     }
 
     /// It gets no more calls, from whomever. Those on it go on, if they can.
@@ -165,11 +174,14 @@ impl Session {
         });
     }
 
-    /// The same, because the server has left a check without an answer for so long.
+    /// The same, because the server has left a check without an answer for so long. One who hardly
+    /// waits speaks for no others than those who wait no longer.
     pub(crate) fn is_silent(&self, patience: Duration, why: Arc<io::Error>) {
         self.change(|condition| {
-            condition.silent_for = patience;
-            condition.retired.get_or_insert(why);
+            condition.silent_for = condition.silent_for.max(patience);
+            if patience >= LEAST_PATIENCE {
+                condition.retired.get_or_insert(why);
+            }
         });
     }
 

@@ -151,7 +151,8 @@ impl Shared {
         session: Arc<Session>,
     ) -> Option<Arc<Connection>> {
         let number = self.connections.fetch_add(1, Relaxed) + 1;
-        Connection::new(Arc::clone(server), index, number, session).map(Arc::new)
+        let patience = self.settings.connect_timeout;
+        Connection::new(Arc::clone(server), index, number, session, patience).map(Arc::new)
     }
 
     /// Calls go to this connection from now on.
@@ -273,8 +274,8 @@ impl Locked {
     /// Whether the runtime that is entered here is known to have timers: that of the plugin's
     /// tasks has.
     pub(crate) fn keeps_time(&self) -> bool {
-        let is_own = |here: Handle| self.runtime.as_ref().is_none_or(|own| own.id() == here.id());
-        Handle::try_current().is_ok_and(is_own)
+        let is_own = |own: &Handle| Handle::try_current().is_ok_and(|here| own.id() == here.id());
+        self.runtime.as_ref().is_some_and(is_own)
     }
 }
 

@@ -151,10 +151,22 @@ pub(super) fn legible(message: &str) -> String {
     clean.take(LONGEST_MESSAGE).collect()
 }
 
-/// Why the server ended this stream alone, if it did.
-pub(crate) fn reset(error: &hyper::Error) -> Option<h2::Reason> {
+/// Who ended a stream alone, and why.
+pub(crate) enum Reset {
+    ByServer(h2::Reason),
+    /// By our own HTTP/2, because of what came on it.
+    Here(h2::Reason),
+}
+
+/// That of a stream which was ended alone.
+pub(crate) fn reset(error: &hyper::Error) -> Option<Reset> {
     let h2 = sources(error).find_map(|source| source.downcast_ref::<h2::Error>())?;
-    if h2.is_reset() && h2.is_remote() { h2.reason() } else { None }
+    let reason = h2.reason().filter(|_| h2.is_reset())?;
+    if h2.is_remote() {
+        Some(Reset::ByServer(reason))
+    } else {
+        h2.is_library().then_some(Reset::Here(reason))
+    }
 }
 
 /// Whether the server is stopping, and has said of this request that it never came to it.

@@ -94,7 +94,8 @@ impl Subchannel {
     pub(crate) async fn session(self: &Arc<Self>, patience: Duration) -> Opened {
         let work = {
             let last = self.lock();
-            if let Some(session) = last.session.upgrade().filter(|session| session.takes_calls()) {
+            let takes_calls = |session: &Arc<Session>| session.takes_calls(patience);
+            if let Some(session) = last.session.upgrade().filter(takes_calls) {
                 return Ok(session);
             }
             if let Some((at, error)) = &last.failure
@@ -115,8 +116,14 @@ impl Subchannel {
         let mut last = self.lock();
         match &opened {
             Ok(session) => {
-                *last = Last { session: Arc::downgrade(session), failure: None };
+                let new = Last { session: Arc::downgrade(session), failure: None };
+                let before = std::mem::replace(&mut *last, new).session.upgrade();
                 drop(last);
+                // One for whom the other was too slow has made it: all others follow.
+                if let Some(before) = before {
+                    let reason = "there is a newer connection to the server";
+                    before.retire(Arc::new(io::Error::other(reason)));
+                }
                 self.openings.send_modify(|openings| *openings += 1);
             }
             Err(error) => last.failure = Some((Instant::now(), Arc::clone(error))),
@@ -131,7 +138,8 @@ impl Subchannel {
 
     /// Whether there is a connection.
     pub(crate) fn is_open(&self) -> bool {
-        self.lock().session.upgrade().is_some_and(|session| session.takes_calls())
+        let last = self.lock().session.upgrade();
+        last.is_some_and(|session| session.takes_calls(Duration::MAX))
     }
 
     fn lock(&self) -> MutexGuard<'_, Last> {

@@ -109,6 +109,9 @@ fn scheme(text: &str) -> Option<String> {
 
 /// A host or an address, and its port.
 fn one(text: &str) -> Result<Target, String> {
+    if text.starts_with('/') {
+        return Err("is a path; of a Unix socket it is `uds`".into());
+    }
     if text.starts_with('[') {
         return v6(text).map(|address| Target::Addresses(vec![address]));
     }

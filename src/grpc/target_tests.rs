@@ -69,6 +69,7 @@ fn a_unix_socket_is_refused_in_favour_of_uds() {
         let told = "names a Unix socket; set `uds` to its path instead";
         assert_eq!(refused(text), told, "{text}");
     }
+    assert_eq!(refused("/run/p.sock"), "is a path; of a Unix socket it is `uds`");
 }
 
 #[test]

@@ -187,6 +187,25 @@ fn files_are_named_by_their_absolute_paths() {
 }
 
 #[test]
+fn what_should_be_in_a_file_is_not_shown_where_its_path_should_be() {
+    let secret = "MC4CAQAwBQYDK2VwBCIEIJ0000000000000000000000000000000000000000AA";
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----\n");
+    for (key, value, reason) in [
+        ("keyfile", &*pem, "must be the path of a file, and here is what should be in it"),
+        ("certfile", &*pem, "must be the path of a file, and here is what should be in it"),
+        ("ca_bundle", &*pem, "must be the path of a file, and here is what should be in it"),
+        ("keyfile", secret, "must be absolute"),
+    ] {
+        let mut tls = json!({"certfile": "/c.pem", "keyfile": "/c.key"});
+        tls[key] = value.into();
+        let told = told_of_tls(tls);
+        let expected = format!("grpc.tls.{key}: {reason}");
+        assert!(told.len() == 1 && told[0].starts_with(&expected), "{told:?}");
+        assert!(!told[0].contains(secret), "{told:?}");
+    }
+}
+
+#[test]
 fn a_path_that_is_not_utf_8_is_refused_and_never_changed() {
     let tls = TlsConfig::new().with_ca_bundle(OsStr::from_bytes(b"/run/\xff"));
     let error = GrpcConfig::builder().target(REMOTE).tls(tls).build().unwrap_err();
@@ -221,14 +240,27 @@ fn a_server_name_without_tls_is_refused() {
 
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_known_one() {
-    for (key, nearest) in
-        [("certfle", "certfile"), ("ca_bundel", "ca_bundle"), ("cafile", "certfile")]
-    {
+    for (key, nearest) in [
+        ("certfle", "certfile"),
+        ("ca_bundel", "ca_bundle"),
+        // As certfile it would be shown to the server.
+        ("cafile", "ca_bundle"),
+        ("ca_cert", "ca_bundle"),
+        ("client_cert", "certfile"),
+        ("private_key", "keyfile"),
+        ("insecure", "verify"),
+    ] {
         let told = told_of_tls(json!({key: "/x"}));
         assert_eq!(told.len(), 1);
         let expected = format!("grpc.tls.{key}: unknown key, did you mean `{nearest}`?");
         assert_eq!(told, [expected]);
     }
+}
+
+#[test]
+fn a_server_name_within_tls_is_told_where_it_stands() {
+    let told = told_of_tls(json!({"server_name": "guard.internal"}));
+    assert_eq!(told, ["grpc.tls.server_name: stands beside `tls`, not in it"]);
 }
 
 /// The reference's variables turn every plugin without a section into TLS, or leave it without.

@@ -68,6 +68,18 @@ async fn a_call_that_waits_for_a_place_until_its_time_is_over_was_not_sent() {
     assert_eq!((sent, bench.one().calls()), (Sent::No, 0));
 }
 
+/// Its hook would run for a caller who is told that it did not answer.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_time_is_over_before_it_could_leave_is_not_sent() {
+    let mut bench = Bench::new(1);
+    bench.call("first").await.unwrap();
+    bench.one().calls();
+    let (cause, sent) = failed(bench.plugin.exchange(hook("a", Duration::ZERO)).await);
+    assert!(matches!(cause, Cause::Timeout { stage: Stage::Queued, .. }), "{cause}");
+    settle().await;
+    assert_eq!((sent, bench.one().calls()), (Sent::No, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_waits_for_a_connection_is_told_why_there_is_none() {
     let settings = Settings { reconnect_attempts: 1000, ..Settings::default() };
@@ -131,6 +143,16 @@ fn a_caller_on_a_runtime_without_timers_has_its_deadline_too() {
     let call = bench.plugin.exchange(hook("a", Duration::from_millis(50)));
     let (cause, _) = failed(bare.block_on(call));
     assert!(matches!(cause, Cause::Timeout { .. }), "{cause}");
+}
+
+/// Nor is there anything else that could work; but whoever calls lives.
+#[test]
+fn a_first_caller_on_a_runtime_without_timers_is_told_that_the_tasks_are_gone() {
+    let bench = Bench::new(1);
+    let bare = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (cause, sent) = failed(bare.block_on(bench.plugin.exchange(hook("a", TIMEOUT))));
+    assert!(matches!(cause, Cause::TaskGone), "{cause}");
+    assert_eq!(sent, Sent::No);
 }
 
 #[tokio::test(start_paused = true)]

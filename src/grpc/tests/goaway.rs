@@ -7,21 +7,22 @@ use tokio::sync::mpsc;
 
 use super::super::MOST_PASSED_OVER;
 use super::*;
+use crate::breaker::BreakerState;
 use crate::unix::connect::FnConnector;
 
 const PREFACE: usize = 24;
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
 
 /// The server's side of one connection.
-struct Wire(DuplexStream);
+pub(super) struct Wire(DuplexStream);
 
 impl Wire {
-    async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    pub(super) async fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let mut frame = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
         frame.extend_from_slice(&[kind, flags]);
         frame.extend_from_slice(&stream.to_be_bytes());
@@ -30,7 +31,7 @@ impl Wire {
     }
 
     /// The kind, flags and stream of the next frame.
-    async fn read(&mut self) -> (u8, u8, u32) {
+    pub(super) async fn read(&mut self) -> (u8, u8, u32) {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).await.unwrap();
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
@@ -39,7 +40,7 @@ impl Wire {
     }
 
     /// Reads on until a request is whole, and tells its stream.
-    async fn request(&mut self) -> u32 {
+    pub(super) async fn request(&mut self) -> u32 {
         loop {
             let (kind, flags, stream) = self.read().await;
             if kind == DATA && flags & END_STREAM > 0 {
@@ -49,7 +50,7 @@ impl Wire {
     }
 
     /// A message without a byte, and an OK.
-    async fn answer(&mut self, stream: u32) {
+    pub(super) async fn answer(&mut self, stream: u32) {
         // `:status: 200`, and a literal `content-type`.
         let mut head = vec![0x88, 0x5f, 16];
         head.extend_from_slice(b"application/grpc");
@@ -59,18 +60,20 @@ impl Wire {
         self.write(HEADERS, END_HEADERS | END_STREAM, stream, &trailers).await;
     }
 
-    async fn go_away(&mut self, last: u32, reason: u32) {
+    pub(super) async fn go_away(&mut self, last: u32, reason: u32) {
         let payload = [last.to_be_bytes(), reason.to_be_bytes()].concat();
         self.write(GOAWAY, 0, 0, &payload).await;
     }
 }
 
 /// A plugin, and the connections that it makes.
-fn plugin() -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
+pub(super) fn plugin() -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
     plugin_with(Settings::default())
 }
 
-fn plugin_with(settings: Settings) -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
+pub(super) fn plugin_with(
+    settings: Settings,
+) -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
     let (sender, connections) = mpsc::unbounded_channel();
     let connector = FnConnector(move || {
         let (client, server) = tokio::io::duplex(1 << 16);
@@ -88,7 +91,7 @@ fn plugin_with(settings: Settings) -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<
 }
 
 /// A connection that was asked whether it is there, and was.
-async fn accept(connections: &mut mpsc::UnboundedReceiver<DuplexStream>) -> Wire {
+pub(super) async fn accept(connections: &mut mpsc::UnboundedReceiver<DuplexStream>) -> Wire {
     let mut wire = Wire(connections.recv().await.unwrap());
     wire.0.read_exact(&mut [0; PREFACE]).await.unwrap();
     wire.write(SETTINGS, 0, 0, &[]).await;
@@ -150,6 +153,21 @@ async fn a_call_that_was_passed_over_and_finds_no_other_server_is_unstarted() {
     let (cause, sent) = failed(call.await.unwrap());
     assert!(matches!(cause, Cause::Unavailable { .. }), "{cause}");
     assert_eq!(sent, Sent::Unstarted, "it is not true any more that no byte has left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_ends_well_on_an_old_connection_makes_no_plugin_reachable() {
+    let (plugin, mut connections) = plugin();
+    let call = begin(&plugin);
+    let mut wire = accept(&mut connections).await;
+    let stream = wire.request().await;
+    let mut breaker = plugin.shared().gate.watch_state();
+    wire.go_away(stream, 0).await;
+    drop(connections);
+    breaker.wait_for(|state| *state == BreakerState::Open).await.unwrap();
+    wire.answer(stream).await;
+    call.await.unwrap().unwrap();
+    assert_eq!(*breaker.borrow(), BreakerState::Open, "nobody listens there any more");
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 mod asking;
 mod deadlines;
 mod fake;
+mod frames;
 mod goaway;
 mod names;
 #[cfg(feature = "server")]

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use super::fake::{Do, Mode};
 use super::*;
+use crate::breaker::BreakerState;
 use crate::grpc::settings::{Finding, Names, Servers};
 use crate::unix::reconnect::ConnectionState;
 
@@ -100,6 +101,28 @@ async fn a_name_is_looked_up_again_and_leads_elsewhere() {
     assert_eq!(spread(&mut bench).await, [true, false, false]);
     // Places are used again.
     assert!(bench.plugin.shared().lock().members.len() <= 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_are_left_on_a_server_say_nothing_of_the_one_in_its_place() {
+    let (mut bench, directory) = named();
+    directory.leads_to(&bench, &[0]);
+    bench.call("a").await.unwrap();
+    bench.servers[0].does(Do::Stall);
+    let left: Vec<_> = (0..8).map(|_| bench.begin(hook("a", SECOND * 100))).collect();
+    settle().await;
+    for next in [1, 2] {
+        directory.leads_to(&bench, &[next]);
+        tokio::time::sleep(SECOND * 40).await;
+    }
+    assert_eq!(&*bench.plugin.shared().server(0).remote.name, "server 2");
+    for call in left {
+        let (cause, _) = failed(call.await.unwrap());
+        assert!(matches!(cause, Cause::Timeout { .. }), "{cause}");
+    }
+    assert_eq!(bench.gate.state(), BreakerState::Closed);
+    assert_eq!(bench.plugin.shared().lock().admission.standing(0).failures, 0);
+    assert_eq!(spread(&mut bench).await, [false, false, true]);
 }
 
 #[tokio::test(start_paused = true)]

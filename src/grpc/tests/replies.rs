@@ -143,6 +143,21 @@ async fn what_is_no_grpc_is_told_as_what_it_is() {
     assert_eq!(bench.one().connects(), 1);
 }
 
+/// Our own side ends its stream, and the connection goes on.
+#[tokio::test(start_paused = true)]
+async fn a_reply_with_endless_headers_is_a_bad_reply_and_counts_against_its_server() {
+    let mut bench = Bench::new(1);
+    let words = Box::leak("x".repeat(20_000).into_boxed_str());
+    bench.one().next(Do::Status(14, words));
+    let (cause, sent) = bench.failure("a").await;
+    assert!(matches!(cause, Cause::Framing(_)), "{cause}");
+    assert!(cause.to_string().contains("headers"), "{cause}");
+    assert_eq!(sent, Sent::Maybe);
+    assert_eq!(bench.plugin.shared().lock().admission.standing(0).failures, 1);
+    bench.call("b").await.unwrap();
+    assert_eq!(bench.one().connects(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reply_up_to_the_limit_is_taken_and_one_byte_more_is_not() {
     let settings = Settings { max_reply_len: 300_000, ..Settings::default() };

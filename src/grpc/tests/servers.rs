@@ -368,6 +368,21 @@ async fn a_connection_that_is_lost_before_it_proved_itself_is_a_failed_attempt()
     assert_eq!(bench.plugin.state(), ConnectionState::TransientFailure);
 }
 
+/// A hook may keep its server from answering, whenever it has begun.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_got_a_call_since_the_last_check_has_a_second_chance() {
+    let mut bench = ready(1).await;
+    tokio::time::sleep(SECOND * 11).await;
+    assert_eq!(bench.servers[0].inner.checks.load(SeqCst), 2);
+    tokio::time::sleep(SECOND * 8).await;
+    bench.one().is(Mode::Frozen);
+    let call = bench.begin(hook("a", TIMEOUT));
+    tokio::time::sleep(SECOND * 7).await;
+    bench.one().is(Mode::Up);
+    assert_eq!(&call.await.unwrap().unwrap().message[..], b"a");
+    assert_eq!(bench.one().connects(), 1);
+}
+
 /// They give up before anything runs out that would show it.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_gone_is_noticed_although_its_callers_leave_early() {

@@ -162,6 +162,34 @@ async fn each_plugin_counts_the_bytes_of_its_own_calls() {
     assert_eq!(traffic(1), [1, 18, 6]);
 }
 
+/// What comes for them is kept for them, and the connection has only so much room for that.
+#[tokio::test(start_paused = true)]
+async fn calls_that_nobody_looks_at_leave_the_others_their_replies() {
+    let mut crowd = Crowd::new(2, 1);
+    crowd.call_all().await;
+    crowd.servers[0].calls();
+    let large = "x".repeat(600 << 10);
+    let plugin = Arc::clone(&crowd.plugins[0]);
+    let mut held = Vec::new();
+    for _ in 0..100 {
+        let mut call = Box::pin(plugin.exchange(hook(&large, TIMEOUT)));
+        tokio::select! {
+            biased;
+            _ = crowd.servers[0].called() => {}
+            _ = &mut call => panic!("it has not been looked at long enough"),
+        }
+        held.push(call);
+    }
+    tokio::time::sleep(SECOND).await;
+    let call = crowd.plugins[1].exchange(hook(&large, SECOND));
+    assert_eq!(call.await.unwrap().message.len(), large.len());
+    // And what was held can be looked at again.
+    for call in held {
+        assert_eq!(call.await.unwrap().message.len(), large.len());
+    }
+    assert_eq!(crowd.connects(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn servers_of_which_one_is_taken_by_others_are_chosen_accordingly() {
     let mut crowd = Crowd::new(1, 2);

@@ -198,6 +198,34 @@ async fn a_frozen_server_is_found_out_for_all_and_ends_the_calls_of_those_who_wa
     crowd.call_all().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_who_hardly_waits_for_a_server_takes_no_connection_from_the_others() {
+    let mut crowd = Crowd::new(0, 1);
+    let patient = crowd.join(Settings { keep_alive: None, ..Settings::default() });
+    let hardly = Settings { connect_timeout: SECOND / 100, ..Settings::default() };
+    let hardly = crowd.join(Settings { keep_alive: Some(SECOND), ..hardly });
+    crowd.call_all().await;
+    let first = session(&patient);
+    crowd.servers[0].checks(Do::Stall);
+    tokio::time::sleep(SECOND * 30).await;
+    assert_ne!(hardly.state(), ConnectionState::Ready);
+    assert_eq!(patient.state(), ConnectionState::Ready);
+    assert!(Arc::ptr_eq(&session(&patient), &first));
+    // When it is through again, all have its connection, and no call is lost for that.
+    crowd.servers[0].next(Do::Stall);
+    let under_way = begin(&patient, "a");
+    settle().await;
+    crowd.servers[0].checks(Do::Echo);
+    let mut state = hardly.watch_state();
+    state.wait_for(|state| *state == ConnectionState::Ready).await.unwrap();
+    crowd.call_all().await;
+    assert!(Arc::ptr_eq(&session(&patient), &session(&hardly)));
+    assert!(!Arc::ptr_eq(&session(&patient), &first));
+    assert_eq!(crowd.pool.open(), 1);
+    settle().await;
+    assert!(!under_way.is_finished());
+}
+
 /// The connection's task is on the runtime of the plugin that made it.
 #[test]
 fn a_runtime_that_ends_takes_its_connections_from_all_and_they_connect_on_theirs() {
