@@ -6,7 +6,7 @@ it what has changed in shape: messages, hooks, models, settings. Where several P
 them are tried together at last.
 
 Writes below the target directory only; whoever takes a newer version changes the pin. Exits with 1 if anything
-fails, or could not be tried. Needs Python 3.11, cargo, the network, and apt-get for nginx and HAProxy.
+fails, or could not be tried. Needs Python 3.11, cargo, git, the network, and apt-get for nginx and HAProxy.
 """
 
 import shutil
@@ -18,6 +18,7 @@ from environment import Environment, Package, PulledIn, Together
 from gateway import Gateway
 from judge import run
 from program import Program
+from protocol import Protocol
 from trial import WORK, cargo_test
 
 OF_THE_REFERENCE = [
@@ -47,6 +48,11 @@ def everything():
         Together(packages, environment, OF_THE_REFERENCE),
         Crate("praxis-policy", pins.ADAPTER),
         Gateway(tried["mcp-contextforge-gateway"], environment),
+        Protocol(
+            tried["agentgateway"],
+            "https://github.com/agentgateway/agentgateway",
+            "crates/protos/proto/ext_mcp.proto",
+        ),
         Program(tried["nginx"], "balancer", "balancer_nginx"),
         Program(tried["haproxy"], "balancer", "balancer_haproxy"),
     ]

@@ -2,11 +2,10 @@
 
 import re
 import shutil
-import subprocess
 import tempfile
 
 import pins
-from trial import WORK, NotTried, Trial, cargo_test, failed_tests
+from trial import WORK, NotTried, Trial, cargo_test, failed_tests, output
 
 
 class Crate:
@@ -17,11 +16,10 @@ class Crate:
     def newest(self):
         # Not in the workspace, where cargo tells what is locked.
         with tempfile.TemporaryDirectory() as outside:
-            command = ["cargo", "info", "--quiet", self.name]
-            run = subprocess.run(command, cwd=outside, capture_output=True, text=True)
-        found = re.search(r"^version: (\S+)", run.stdout, re.MULTILINE)
+            told = output("cargo", "info", "--quiet", self.name, cwd=outside)
+        found = re.search(r"^version: (\S+)", told, re.MULTILINE)
         if not found:
-            raise NotTried((run.stderr.strip() or "cargo info tells no version").splitlines()[-1])
+            raise NotTried("cargo info tells no version")
         return found[1]
 
     def trial(self, newest):
@@ -32,4 +30,4 @@ class Crate:
         manifest = copy / self.manifest.relative_to(pins.ROOT)
         text = manifest.read_text()
         manifest.write_text(text.replace(f'"={self.pinned}"', f'"={newest}"'))
-        return Trial(failed_tests(cargo_test(manifest=manifest)))
+        return Trial(failed_tests(cargo_test(manifest=manifest, locked=False)))

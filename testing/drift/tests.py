@@ -1,9 +1,13 @@
 """The command's own judgement, without network: `python3 testing/drift/tests.py`."""
 
+import subprocess
+import tempfile
 import unittest
+from pathlib import Path
 
 import pins
 from judge import run
+from protocol import Protocol
 from trial import NotTried, Trial, difference, told
 
 PASSES = "test a_test ... ok\n\ntest result: ok. 1 passed; 0 failed\n"
@@ -63,6 +67,34 @@ class Judgement(unittest.TestCase):
 
     def test_a_difference_has_what_went_and_what_came(self):
         self.assertEqual(difference(["a", "b"], ["b", "c"]), ["- a", "+ c"])
+
+
+class Definitions(unittest.TestCase):
+    """A protocol's definition in a repository, with a tag for each version."""
+
+    def trial(self, before, now):
+        with tempfile.TemporaryDirectory() as repository:
+            git = ["git", "-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.org"]
+            subprocess.run([*git, "init", "--quiet"], check=True)
+            for version, text in [("v0.9.0", before), ("v0.10.0", now), ("v0.11.0-rc.1", "")]:
+                Path(repository, "a.proto").write_text(text)
+                subprocess.run([*git, "add", "a.proto"], check=True)
+                subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", version], check=True)
+                subprocess.run([*git, "tag", version], check=True)
+            protocol = Protocol(pins.Requirement("gateway==0.9.0"), repository, "a.proto")
+            self.assertEqual(protocol.newest(), "0.10.0")
+            return protocol.trial("0.10.0")
+
+    def test_other_comments_are_no_change(self):
+        trial = self.trial("// One.\nint32 a = 1;\n", "int32 a = 1; // Another.\n")
+        self.assertEqual((trial.failed, trial.changed), ([], []))
+
+    def test_what_is_new_is_told_and_what_went_fails(self):
+        trial = self.trial("int32 a = 1;\n", "int32 a = 1;\nint32 b = 2;\n")
+        self.assertEqual((trial.failed, trial.changed), ([], ["+ int32 b = 2;"]))
+        trial = self.trial("int32 a = 1;\n", "int64 a = 1;\n")
+        self.assertEqual(trial.failed, ["a.proto has other lines"])
+        self.assertEqual(trial.changed, ["- int32 a = 1;", "+ int64 a = 1;"])
 
 
 class Reading(unittest.TestCase):

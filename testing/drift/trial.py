@@ -23,15 +23,27 @@ class Trial:
     changed: list = field(default_factory=list)
 
 
+def output(*command, cwd=None):
+    """What a command prints; one that fails tells nothing of the pin."""
+    try:
+        run = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise NotTried(f"there is no {command[0]} here") from None
+    if run.returncode != 0:
+        raise NotTried((run.stderr.strip() or f"{command[0]} fails").splitlines()[-1])
+    return run.stdout
+
+
 def difference(before, after):
     gone, new = sorted(set(before) - set(after)), sorted(set(after) - set(before))
     return [f"- {line}" for line in gone] + [f"+ {line}" for line in new]
 
 
-def cargo_test(*targets, manifest=None):
+def cargo_test(*targets, manifest=None, locked=True):
     """The command that runs these test targets, of the workspace or of this manifest."""
     of = ["--manifest-path", str(manifest)] if manifest else ["--workspace"]
     tests = [word for target in targets for word in ("--test", target)]
+    of += ["--locked"] if locked else []
     return ["cargo", "test", "--quiet", "--all-features", "--no-fail-fast", *of, *tests]
 
 
