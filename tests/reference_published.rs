@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::modified;
@@ -81,6 +81,24 @@ fn cases() -> Vec<Case> {
     ];
     let case = |(plugin, (hook, payload))| Case { plugin, hook, payload };
     cases.map(case).into()
+}
+
+#[test]
+fn every_hook_of_every_plugin_has_a_case() {
+    let served = include_str!("reference/published/plugins.yaml");
+    let served: Value = serde_norway::from_str(served).unwrap();
+    let mut hooks = BTreeSet::new();
+    for plugin in served["plugins"].as_array().unwrap() {
+        for hook in plugin["hooks"].as_array().unwrap() {
+            hooks.insert((text(&plugin["name"]), text(hook)));
+        }
+    }
+    let of_cases = cases().iter().map(|case| (case.plugin.into(), case.hook.into())).collect();
+    assert_eq!(hooks, of_cases);
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }
 
 async fn handles(server: &ReferenceServer) -> BTreeMap<&'static str, PluginHandle> {

@@ -69,7 +69,7 @@ fn installed(venv: &Result<PathBuf, String>) -> Option<PathBuf> {
 }
 
 /// A virtual environment of this name below the target directory, or the one that
-/// `newest.py` has made.
+/// `testing/drift` has made.
 fn install(name: &str, requirements: &[&str]) -> Result<PathBuf, String> {
     if let Some(venv) = std::env::var_os("HOOKWIRE_REFERENCE_VENV") {
         return Ok(venv.into());

@@ -12,8 +12,9 @@ mod common {
 
 use common::reference::ReferenceServer;
 use hookwire::hooks::{
-    PromptPreFetch, PromptPreFetchPayload, ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke,
-    ToolPreInvokePayload,
+    PromptPostFetch, PromptPostFetchPayload, PromptPreFetch, PromptPreFetchPayload,
+    ResourcePostFetch, ResourcePostFetchPayload, ResourcePreFetch, ResourcePreFetchPayload,
+    ToolPostInvoke, ToolPostInvokePayload, ToolPreInvoke, ToolPreInvokePayload,
 };
 use hookwire::{GlobalContext, PluginConfig, Plugins};
 use hookwire_gateway::{Chain, Record, Report, RequestContext, Status};
@@ -93,6 +94,34 @@ async fn a_request_passes_through_all_of_them_from_hook_to_hook() {
     assert_eq!(text.chars().count(), 40);
     let vault = json!({"telveguard_vault": {"[EMAIL_ADDRESS_1]": MAIL}});
     assert_eq!(Value::Object(request.plugin_state("Telve").unwrap().clone()), vault);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resource_and_a_rendered_prompt_pass_through_those_that_look_at_them() {
+    let Some(server) = ReferenceServer::published() else { return };
+    let chain = chain(&server).await;
+    let mut request = request();
+
+    let fetch = ResourcePreFetchPayload::new("https://fine.example/a");
+    let passed = chain.run::<ResourcePreFetch>(fetch, &mut request).await.unwrap();
+    assert_eq!(asked(passed.report()), ["Url"]);
+
+    let content = json!({"type": "resource", "uri": "https://fine.example/a", "text": "as it was"});
+    let fetched = ResourcePostFetchPayload::new("https://fine.example/a", content.clone());
+    let passed = chain.run::<ResourcePostFetch>(fetched, &mut request).await.unwrap();
+    assert_eq!(asked(passed.report()), ["Secrets", "Exfil", "Retry"]);
+    assert_eq!(passed.into_value().content, content);
+
+    let message = json!({"role": "user", "content": {"type": "text", "text": MAIL}});
+    let rendered = PromptPostFetchPayload::new("greet", json!({"messages": [message]}));
+    let passed = chain.run::<PromptPostFetch>(rendered, &mut request).await.unwrap();
+    assert_eq!(asked(passed.report()), ["Pii*"]);
+    let text = &passed.into_value().result["messages"][0]["content"]["text"];
+    assert_eq!(*text, "[REDACTED]");
+
+    let fetch = ResourcePreFetchPayload::new("https://blocked.example/a");
+    let halted = chain.run::<ResourcePreFetch>(fetch, &mut request).await.unwrap_err();
+    assert_eq!((halted.plugin(), halted.public_code()), (Some("Url"), "URL_REPUTATION_BLOCK"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -22,7 +22,7 @@ fn shared(name: &str) -> PathBuf {
 /// The virtual environment that the client's tests use, too; installed if need be. `None`
 /// where it cannot be had, which fails under `CI=true`.
 pub(crate) async fn venv() -> Option<PathBuf> {
-    // That of `newest.py`.
+    // That of `testing/drift`.
     if let Some(venv) = std::env::var_os("HOOKWIRE_REFERENCE_VENV") {
         return Some(venv.into());
     }
