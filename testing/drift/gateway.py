@@ -6,7 +6,7 @@ import pins
 from environment import Conflict
 from trial import Trial, difference
 
-# It needs a newer Python than the tests do. (`--python-version` has no say in what pip refuses here.)
+# It needs a newer Python than the tests do; `--python-version` has no say in what older versions of pip refuse.
 METADATA_ONLY = ["--no-deps", "--only-binary", ":all:", "--ignore-requires-python"]
 
 
