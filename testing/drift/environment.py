@@ -112,7 +112,7 @@ class PulledIn:
 class Together:
     """Everything newest at once, where more than one of the parts has moved."""
 
-    name, pinned = "all of these at once", ""
+    name, pinned = "all of these at once", "-"
 
     def __init__(self, parts, environment, tests):
         self.parts, self.environment, self.tests = parts, environment, tests
