@@ -143,7 +143,7 @@ async fn a_call_whose_reset_came_with_it_begins_no_handler() {
     assert_eq!(begun.load(SeqCst), 0);
 }
 
-/// The library takes a reset for no error or for a cancelled call for the end of its body.
+/// The library takes a reset without an error (NO_ERROR) for the end of its body.
 #[tokio::test]
 async fn a_whole_message_whose_stream_is_reset_before_its_end_begins_no_handler() {
     let (server, begun) = counting();
