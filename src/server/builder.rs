@@ -70,7 +70,8 @@ impl PluginServerBuilder {
 
     /// How long a connection may be without a request before it is closed, and how
     /// long its client may take to read what was written. Default: 300 s, as the
-    /// reference server for the former; it waits without end for the latter.
+    /// reference server for the former; it waits without end for the latter. Zero is
+    /// refused; [`Duration::MAX`] is no limit.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
         self
@@ -117,7 +118,7 @@ impl PluginServerBuilder {
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a plugin's name is empty or
-    /// taken twice, or its info cannot be encoded.
+    /// taken twice, its info cannot be encoded, or the idle timeout is zero.
     pub fn build(self) -> io::Result<PluginService> {
         PluginService::new(self)
     }

@@ -58,6 +58,7 @@ struct Counters {
     open: AtomicU64,
     accepted: AtomicU64,
     requests: AtomicU64,
+    refused: AtomicU64,
 }
 
 /// What a server has done so far.
@@ -74,12 +75,22 @@ pub struct ServerStats {
     pub open_connections: u64,
     /// Connections so far.
     pub connections: u64,
-    /// Requests of any kind that were answered so far.
+    /// Requests of any kind that were answered so far. Health checks are none.
     pub requests: u64,
+    /// Calls over gRPC that were refused so far because their client would have held more than
+    /// `max_buffered` leaves it. Those that found no room for their reply are in `requests` too:
+    /// their handlers have run.
+    pub refused: u64,
 }
 
 impl PluginService {
     pub(super) fn new(builder: PluginServerBuilder) -> io::Result<Self> {
+        if builder.idle_timeout.is_zero() {
+            return Err(invalid(
+                "`idle_timeout` is zero, which would close every connection at once; \
+                 `Duration::MAX` closes none",
+            ));
+        }
         let mut infos = Vec::new();
         let mut plugins = HashMap::new();
         for (mut info, plugin) in builder.plugins {
@@ -154,6 +165,7 @@ impl PluginService {
             open_connections: counters.open.load(Relaxed),
             connections: counters.accepted.load(Relaxed),
             requests: counters.requests.load(Relaxed),
+            refused: counters.refused.load(Relaxed),
         }
     }
 
@@ -288,6 +300,11 @@ impl PluginService {
     pub(super) fn answer_configs(&self) -> EncodedFrame {
         self.0.counters.requests.fetch_add(1, Relaxed);
         self.0.all_configs.clone()
+    }
+
+    /// Counts a call that found no room.
+    pub(super) fn refuse(&self) {
+        self.0.counters.refused.fetch_add(1, Relaxed);
     }
 
     /// Counts a connection, as open until the value is dropped.

@@ -114,6 +114,11 @@ impl Failure {
         self
     }
 
+    /// The command is what has to change.
+    pub(crate) fn of_usage(self) -> Self {
+        self.with_code(USAGE)
+    }
+
     /// Tells it on stderr.
     pub(crate) fn print(&self, json: bool) -> ExitCode {
         let message = text::one_line(&self.message);

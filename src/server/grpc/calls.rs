@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::Shared;
 use super::activity::Busy;
 use super::body::{self, Reply};
-use super::config::{CALL, Limits};
+use super::config::CALL;
 use super::health;
 use super::memory::{Full, Held, Share};
 use super::message::{self, Received};
@@ -100,8 +100,8 @@ async fn dispatch(
     busy: Busy,
     share: Arc<Share>,
 ) -> Result<Response<Reply>, Status> {
-    let mut held = share.hold(CALL).map_err(full)?;
-    let message = read_in_time(request, shared.limits, &mut held).await?;
+    let mut held = share.hold(CALL).map_err(|full| no_room(shared, full))?;
+    let message = read_in_time(request, shared, &mut held).await?;
     let serving = || *shared.serving.borrow();
     let malformed = |kind| Status::new(Code::InvalidArgument, format!("the request is no {kind}"));
     let reply = match method {
@@ -127,13 +127,15 @@ async fn dispatch(
     // In the place of its request, so that a reply of that size always finds one.
     drop(message);
     held.resize(CALL + reply.len()).map_err(|Full| {
+        shared.service.refuse();
         let reason = "no room for the reply, with what is held for this client already";
         Status::new(Code::ResourceExhausted, reason)
     })?;
     Ok(body::unary(reply, busy, held))
 }
 
-fn full(_: Full) -> Status {
+fn no_room(shared: &Shared, Full: Full) -> Status {
+    shared.service.refuse();
     let reason = "no room for the request, with what is held for this client already";
     Status::new(Code::ResourceExhausted, reason)
 }
@@ -145,15 +147,14 @@ async fn invoke(shared: &Shared, call: &HookRequest<'_>) -> Result<EncodedFrame,
 
 /// The message of a unary call. A client that takes too long to send it is waited for no
 /// longer, however it trickles.
-async fn read_in_time(body: Incoming, limits: Limits, held: &mut Held) -> Result<Bytes, Status> {
+async fn read_in_time(body: Incoming, shared: &Shared, held: &mut Held) -> Result<Bytes, Status> {
     let too_slow = |_| Status::new(Code::DeadlineExceeded, "the request did not come in time");
-    timeout(limits.transfer_timeout, read(body, limits.max_request_len, held))
-        .await
-        .map_err(too_slow)?
+    timeout(shared.limits.transfer_timeout, read(body, shared, held)).await.map_err(too_slow)?
 }
 
-async fn read(mut body: Incoming, limit: usize, held: &mut Held) -> Result<Bytes, Status> {
-    let mut received = Received::new(limit);
+async fn read(mut body: Incoming, shared: &Shared, held: &mut Held) -> Result<Bytes, Status> {
+    let full = |full| no_room(shared, full);
+    let mut received = Received::new(shared.limits.max_request_len);
     let mut has_room = false;
     while let Some(frame) = body.frame().await {
         let broken = |_| Status::new(Code::InvalidArgument, "the request broke off");

@@ -24,6 +24,9 @@ use super::pace::Pace;
 use crate::server::listener::Run;
 use crate::unix::connect::Transport;
 
+/// A clock cannot add every time to now; this long nobody waits.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What the headers of a request may take, with room for a proxy's.
 const MAX_HEADERS: u32 = 16 * 1024;
 
@@ -59,7 +62,7 @@ pub(super) async fn serve(
 ) -> io::Result<()> {
     let mut run = shared.run.clone();
     let _open = shared.service.open();
-    let deadline = Instant::now() + shared.limits.handshake_timeout;
+    let deadline = Instant::now() + shared.limits.handshake_timeout.min(NEVER);
     let served = async {
         let Some(tls) = &shared.tls else { return serve_http(stream, deadline, &shared).await };
         let handshake = timeout_at(deadline, tls.accept(stream));

@@ -37,7 +37,7 @@
 //!   probes of orchestrators, with `Watch`. There is no reflection and no compression.
 //! - Calls run beside each other, those of one connection too. A call whose `grpc-timeout`
 //!   is over, or whose client has left or reset it, is cancelled: its handler is dropped
-//!   where it waits.
+//!   where it waits. A `Watch` goes on until its client leaves, whatever its `grpc-timeout`.
 //! - A hook's own failures are replies, as over the Unix socket. A status other than OK
 //!   tells that no handler has run to its end: `RESOURCE_EXHAUSTED` for a request that is
 //!   too large or finds no room, `INVALID_ARGUMENT` for what is no request, `UNIMPLEMENTED` for
@@ -57,7 +57,7 @@
 //! | what | default | beyond it |
 //! |---|---|---|
 //! | [`max_request_len`](GrpcServerConfig::max_request_len) | 4 MiB | `RESOURCE_EXHAUSTED`, at the request's first bytes |
-//! | [`max_buffered`](GrpcServerConfig::max_buffered), of all connections | 256 MiB | `RESOURCE_EXHAUSTED`, for those who hold much first |
+//! | [`max_buffered`](GrpcServerConfig::max_buffered), of all connections | 256 MiB | `RESOURCE_EXHAUSTED`, for those who hold much first; counted in [`ServerStats::refused`] |
 //! | [`max_connections`](GrpcServerConfig::max_connections) | 1,024 | they wait in the kernel |
 //! | [`max_concurrent_streams`](GrpcServerConfig::max_concurrent_streams) of a connection | 256 | `REFUSED_STREAM` |
 //! | [`handshake_timeout`](GrpcServerConfig::handshake_timeout), of TLS and the first bytes of HTTP/2 | 10 s | the connection is closed |

@@ -149,3 +149,12 @@ fn plugins_need_names_of_their_own() {
     let nameless = PluginServer::builder().plugin("", Handlers::new()).build().unwrap_err();
     assert_eq!(nameless.kind(), ErrorKind::InvalidInput);
 }
+
+/// Elsewhere a time of zero is none. Here it would close each connection at once.
+#[test]
+fn an_idle_timeout_of_zero_is_refused_with_what_is_meant_by_none() {
+    let error = echo().idle_timeout(Duration::ZERO).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("`Duration::MAX`"), "{error}");
+    echo().idle_timeout(Duration::MAX).build().unwrap();
+}

@@ -16,6 +16,8 @@ use fault_server::FaultServer;
 pub(crate) struct Return {
     pub(crate) fault: Fault,
     pub(crate) at: Instant,
+    /// Meanwhile others of its plugin's were there.
+    pub(crate) had_others: bool,
     /// Dropped once it was found again.
     pub(crate) found: oneshot::Sender<()>,
 }
@@ -37,14 +39,15 @@ pub(crate) trait Outages {
     /// It is there, and nothing is wrong with it.
     fn restart(&mut self);
 
-    /// One outage, that lasts so long; since when it is over. When it returns, the site is calm.
+    /// One outage, that lasts so long; since when it is over, and whether other servers of the
+    /// plugin were there meanwhile. When it returns, the site is calm.
     async fn take_down(
         &mut self,
         site: &Arc<Site>,
         fault: Fault,
         length: Duration,
         dice: &mut Dice,
-    ) -> Instant;
+    ) -> (Instant, bool);
 }
 
 /// Takes servers down and brings them back until it is dropped; says so on `returns`.
@@ -62,9 +65,9 @@ pub(crate) async fn drive(
         sleep(dice.millis(PAUSE.0, PAUSE.1)).await;
         let fault = dice.pick(&kinds);
         let length = dice.millis(LENGTH.0, LENGTH.1);
-        let at = servers.take_down(site, fault, length, &mut dice).await;
+        let (at, had_others) = servers.take_down(site, fault, length, &mut dice).await;
         let (found, search) = oneshot::channel();
-        if returns.send(Return { fault, at, found }).await.is_err() {
+        if returns.send(Return { fault, at, had_others, found }).await.is_err() {
             return;
         }
         // Its connections behave until it was found: this measures the return, not
@@ -109,16 +112,16 @@ impl Outages for OnSocket {
         fault: Fault,
         length: Duration,
         _: &mut Dice,
-    ) -> Instant {
+    ) -> (Instant, bool) {
         drop(self.replaced.take());
         if fault != Fault::TakenOver {
-            return take_down(&mut self.server, site, fault, length).await;
+            return (take_down(&mut self.server, site, fault, length).await, false);
         }
         site.faults.add(fault);
         site.set_calm(true);
         let successor = site.succeed(&self.server);
         self.replaced = Some(std::mem::replace(&mut self.server, successor));
-        Instant::now()
+        (Instant::now(), false)
     }
 }
 

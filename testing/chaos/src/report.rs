@@ -55,6 +55,8 @@ pub(crate) struct Report {
     pub(crate) worst_starved_ms: f64,
     /// Servers that were gone, and came back.
     pub(crate) gone: Found,
+    /// Of those, the ones that left their plugin no other server.
+    pub(crate) alone: Found,
     /// Servers that were there, did not answer, and went on.
     pub(crate) frozen: Found,
     pub(crate) ways: Ways,
@@ -77,7 +79,7 @@ pub(crate) struct Misled {
 
 impl Report {
     pub(crate) fn new(outcome: &Outcome, leaked: Holdings, drifts: &[Drift]) -> Self {
-        let Outcome { tally, executions, faults, late, gone, frozen, .. } = outcome;
+        let Outcome { tally, executions, faults, late, gone, alone, frozen, .. } = outcome;
         let Outcome { wrong_state, ways, missing, took, .. } = outcome;
         let mut report = Self {
             calls: tally.calls,
@@ -107,6 +109,7 @@ impl Report {
             worst_machine_ms: millis(late.worst_machine),
             worst_starved_ms: millis(late.worst_starved),
             gone: *gone,
+            alone: *alone,
             frozen: *frozen,
             ways: *ways,
             missing: missing.clone(),
@@ -208,6 +211,9 @@ impl Report {
             self.leaked_tasks, self.leaked_fds, self.leaked_bytes
         );
         found("recovery            ", "servers were gone", &self.gone);
+        if self.alone.outages < self.gone.outages {
+            found("                    ", "of them left no other server", &self.alone);
+        }
         found("                    ", "were there and frozen", &self.frozen);
         if let Some(Misled { calls, faults, delivered_wrong }) = &self.misled_without_stamps {
             println!(

@@ -54,6 +54,7 @@ pub(crate) struct Outcome {
     pub(crate) faults: BTreeMap<String, u64>,
     pub(crate) late: Late,
     pub(crate) gone: Found,
+    pub(crate) alone: Found,
     pub(crate) frozen: Found,
     pub(crate) wrong_state: Vec<String>,
     pub(crate) ways: Ways,
@@ -160,6 +161,7 @@ impl Setup {
             let (calls, seen) = seeker.await.expect("a seeker does not panic");
             tally.add(calls);
             recoveries.gone.add(&seen.gone);
+            recoveries.alone.add(&seen.alone);
             recoveries.frozen.add(&seen.frozen);
         }
         let took = started.elapsed();
@@ -182,13 +184,15 @@ impl Setup {
         let mut tally = Tally::default();
         tallies.into_iter().for_each(|part| tally.add(part));
         let (late, executions) = (bench.lateness.settle(), ledger.executions());
-        let (gone, frozen) = (recoveries.gone.found(), recoveries.frozen.found());
+        let Recoveries { gone, alone, frozen } = recoveries;
+        let (gone, alone, frozen) = (gone.found(), alone.found(), frozen.found());
         Outcome {
             tally,
             executions,
             faults: faults.by_name(),
             late,
             gone,
+            alone,
             frozen,
             wrong_state,
             ways,

@@ -30,8 +30,10 @@ const LONG: Duration = Duration::from_secs(10);
 /// After outages of one kind each.
 #[derive(Default)]
 pub(crate) struct Recoveries {
-    /// The server was gone.
+    /// The server was gone, or some of several.
     pub(crate) gone: Recovery,
+    /// Of those, the ones that left no other server: only here a return has to be found.
+    pub(crate) alone: Recovery,
     /// It was there, and did not answer. Nothing tells a client when that is over.
     pub(crate) frozen: Recovery,
 }
@@ -47,12 +49,12 @@ pub(crate) async fn seek<T: Target>(
 ) -> (Tally, Recoveries) {
     let (mut tally, mut recoveries) = (Tally::default(), Recoveries::default());
     let mut numbers = [0; SEEKERS as usize];
-    while let Some(Return { fault, at, found }) = returns.recv().await {
-        let recovery = match fault {
-            Fault::Frozen | Fault::HalfOpen => &mut recoveries.frozen,
-            _ => &mut recoveries.gone,
-        };
+    while let Some(Return { fault, at, had_others, found }) = returns.recv().await {
+        let is_frozen = matches!(fault, Fault::Frozen | Fault::HalfOpen);
+        let recovery = if is_frozen { &mut recoveries.frozen } else { &mut recoveries.gone };
+        let mut alone = (!is_frozen && !had_others).then_some(&mut recoveries.alone);
         recovery.outage();
+        alone.iter_mut().for_each(|alone| alone.outage());
         let mut seekers = JoinSet::new();
         for (seeker, number) in numbers.iter().enumerate() {
             let (caller, may_repeat) = (first + seeker as u32, targets[index].resends());
@@ -68,6 +70,7 @@ pub(crate) async fn seek<T: Target>(
             numbers[seeker] += calls.calls as u32;
             tally.add(calls);
             recovery.seeker(took);
+            alone.iter_mut().for_each(|alone| alone.seeker(took));
         }
         drop(found);
     }

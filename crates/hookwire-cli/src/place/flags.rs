@@ -88,6 +88,11 @@ impl GrpcFlags {
             ));
         }
         let targets = self.targets();
+        if let Some(path) = targets.iter().find(|target| target.starts_with('/')) {
+            return Err(Failure::usage(format!(
+                "--grpc {path:?} is a path; write `--grpc unix:{path}` for a socket on which a server speaks gRPC, and `--socket {path}` for any other"
+            )));
+        }
         if targets.iter().any(|target| target.starts_with("unix-abstract:")) {
             return Err(Failure::usage(
                 "--grpc unix-abstract:… is a socket without a path; let the server listen at a path, and write `unix:/path`",

@@ -25,6 +25,9 @@ pub(crate) struct Place {
     grpc: GrpcFlags,
 }
 
+const OTHER: &str =
+    "if its server speaks gRPC there, write `--grpc unix:PATH` instead of `--socket PATH`";
+
 const LOOK: &str = "`hookwire doctor` with the same --grpc and flags looks at each server";
 
 /// Whether it is not known why no server could be used: the end of a connection may be all that a
@@ -34,6 +37,19 @@ fn leaves_open_why(error: &PluginError) -> bool {
         [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotFound, io::ErrorKind::InvalidInput];
     error.reason() == "unavailable"
         && error.io_error().is_some_and(|error| !known.contains(&error.kind()))
+}
+
+/// Whether a socket's server may be of the other kind. It says something before it is asked, takes
+/// what it is sent for nonsense, and hangs up: which of it is met first is chance.
+fn may_speak_grpc(error: &PluginError) -> bool {
+    let misunderstood = [
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::BrokenPipe,
+        io::ErrorKind::UnexpectedEof,
+        io::ErrorKind::InvalidData,
+    ];
+    matches!(error.reason(), "disconnected" | "unavailable" | "framing")
+        && error.io_error().is_some_and(|error| misunderstood.contains(&error.kind()))
 }
 
 /// What a command asks of its connections; what is not set has the library's default.
@@ -108,8 +124,16 @@ impl Place {
     pub(crate) fn failed(&self, error: PluginError) -> Failure {
         // The words of the plugin's own error are not ours.
         let ours = error.kind() != ErrorKind::Plugin;
-        let advice = (self.is_grpc() && leaves_open_why(&error)).then(|| LOOK.to_owned());
-        let failure = Failure::from(error).with_advice(advice);
+        let is_of_a_file = self.is_grpc()
+            && error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::InvalidInput);
+        let advice = match self.is_grpc() {
+            true => leaves_open_why(&error).then_some(LOOK),
+            false => may_speak_grpc(&error).then_some(OTHER),
+        };
+        let mut failure = Failure::from(error).with_advice(advice.map(str::to_owned));
+        if is_of_a_file {
+            failure = failure.of_usage();
+        }
         if ours { failure.told(|message| self.told(message)) } else { failure }
     }
 

@@ -85,6 +85,7 @@ async fn replies_that_a_client_does_not_take_are_bounded_and_keep_no_other_out()
 
     let told = log.lines_with("holds as many bytes as it may");
     assert_eq!(told.len(), 1, "{told:#?}");
+    assert_eq!((server.stats().refused, server.stats().requests), (1, 3));
 
     let other = Client::to(&server).await;
     other.call(INVOKE, &of_size(90 * KIB)).await.message();
@@ -92,6 +93,7 @@ async fn replies_that_a_client_does_not_take_are_bounded_and_keep_no_other_out()
     for _ in 0..10 {
         assert!(greedy.call_until_refused(&of_size(90 * KIB)).await.0.is_empty());
     }
+    assert_eq!(server.stats().refused, 11, "each counts, whether the log tells it or not");
     // What it gives back is there for it again.
     drop(promised);
     within(async { while greedy.call_until_refused(&of_size(90 * KIB)).await.0.is_empty() {} })
@@ -123,6 +125,7 @@ async fn a_reply_that_finds_no_room_is_not_held() {
     assert_eq!((promised.len(), calls.load(SeqCst)), (1, 2));
     assert_eq!(refused.code, 8);
     assert!(refused.reason.starts_with("no room for the reply"), "{}", refused.reason);
+    assert_eq!((server.stats().refused, server.stats().requests), (1, 2), "both have run");
     Client::to(&server).await.invoke().await.message();
 }
 

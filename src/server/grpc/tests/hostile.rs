@@ -1,11 +1,12 @@
 //! Whatever comes in, the server goes on.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::raw::{
-    DATA, GOAWAY, PING, PREFACE, SETTINGS, call, call_headers, frame, head, next, reset,
+    DATA, GOAWAY, PING, PREFACE, RST_STREAM, SETTINGS, call, call_headers, frame, head, next, reset,
 };
 use super::*;
 
@@ -108,31 +109,84 @@ async fn calls_that_were_reset_meanwhile_do_not_cost_the_others_their_connection
     }
 }
 
-/// As a server finds them that was stopped for a while.
-#[tokio::test]
-async fn a_call_whose_reset_came_with_it_begins_no_handler() {
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-
+/// A server that counts the handlers that have begun.
+fn counting() -> (PluginServerBuilder, Arc<AtomicUsize>) {
     let begun = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&begun);
     let handlers = Handlers::new().on::<ToolPreInvoke>(move |_, _| {
         counted.fetch_add(1, SeqCst);
         async { Ok(PluginResult::allow()) }
     });
-    let server = PluginServer::builder().plugin("Echo", handlers);
+    (PluginServer::builder().plugin("Echo", handlers), begun)
+}
+
+/// Waits until all that was written before it is looked at, and all tasks have had their turns.
+async fn looked_at(stream: &mut DuplexStream) {
+    stream.write_all(&frame(PING, 0, 0, &[7; 8])).await.unwrap();
+    while !matches!(next(stream).await, raw::Got { kind: PING, flags: 1, .. }) {}
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// As a server finds them that was stopped for a while.
+#[tokio::test]
+async fn a_call_whose_reset_came_with_it_begins_no_handler() {
+    let (server, begun) = counting();
     let (_server, mut near) = InMemory::start(server, Limits::default());
     let mut bytes = raw::begun();
     for stream in (1..20).step_by(2) {
         bytes.extend([call(stream), reset(stream)].concat());
     }
-    // Answered after all that came before it was looked at.
-    bytes.extend(frame(PING, 0, 0, &[7; 8]));
     near.write_all(&bytes).await.unwrap();
-    while !matches!(next(&mut near).await, raw::Got { kind: PING, flags: 1, .. }) {}
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
+    looked_at(&mut near).await;
     assert_eq!(begun.load(SeqCst), 0);
+}
+
+/// The library takes a reset without an error (NO_ERROR) for the end of its body.
+#[tokio::test]
+async fn a_whole_message_whose_stream_is_reset_before_its_end_begins_no_handler() {
+    let (server, begun) = counting();
+    let (_server, mut near) = InMemory::start(server, Limits::default());
+    near.write_all(&raw::begun()).await.unwrap();
+    let message = framed(&invocation());
+    for (at, together) in [true, false].into_iter().enumerate() {
+        for code in 0..14_u32 {
+            let stream = 1 + 2 * (14 * at as u32 + code);
+            let call = [call_headers(stream), frame(DATA, 0, stream, &message)].concat();
+            near.write_all(&call).await.unwrap();
+            if !together {
+                looked_at(&mut near).await;
+            }
+            near.write_all(&frame(RST_STREAM, 0, stream, &code.to_be_bytes())).await.unwrap();
+            looked_at(&mut near).await;
+            assert_eq!(begun.load(SeqCst), 0, "{code} {together}");
+        }
+    }
+    near.write_all(&call(99)).await.unwrap();
+    while next(&mut near).await.kind != DATA {}
+    assert_eq!(begun.load(SeqCst), 1, "the connection goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_cut_anywhere_begins_no_handler() {
+    let bytes = [raw::begun(), call(1)].concat();
+    for cut in 0..bytes.len() {
+        let (server, begun) = counting();
+        let (server, mut near) = InMemory::start(server, Limits::default());
+        near.write_all(&bytes[..cut]).await.unwrap();
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        drop(near);
+        let _ = within(server.served).await.unwrap();
+        assert_eq!((begun.load(SeqCst), server.memory.held()), (0, 0), "{cut}");
+    }
+    let (server, begun) = counting();
+    let (_server, mut near) = InMemory::start(server, Limits::default());
+    near.write_all(&bytes).await.unwrap();
+    while next(&mut near).await.kind != DATA {}
+    assert_eq!(begun.load(SeqCst), 1);
 }
 
 /// The numbers of the protocol: calls at once, window of a stream, bytes of headers.

@@ -79,6 +79,46 @@ async fn a_server_that_is_killed_or_dropped_is_gone_with_its_calls() {
 }
 
 #[tokio::test]
+async fn a_shutdown_that_is_dropped_stops_the_server_at_once() {
+    for begun in [true, false] {
+        let gate = Gate::new();
+        let server = gate.server().bind_grpc(local()).await.unwrap();
+        let client = Client::to(&server).await;
+        let call = waiting_call(&client);
+        gate.begun(1).await;
+        let mut shutdown = Box::pin(server.shutdown(LIMIT));
+        if begun {
+            let polled = futures::FutureExt::now_or_never(&mut shutdown);
+            assert_eq!(polled, None);
+        }
+        drop(shutdown);
+        assert!(within(call).await.unwrap().is_err());
+        gate.gone().await;
+    }
+}
+
+#[test]
+fn a_server_whose_runtime_has_ended_is_stopped_already() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let first = runtime();
+    let gate = Gate::new();
+    let (server, other) = first.block_on(async {
+        let server = gate.server().bind_grpc(local()).await.unwrap();
+        let client = Client::to(&server).await;
+        let _call = waiting_call(&client);
+        gate.begun(1).await;
+        (server, echo().bind_grpc(GrpcServerConfig::unix(&path)).await.unwrap())
+    });
+    drop(first);
+    assert_eq!((gate.gone.available_permits(), server.stats().open_connections), (1, 0));
+    runtime().block_on(within(server.shutdown(LIMIT)));
+    drop(other);
+    assert!(!path.exists());
+}
+
+#[tokio::test]
 async fn a_successor_can_take_the_address_at_once() {
     let server = echo().bind_grpc(local()).await.unwrap();
     let address = server.local_addr().unwrap();

@@ -171,6 +171,16 @@ async fn a_client_that_says_nothing_is_closed() {
 }
 
 #[tokio::test]
+async fn limits_may_be_so_long_that_they_are_none() {
+    let config = local().handshake_timeout(Duration::MAX).transfer_timeout(Duration::MAX);
+    let server = echo().idle_timeout(Duration::MAX).bind_grpc(config).await.unwrap();
+    let client = Client::to(&server).await;
+    client.invoke().await.message();
+    drop(client);
+    within(server.shutdown(Duration::MAX)).await;
+}
+
+#[tokio::test]
 async fn a_client_that_says_nothing_gives_its_place_to_another() {
     let config = local().handshake_timeout(Duration::from_millis(300)).max_connections(1);
     let server = echo().bind_grpc(config).await.unwrap();

@@ -64,7 +64,7 @@ impl Outages for Cluster {
         fault: Fault,
         length: Duration,
         dice: &mut Dice,
-    ) -> Instant {
+    ) -> (Instant, bool) {
         let fault = match fault {
             Fault::WrongCertificate if self.certificates.is_none() => Fault::Restart,
             fault => fault,
@@ -115,7 +115,7 @@ impl Outages for Cluster {
                 _ => server.restart(),
             }
         }
-        Instant::now()
+        (Instant::now(), out < SERVERS)
     }
 }
 

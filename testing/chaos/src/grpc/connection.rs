@@ -207,11 +207,11 @@ impl Serving {
                 // h2 has no way to say that, but to say something else of itself.
                 let streams = dice.between(1, 4) as u8;
                 let setting = |id, high| [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, id, 0, high, 0, streams];
-                valve.write_instead(setting(4, 1), setting(3, 0));
                 if connection.set_initial_window_size(1 << 16 | u32::from(streams)).is_err() {
-                    // The last one has not been acknowledged.
+                    // The last one has not been acknowledged, or is not even written.
                     return true;
                 }
+                valve.write_instead(setting(4, 1), setting(3, 0));
             }
             Fault::CutInFrame if dice.one_in(2) => valve.cut_when_read(dice.between(1, 2_000)),
             Fault::CutInFrame => valve.cut_when_written(dice.between(1, 2_000)),

@@ -98,6 +98,20 @@ fn the_real_client_does_not_believe_a_server_that_refuses_streams_whose_hook_has
     assert_eq!(outcome.executions.false_unsent, 0, "{:?}", outcome.executions);
 }
 
+#[test]
+fn what_the_usual_run_over_grpc_never_came_to_is_missing() {
+    let drawn: Vec<_> = Fault::drawn(Transport::Grpc).collect();
+    let ways = Ways { breaker_opened: 1, sent_again: 0, budget_spent: 0, probes: 1 };
+    let after = |count| {
+        let happened = Faults::default();
+        drawn.iter().for_each(|fault| (0..count).for_each(|_| happened.add(*fault)));
+        missing(&drawn, 16, &happened, &ways)
+    };
+    let enough = 2_000_u64.div_ceil(drawn.len() as u64);
+    assert!(after(enough / 2).is_empty());
+    assert_eq!(after(enough), ["call sent again"]);
+}
+
 /// A connection behind a valve, and the client's side of it.
 async fn wire() -> (Wire, Arc<Valve>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

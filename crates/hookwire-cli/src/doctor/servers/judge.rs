@@ -268,7 +268,11 @@ pub(super) fn told(grpc: &GrpcConfig, seen: &Seen, answered: bool, now: SystemTi
     let shows = grpc.tls().map(|tls| tls.certfile().is_some());
     match (seen.asks, shows.unwrap_or(false)) {
         _ if shows.is_none() => {}
-        (true, true) => told.push("client certificate asked for and shown".to_owned()),
+        (true, true) if answered => {
+            told.push("client certificate asked for and shown".to_owned());
+        }
+        // It may not have come so far that it was shown, or could be read.
+        (true, true) => told.push("client certificate asked for, and one is set".to_owned()),
         (true, false) => told.push("client certificate asked for, and none to show".to_owned()),
         (false, true) => told.push("client certificate not asked for".to_owned()),
         (false, false) => {}

@@ -63,6 +63,20 @@ fn a_socket_on_which_a_server_speaks_grpc_is_a_target() {
 }
 
 #[test]
+fn a_socket_on_which_a_server_speaks_grpc_is_told_apart_where_it_is_called_as_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("g.sock");
+    let _server = Server::start_at(&format!("unix:{}", text(&path)), &[]);
+    let call = ["invoke", "--socket", text(&path), "--plugin", "Echo", "--hook", "tool_pre_invoke"];
+    let run = hookwire(&[&call[..], &["--payload", FINE]].concat(), "");
+    let failure = run.failure(1);
+    assert!(
+        failure.contains("if its server speaks gRPC there, write `--grpc unix:PATH`"),
+        "{failure}"
+    );
+}
+
+#[test]
 fn of_several_servers_one_that_is_there_is_enough() {
     let server = Server::start();
     let both = format!("{},{}", nobody(), server.address);

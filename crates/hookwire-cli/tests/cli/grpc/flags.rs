@@ -15,6 +15,7 @@ fn a_target_that_is_none_is_refused_with_what_would_be_right() {
         ("127.1:1", "ends like an address and is none"),
         ("::1:1", "an IPv6 address must be in brackets"),
         ("127.0.0.1:1,guard", "--grpc \"guard\": has no port"),
+        ("/run/p.sock", "is a path; write `--grpc unix:/run/p.sock` for"),
         ("127.0.0.1:1,,127.0.0.2:1", "--grpc \"\": must not be empty"),
         ("127.0.0.1:1,127.0.0.1:1", "--grpc \"127.0.0.1:1\": is there twice"),
         ("ipv4:127.0.0.1:1,guard:1", "must be a list of such addresses"),
@@ -119,7 +120,7 @@ fn a_file_that_cannot_be_used_is_told_by_its_flag_and_without_its_content() {
         (["--cert", text(key), "--key", text(key)].to_vec(), "`--cert`"),
     ] {
         let run = invoke(&server.address, &flags);
-        let failure = run.failure(1);
+        let failure = run.failure(2);
         assert!(failure.contains(told) && !failure.contains("hunter2"), "{failure}");
     }
 }

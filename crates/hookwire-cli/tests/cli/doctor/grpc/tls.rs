@@ -56,6 +56,12 @@ async fn a_client_certificate_that_is_missing_or_not_taken_is_told() {
     guard(&json!({"target": target, "tls": tls}))
         .await
         .fails(&["it may not take the client certificate", "for a name that it lets in"]);
+
+    // Of another certificate: nothing can be shown with it.
+    let tls = json!({"ca_bundle": ca, "certfile": own, "keyfile": key});
+    let diagnosis = guard(&json!({"target": target, "tls": tls})).await;
+    diagnosis.fails(&["does not belong to the certificate"]);
+    assert!(joined(&diagnosis.plain).contains("client certificate asked for, and one is set"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
