@@ -15,6 +15,7 @@ use super::sender::Sender;
 use super::session::{Http2, Session};
 use super::status;
 use super::subchannel::{Opened, Subchannel};
+use crate::error::Cause;
 use crate::trust::{Refusal, is_refusal};
 
 /// Connects to a server, and asks whether it is there.
@@ -31,8 +32,25 @@ async fn connect_and_ask(subchannel: &Subchannel) -> Opened {
     let transport = subchannel.connector.connect().await?;
     subchannel.is_reached.store(true, Relaxed);
     let (link, cut) = Link::new(transport, subchannel.owner.clone());
+    let mut unfinished = Unfinished(Some(&cut));
     let opened = ask(subchannel, link, Arc::clone(&cut)).await;
+    if opened.is_ok() {
+        unfinished.0 = None;
+    }
     opened.map_err(|error| explained(error, subchannel.is_tls(), &cut))
+}
+
+/// Closes the byte stream of an attempt that is dropped, or fails: hyper's own task would first
+/// write what it has to say, to a server that may read nothing.
+struct Unfinished<'a>(Option<&'a Cut>);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(cut) = self.0 {
+            let reason = io::Error::other("the attempt to connect was given up");
+            cut.cut(Cause::Disconnected(Arc::new(reason)));
+        }
+    }
 }
 
 async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
@@ -40,6 +58,10 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
     // Each call that ends early resets its stream, for as long as the connection lives: what the
     // server still sends of them is no fault that a connection should end for.
     http2.max_local_error_reset_streams(None).max_concurrent_reset_streams(subchannel.resets);
+    if subchannel.connector.is_in_memory() {
+        // h2 forgets them by the clock on the wall, and then answers what is late.
+        http2.reset_stream_duration(Duration::MAX);
+    }
     let handshake = http2.handshake(TokioIo::new(link)).await;
     let (sender, mut http2): (_, Http2) = handshake.map_err(|error| status::into_io(&error))?;
     let (sender, door) = Sender::new(sender);
