@@ -65,7 +65,8 @@ impl Plugin {
             }
             #[cfg(feature = "grpc")]
             (Transport::Grpc(grpc), shared) => {
-                let (settings, servers) = (configured::settings(grpc), configured::servers(grpc));
+                let settings = configured::settings(grpc);
+                let servers = configured::servers(grpc, connector.as_deref());
                 let pool = shared.map(|shared| shared.pool);
                 Self::Grpc(GrpcPlugin::new(
                     identity, settings, policy, gate, servers, runtime, pool,

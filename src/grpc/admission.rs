@@ -118,7 +118,11 @@ impl<T: Waiting> Admission<T> {
 
     /// Calls that may be under way, now or as soon as servers are connected to.
     pub(crate) fn places(&self) -> usize {
-        self.coming() + self.standings.iter().map(|server| server.limit).sum::<usize>()
+        if self.is_connected() {
+            self.standings.iter().map(|server| server.limit).sum()
+        } else {
+            self.standings.len().max(1) * self.bounds.max_in_flight
+        }
     }
 
     pub(crate) fn is_connected(&self) -> bool {

@@ -27,11 +27,10 @@ impl<T: Waiting> Admission<T> {
         Ok(())
     }
 
-    /// Room that there will be as soon as servers are connected to, while none is.
+    /// Room that there will be as soon as servers are connected to, while none is. Calls that go
+    /// on where no new ones are taken leave less.
     pub(crate) fn coming(&self) -> usize {
-        // A name that is not resolved yet stands for one server.
-        let servers = self.standings.len().max(1);
-        if self.is_connected() { 0 } else { servers * self.bounds.max_in_flight }
+        if self.is_connected() { 0 } else { self.places().saturating_sub(self.load()) }
     }
 
     /// The one who has waited longest, and a place for it. To be asked after every change,

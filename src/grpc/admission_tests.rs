@@ -93,6 +93,19 @@ fn while_no_server_is_there_as_many_wait_as_there_will_be_room_for() {
     assert_eq!(admission.wait(caller(7), true), Err(7));
 }
 
+/// Found by the simulation: more waited than there was room for, and than the queue may hold.
+#[test]
+fn calls_that_go_on_on_a_connection_that_takes_no_more_leave_less_room_to_come() {
+    let mut admission = connected(1);
+    let place = admission.enter(Duration::ZERO, first).unwrap();
+    admission.set_limit(0, 0, Duration::ZERO);
+    assert_eq!((admission.places(), admission.coming()), (2, 1));
+    assert_eq!(admission.wait(caller(1), false), Ok(()));
+    assert_eq!(admission.wait(caller(2), false), Err(1));
+    admission.leave(place, Outcome::Silent, Duration::ZERO, 0.0);
+    assert_eq!(admission.wait(caller(2), false), Ok(()));
+}
+
 #[test]
 fn a_server_that_fails_in_a_row_is_ejected_until_a_call_on_trial_is_answered() {
     let mut admission = connected(2);

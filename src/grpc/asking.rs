@@ -116,6 +116,7 @@ pub(super) async fn ask(shared: &Arc<Shared>) {
             asking = true;
         }
         tokio::select! {
+            biased;
             () = listening.wake.notified() => {}
             () = sleep_until(until.unwrap_or_else(|| Instant::now() + NEVER)) => {
                 until = None;

@@ -31,7 +31,8 @@ pub(crate) fn settings(grpc: &GrpcConfig) -> Settings {
     }
 }
 
-pub(crate) fn servers(grpc: &GrpcConfig) -> Servers {
+/// `connector`: what leads to the servers that are known, in the place of their addresses.
+pub(crate) fn servers(grpc: &GrpcConfig, connector: Option<&dyn Connect>) -> Servers {
     let (way, targets) = (Way::from(grpc), grpc.targets());
     if targets.iter().any(|target| matches!(target, Target::Host { .. })) {
         return Servers::Named(Arc::new(ByName::new(
@@ -40,7 +41,13 @@ pub(crate) fn servers(grpc: &GrpcConfig) -> Servers {
             grpc.connect_timeout() / 2,
         )));
     }
-    Servers::Known(targets.iter().flat_map(|target| way.to(target)).collect())
+    let mut known: Vec<_> = targets.iter().flat_map(|target| way.to(target)).collect();
+    for remote in &mut known {
+        if let Some(connector) = connector.and_then(|all| all.to_server(&remote.name)) {
+            remote.connector = connector;
+        }
+    }
+    Servers::Known(known)
 }
 
 /// How every server of a plugin is reached.

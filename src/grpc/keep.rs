@@ -4,12 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::check;
 use super::server::Connection;
-use super::session::Condition;
 use super::shared::Shared;
 use crate::error::Cause;
 use crate::unix::NEVER;
@@ -22,12 +20,11 @@ pub(super) async fn look_after(
     shared: &Arc<Shared>,
     connection: &Arc<Connection>,
 ) -> Arc<io::Error> {
-    let mut condition = connection.session.condition();
-    let share = condition.borrow_and_update().share();
+    let share = connection.session.condition().share();
     shared.opened(connection, share.min(shared.settings.max_in_flight));
     tokio::select! {
         biased;
-        error = over(shared, connection, condition) => error,
+        error = over(shared, connection) => error,
         () = connection.closed.notified() => {
             let reason = "the server takes no more calls on this connection";
             Arc::new(io::Error::other(reason))
@@ -38,13 +35,12 @@ pub(super) async fn look_after(
 }
 
 /// Waits until a connection takes no more calls, from whomever, and follows how many it takes.
-async fn over(
-    shared: &Arc<Shared>,
-    connection: &Connection,
-    mut condition: watch::Receiver<Condition>,
-) -> Arc<io::Error> {
+async fn over(shared: &Arc<Shared>, connection: &Connection) -> Arc<io::Error> {
+    let session = &connection.session;
     loop {
-        let now = condition.borrow_and_update().clone();
+        // Before the look: from here on no change is missed.
+        let changed = session.changed();
+        let now = session.condition();
         if let Some(error) = now.over() {
             if now.is_panic() {
                 shared.identity.count_panic();
@@ -58,8 +54,7 @@ async fn over(
         let share = now.share();
         let limit = share.min(shared.settings.max_in_flight);
         shared.limit(connection.index, connection.number, limit);
-        // The sender lives in the session, which `connection` holds.
-        let _ = condition.changed().await;
+        changed.await;
     }
 }
 

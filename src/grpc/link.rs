@@ -91,7 +91,12 @@ impl Link {
         }
     }
 
-    fn wrote(&self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn wrote(&self, cx: &Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if outcome.is_pending() {
+            // It may never have been read from.
+            self.cut.reader.register(cx.waker());
+            self.check()?;
+        }
         if let Poll::Ready(Ok(count)) = outcome
             && let Some(owner) = &self.owner
             && !self.transport.is_deaf()
@@ -144,7 +149,7 @@ impl AsyncWrite for Link {
     ) -> Poll<io::Result<usize>> {
         self.check()?;
         let outcome = Pin::new(&mut self.transport).poll_write(cx, bytes);
-        self.wrote(outcome)
+        self.wrote(cx, outcome)
     }
 
     fn poll_write_vectored(
@@ -154,7 +159,7 @@ impl AsyncWrite for Link {
     ) -> Poll<io::Result<usize>> {
         self.check()?;
         let outcome = Pin::new(&mut self.transport).poll_write_vectored(cx, buffers);
-        self.wrote(outcome)
+        self.wrote(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {

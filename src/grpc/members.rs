@@ -160,6 +160,7 @@ pub(super) async fn tend_all(shared: &Arc<Shared>) {
             });
         }
         tokio::select! {
+            biased;
             Some(index) = tending.next() => shared.set_free(index),
             () = shared.changed.notified() => {}
         }
@@ -207,6 +208,7 @@ pub(super) async fn find(shared: &Arc<Shared>) {
         sleep(delay).await;
         if failures == 0 {
             tokio::select! {
+                biased;
                 () = shared.lost.notified() => {}
                 () = sleep(FIND_AGAIN) => {}
             }

@@ -36,6 +36,7 @@
 //! | `deadline` | when a call's time is over |
 //! | `gauges` | what all that tells, for statistics |
 //! | `connect` | a byte stream to one server |
+//! | `in_memory` | the same in memory, for the simulation (feature `testing`) |
 //! | `names` | the servers that names lead to |
 //! | `tls`, `tls_error`, `certificate_error` | TLS to a server, and why it failed, for people |
 //! | `client_certificate` | what this client shows of itself in TLS |
@@ -63,6 +64,8 @@ mod deadline;
 mod flight;
 mod gathering;
 mod gauges;
+#[cfg(feature = "testing")]
+pub(crate) mod in_memory;
 mod keep;
 mod last_read;
 mod link;

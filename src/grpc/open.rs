@@ -17,6 +17,7 @@ use super::session::{Http2, Session};
 use super::status;
 use super::streams::Streams;
 use super::subchannel::{Opened, Subchannel};
+use crate::error::Cause;
 use crate::trust::{Refusal, is_refusal};
 
 /// So much of a reply is kept here while its caller does not look at it.
@@ -39,8 +40,25 @@ async fn connect_and_ask(subchannel: &Subchannel) -> Opened {
     let transport = subchannel.connector.connect().await?;
     subchannel.is_reached.store(true, Relaxed);
     let (link, cut) = Link::new(transport, subchannel.owner.clone());
+    let mut unfinished = Unfinished(Some(&cut));
     let opened = ask(subchannel, link, Arc::clone(&cut)).await;
+    if opened.is_ok() {
+        unfinished.0 = None;
+    }
     opened.map_err(|error| explained(error, subchannel.is_tls(), &cut))
+}
+
+/// Closes the byte stream of an attempt that is dropped, or fails: hyper's own task would first
+/// write what it has to say, to a server that may read nothing.
+struct Unfinished<'a>(Option<&'a Cut>);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(cut) = self.0 {
+            let reason = io::Error::other("the attempt to connect was given up");
+            cut.cut(Cause::Disconnected(Arc::new(reason)));
+        }
+    }
 }
 
 async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
@@ -50,6 +68,10 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
     http2.max_local_error_reset_streams(None).max_concurrent_reset_streams(subchannel.resets);
     http2.initial_stream_window_size(STREAM_WINDOW);
     http2.initial_connection_window_size(CONNECTION_WINDOW);
+    if subchannel.connector.is_in_memory() {
+        // h2 forgets them by the clock on the wall, and then answers what is late.
+        http2.reset_stream_duration(Duration::MAX);
+    }
     let streams = Arc::new(Streams::new(1));
     let link = Gathering::new(link, Arc::clone(&streams));
     let handshake = http2.handshake(TokioIo::new(link)).await;

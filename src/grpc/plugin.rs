@@ -185,7 +185,7 @@ impl GrpcPlugin {
     pub(crate) fn suspect(&self, origin: Origin, suspicion: Suspicion) {
         self.shared.distrust(origin.slot);
         let mixed_up = matches!(suspicion, Suspicion::Mismatch | Suspicion::Unproven);
-        if mixed_up && let Some(connection) = self.shared.connection(origin.slot, origin.socket) {
+        if mixed_up && let Some(connection) = self.shared.find(origin.slot, origin.socket) {
             // The next one is this plugin's alone: if it is itself at fault, that is no reason to
             // end the others' calls again.
             connection.server.separate();

@@ -13,7 +13,7 @@ fn tls() -> TlsConfig {
 
 /// The only server.
 fn way(pool: &Pool, grpc: crate::config::GrpcBuilder) -> Arc<Subchannel> {
-    let Servers::Known(remotes) = servers(&grpc.build().unwrap()) else { panic!("a name") };
+    let Servers::Known(remotes) = servers(&grpc.build().unwrap(), None) else { panic!("a name") };
     let [remote] = &remotes[..] else { panic!("{}", remotes.len()) };
     pool.subchannel(remote).unwrap()
 }
@@ -58,7 +58,9 @@ fn what_is_up_to_each_call_does_not() {
     assert!(Arc::ptr_eq(&one, &way(&pool, other)));
     // By itself, or as one of several.
     let several = GrpcConfig::builder().targets(["127.0.0.1:8", "127.0.0.1:7"]).tls(tls());
-    let Servers::Known(remotes) = servers(&several.build().unwrap()) else { panic!("a name") };
+    let Servers::Known(remotes) = servers(&several.build().unwrap(), None) else {
+        panic!("a name")
+    };
     assert!(Arc::ptr_eq(&one, &pool.subchannel(&remotes[1]).unwrap()));
 }
 

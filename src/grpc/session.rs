@@ -4,14 +4,15 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::call::Body;
 use super::check::{self, Answer};
@@ -36,7 +37,10 @@ pub(crate) struct Session {
     pub(crate) streams: Arc<Streams>,
     /// Several plugins may use it.
     pub(crate) is_shared: bool,
-    condition: watch::Sender<Condition>,
+    condition: Mutex<Condition>,
+    /// Wakes who uses it, in the order in which they wait: with tokio's `watch`, chance would
+    /// decide which plugin is first to connect anew.
+    changed: Notify,
     /// Something but its first check was answered on it.
     proven: AtomicBool,
     checking: Checking,
@@ -112,7 +116,8 @@ impl Session {
             cut,
             streams,
             is_shared,
-            condition: watch::Sender::new(Condition { max_streams, ..Condition::default() }),
+            condition: Mutex::new(Condition { max_streams, ..Condition::default() }),
+            changed: Notify::new(),
             proven: AtomicBool::new(false),
             checking: Checking { path: path.clone(), flight: Flight::default() },
             checks: AtomicU64::new(1),
@@ -124,11 +129,14 @@ impl Session {
 
     /// Tells all who use it what has changed for them.
     fn change(&self, change: impl FnOnce(&mut Condition)) {
-        self.condition.send_if_modified(|condition| {
-            let before = condition.told();
-            change(condition);
-            condition.told() != before
-        });
+        let mut condition = self.lock();
+        let before = condition.told();
+        change(&mut condition);
+        let is_news = condition.told() != before;
+        drop(condition);
+        if is_news {
+            self.changed.notify_waiters();
+        }
     }
 
     /// One more uses it, until [`leave`](Self::leave). False if it takes no more calls from one
@@ -158,13 +166,23 @@ impl Session {
         }
     }
 
-    pub(crate) fn condition(&self) -> watch::Receiver<Condition> {
-        self.condition.subscribe()
+    pub(crate) fn condition(&self) -> Condition {
+        self.lock().clone()
+    }
+
+    /// Waits for what is told after this was called.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Nothing that panics runs while it is held.
+    fn lock(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True if it takes calls from one who waits so long for a server.
     pub(crate) fn takes_calls(&self, patience: Duration) -> bool {
-        self.cut.why().is_none() && self.condition.borrow().is_open_to(patience)
+        self.cut.why().is_none() && self.lock().is_open_to(patience)
     }
 
     /// It gets no more calls, from whomever. Those on it go on, if they can.

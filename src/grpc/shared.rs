@@ -202,6 +202,15 @@ impl Shared {
         open.filter(|open| open.number == number)
     }
 
+    /// The same, also if it takes no more calls: others may still be answered on it.
+    pub(crate) fn find(&self, server: usize, number: u64) -> Option<Arc<Connection>> {
+        let alive: Vec<_> = {
+            let locked = self.lock();
+            locked.alive.iter().filter_map(|(part, _)| part.upgrade()).collect()
+        };
+        alive.into_iter().find(|part| part.index == server && part.number == number)
+    }
+
     /// Ends all that is under way, at once, and every connection that nobody else uses. Gives
     /// those.
     pub(crate) fn sever_all(&self, why: &Cause) -> Vec<Arc<Cut>> {

@@ -74,6 +74,7 @@ async fn end(shared: &Shared) {
         // Nobody tells that a caller who waited has left.
         let look = Instant::now() + if stop_at.is_some() { LOOK } else { NEVER };
         tokio::select! {
+            biased;
             () = shared.ending.notified() => {}
             () = sleep_until(stop_at.map_or(look, |at| at.min(look))) => {}
         }
@@ -125,9 +126,10 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
         shared.trouble(index, trouble);
         shared.tell_if_down(broken);
         tokio::select! {
-            () = sleep(wait.delay) => {}
+            biased;
             // Another plugin is through.
             Ok(()) = openings.changed() => {}
+            () = sleep(wait.delay) => {}
         }
         reconnect.elapsed();
     }

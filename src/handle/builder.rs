@@ -15,6 +15,8 @@ use crate::config::{PluginConfig, Transport};
 #[cfg(feature = "grpc")]
 use crate::error::Cause;
 use crate::error::PluginError;
+#[cfg(all(feature = "grpc", feature = "testing"))]
+use crate::grpc::in_memory::ToServers;
 use crate::hooks::HookRegistry;
 use crate::options::CallOptions;
 use crate::shared_connections::SharedConnections;
@@ -134,6 +136,21 @@ impl PluginHandleBuilder {
         self
     }
 
+    /// As [`connector`](Self::connector), for the servers of a plugin that is reached over gRPC:
+    /// `connect` is given the address of one. For this repository's simulation, and no part of
+    /// the API.
+    #[cfg(all(feature = "grpc", feature = "testing"))]
+    #[doc(hidden)]
+    pub fn connector_to_servers<F, Fut, S>(mut self, connect: F) -> Self
+    where
+        F: Fn(&str) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.connector = Some(Arc::new(ToServers(Arc::new(connect))));
+        self
+    }
+
     /// Shares connections to gRPC servers with the other plugins that are given the same. Default:
     /// connections of its own. See [`SharedConnections`], which has an example.
     pub fn connections(mut self, connections: &SharedConnections) -> Self {
@@ -181,11 +198,17 @@ impl PluginHandleBuilder {
         let client = Caller::new(&self.config, self.socket_connector(), runtime, shared);
         #[cfg(feature = "grpc")]
         if matches!(self.config.transport(), Transport::Grpc(_))
-            && (self.connector.is_some() || self.generation.is_some())
+            && (self.opens_sockets() || self.generation.is_some())
         {
             client.gate.bar(Cause::ConnectorOverGrpc);
         }
         self.over(client)
+    }
+
+    /// The connector is the application's, and knows nothing of servers.
+    #[cfg(feature = "grpc")]
+    fn opens_sockets(&self) -> bool {
+        self.connector.as_ref().is_some_and(|connector| !connector.is_in_memory())
     }
 
     /// What opens sockets instead of, or as, the plugin's own way does.

@@ -142,6 +142,18 @@ pub(crate) trait Connect: Send + Sync + 'static {
     fn place(&self) -> Option<Place> {
         None
     }
+
+    /// The way to the server of this name, of a connector that leads to several: that of a test.
+    #[cfg(feature = "grpc")]
+    fn to_server(&self, _name: &str) -> Option<Arc<dyn Connect>> {
+        None
+    }
+
+    /// True if its streams know no time but the runtime's, which a test may have paused.
+    #[cfg(feature = "grpc")]
+    fn is_in_memory(&self) -> bool {
+        false
+    }
 }
 
 /// Connects to a plugin's Unix socket, if who listens there is to be trusted.

@@ -9,6 +9,7 @@ use super::super::MOST_PASSED_OVER;
 use super::*;
 use crate::breaker::BreakerState;
 use crate::unix::connect::FnConnector;
+use crate::unix::slot::Suspicion;
 
 const PREFACE: usize = 24;
 pub(super) const DATA: u8 = 0;
@@ -74,9 +75,17 @@ pub(super) fn plugin() -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream
 pub(super) fn plugin_with(
     settings: Settings,
 ) -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
+    plugin_through(1 << 16, settings)
+}
+
+/// Its connections hold so many bytes in each direction.
+fn plugin_through(
+    size: usize,
+    settings: Settings,
+) -> (Arc<GrpcPlugin>, mpsc::UnboundedReceiver<DuplexStream>) {
     let (sender, connections) = mpsc::unbounded_channel();
     let connector = FnConnector(move || {
-        let (client, server) = tokio::io::duplex(1 << 16);
+        let (client, server) = tokio::io::duplex(size);
         let listens = sender.send(server).map_err(|_| io::ErrorKind::ConnectionRefused.into());
         async move { listens.map(|()| client) }
     });
@@ -192,4 +201,35 @@ async fn a_server_that_is_at_odds_with_us_is_not_believed() {
     let (cause, sent) = failed(call.await.unwrap());
     assert!(matches!(cause, Cause::Disconnected(_)), "{cause}");
     assert_eq!(sent, Sent::Maybe);
+}
+
+/// Found by the simulation: the connection was looked for among those that take calls.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_is_another_calls_closes_a_connection_that_takes_no_more_calls_too() {
+    let (plugin, mut connections) = plugin();
+    let one = begin(&plugin);
+    let mut wire = accept(&mut connections).await;
+    let first = wire.request().await;
+    let other = begin(&plugin);
+    let second = wire.request().await;
+    wire.go_away(second, 0).await;
+    let _next = accept(&mut connections).await;
+    wire.answer(first).await;
+    let reply = one.await.unwrap().unwrap();
+    plugin.suspect(reply.origin, Suspicion::Mismatch);
+    let (cause, sent) = failed(other.await.unwrap());
+    assert!(matches!(cause, Cause::ClosedAfterFault(_)), "{cause}");
+    assert_eq!(sent, Sent::Maybe);
+}
+
+/// Found by the simulation: hyper's task, which outlives the attempt, had something to write first.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_given_up_closes_its_connection_though_the_server_reads_nothing() {
+    let settings = Settings { connect_timeout: Duration::from_secs(1), ..Settings::default() };
+    let (plugin, mut connections) = plugin_through(16, settings);
+    let _call = begin(&plugin);
+    let mut first = connections.recv().await.unwrap();
+    let _second = connections.recv().await.unwrap();
+    let error = first.write_all(b"a").await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }

@@ -14,32 +14,37 @@ use crate::event::{Call, Event, Kind};
 use crate::plan::{Leave, Payload, Plan, Settings};
 use crate::world::World;
 
-/// A handle, whose end is an event.
+/// The handles of all plugins, whose end is an event.
 pub struct Held {
     pub world: Arc<World>,
     pub settings: Settings,
-    handle: Option<PluginHandle>,
+    handles: Vec<PluginHandle>,
 }
 
 impl Held {
     pub fn new(world: &Arc<World>, settings: Settings) -> Arc<Self> {
         world.see(Event::Handle(client::bounds(&settings)));
-        let handle = Some(client::handle(world, &settings));
-        Arc::new(Self { world: Arc::clone(world), settings, handle })
+        let handles = client::handles(world, &settings);
+        Arc::new(Self { world: Arc::clone(world), settings, handles })
     }
 
-    pub fn handle(&self) -> &PluginHandle {
-        self.handle.as_ref().expect("it is there until the last holder is gone")
+    pub fn handles(&self) -> &[PluginHandle] {
+        &self.handles
+    }
+
+    /// The one that makes this call.
+    fn of(&self, call: Call) -> &PluginHandle {
+        &self.handles[call as usize % self.handles.len()]
     }
 
     pub fn sample(&self) {
-        self.world.see(Event::Sampled(client::sample(self.handle())));
+        self.world.see(Event::Sampled(client::sample(&self.world, &self.handles)));
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        drop(self.handle.take());
+        self.handles.clear();
         self.world.see(Event::Released);
     }
 }
@@ -70,7 +75,7 @@ pub async fn call(held: &Held, plan: Plan) {
     let may_rerun = plan.may_rerun(&held.settings);
     world.see(Event::Asked { call, kind, deadline, may_rerun });
     let mut unanswered = Unanswered { world, call, answered: false };
-    let answer = client::call(held.handle(), call, &plan);
+    let answer = client::call(held.of(call), call, &plan);
     let outcome = match plan.leave {
         Leave::Never => Some(answer.await),
         Leave::Polls(polls) => polled(answer, polls).await,

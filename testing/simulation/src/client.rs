@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use hookwire::hooks::{Hook, ToolPreInvoke, ToolPreInvokePayload};
 use hookwire::{
-    BreakerState, CallOptions, CallPolicy, ConfigError, ConnectionState, Overload, PluginConfig,
-    PluginContext, PluginError, PluginHandle, PluginResult, RetryPolicy, UnixSocketConfig,
+    BreakerState, CallOptions, CallPolicy, ConfigError, ConnectionState, GrpcConfig, Overload,
+    PluginConfig, PluginContext, PluginError, PluginHandle, PluginResult, PluginStats, RetryPolicy,
+    SharedConnections, UnixSocketConfig,
 };
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::event::{Bounds, Call, Counters, Outcome, Sample, Sent, Verdict};
+use crate::event::{Bounds, Call, Counters, Outcome, Over, Sample, Sent, Verdict};
 use crate::plan::{Payload, Plan, Retry, Settings};
 use crate::world::World;
 use crate::{server, tap};
@@ -27,6 +28,26 @@ fn retry(retry: Retry) -> RetryPolicy {
 
 fn config(settings: &Settings) -> Result<PluginConfig, ConfigError> {
     let millis = Duration::from_millis;
+    let policy = CallPolicy::builder()
+        .timeout(millis(settings.timeout))
+        .queue_capacity(settings.queue_capacity)
+        .retry(retry(settings.retry))
+        .retry_budget(settings.retry_budget)
+        .breaker_threshold(settings.breaker_threshold)
+        .breaker_max_open(millis(settings.breaker_max_open))
+        .stamp(settings.stamp);
+    let plugin = PluginConfig::builder("Simulated").policy(policy);
+    if settings.over == Over::Grpc {
+        let grpc = GrpcConfig::builder()
+            .targets((0..settings.servers).map(address))
+            .max_in_flight(settings.max_in_flight)
+            .connect_timeout(millis(settings.connect_timeout))
+            .reconnect_attempts(settings.reconnect_attempts)
+            .reconnect_delay(millis(settings.reconnect_delay))
+            .max_backoff(millis(settings.max_backoff))
+            .keep_alive(settings.keep_alive.map(millis));
+        return plugin.grpc(grpc).build();
+    }
     let socket = UnixSocketConfig::builder("/simulated.sock")
         .max_connections(settings.max_connections)
         .max_in_flight(settings.max_in_flight)
@@ -38,65 +59,96 @@ fn config(settings: &Settings) -> Result<PluginConfig, ConfigError> {
         .keep_alive(settings.keep_alive.map(millis))
         .max_connection_age(settings.max_connection_age.map(millis))
         .stall_limit(millis(settings.stall_limit));
-    let policy = CallPolicy::builder()
-        .timeout(millis(settings.timeout))
-        .queue_capacity(settings.queue_capacity)
-        .retry(retry(settings.retry))
-        .retry_budget(settings.retry_budget)
-        .breaker_threshold(settings.breaker_threshold)
-        .breaker_max_open(millis(settings.breaker_max_open))
-        .stamp(settings.stamp);
-    PluginConfig::builder("Simulated").unix_socket(socket).policy(policy).build()
+    plugin.unix_socket(socket).build()
 }
 
-/// A handle over sockets in memory.
-pub fn handle(world: &Arc<World>, settings: &Settings) -> PluginHandle {
+/// That of a server, by its number.
+fn address(server: usize) -> String {
+    format!("127.0.0.1:{}", server + 1)
+}
+
+fn server(address: &str) -> usize {
+    (0..).find(|server| self::address(*server) == address).unwrap_or(0)
+}
+
+/// The handles of all plugins, over sockets in memory.
+pub fn handles(world: &Arc<World>, settings: &Settings) -> Vec<PluginHandle> {
     let config = config(settings).expect("settings are drawn within their bounds");
-    let (world, path) = (Arc::clone(world), Arc::clone(world));
-    PluginHandle::builder(config)
-        .connector(move || server::connect(Arc::clone(&world)))
-        .connector_generation(move || path.generation())
-        .connect_lazy()
+    world.set_servers(settings.servers);
+    let connections = (settings.plugins > 1).then(SharedConnections::new);
+    let handle = |_| {
+        let (world, path) = (Arc::clone(world), Arc::clone(world));
+        let builder = PluginHandle::builder(config.clone());
+        if settings.over == Over::Socket {
+            let connect = move || server::connect(Arc::clone(&world), 0);
+            let builder = builder.connector(connect);
+            return builder.connector_generation(move || path.generation()).connect_lazy();
+        }
+        let connect = move |address: &str| server::connect(Arc::clone(&world), server(address));
+        let builder = builder.connector_to_servers(connect);
+        match &connections {
+            Some(connections) => builder.connections(connections).connect_lazy(),
+            None => builder.connect_lazy(),
+        }
+    };
+    (0..settings.plugins).map(handle).collect()
 }
 
 pub fn bounds(settings: &Settings) -> Bounds {
+    let max_connections = match settings.over {
+        Over::Socket => settings.max_connections,
+        Over::Grpc => settings.servers,
+    };
     Bounds {
-        max_connections: settings.max_connections,
+        over: settings.over,
+        plugins: settings.plugins,
+        max_connections,
         max_in_flight: settings.max_in_flight,
         queue_capacity: settings.queue_capacity,
         keep_alive: settings.keep_alive.is_some(),
-        max_connection_age: settings.max_connection_age,
+        // Over gRPC servers say when one is too old.
+        max_connection_age: settings.max_connection_age.filter(|_| settings.over == Over::Socket),
         log_panics: settings.log_panics,
     }
 }
 
-pub fn sample(handle: &PluginHandle) -> Sample {
-    let stats = handle.stats();
-    let loads = stats.connections.iter().map(|connection| connection.queued + connection.in_flight);
+pub fn sample(world: &World, handles: &[PluginHandle]) -> Sample {
+    let stats: Vec<_> = handles.iter().map(PluginHandle::stats).collect();
+    let most = |gauge: fn(&PluginStats) -> usize| stats.iter().map(gauge).max().unwrap_or(0);
+    let bound = stats.iter().map(|stats| (stats.queued, stats.in_flight));
+    let fullest = bound.max_by_key(|(queued, in_flight)| queued + in_flight);
+    let (queued, in_flight) = fullest.unwrap_or_default();
     Sample {
-        waiting: stats.waiting,
-        queued: stats.queued,
-        in_flight: stats.in_flight,
-        fullest: loads.max().unwrap_or(0),
-        connections: stats
-            .connections
-            .iter()
-            .filter(|connection| connection.state.is_ready())
-            .count(),
-        breaker_closed: handle.breaker() == BreakerState::Closed,
-        shut_down: handle.state() == ConnectionState::Shutdown,
+        waiting: most(|stats| stats.waiting),
+        queued,
+        in_flight,
+        fullest: most(|stats| {
+            let loads = stats.connections.iter().map(|all| all.queued + all.in_flight);
+            loads.max().unwrap_or(0)
+        }),
+        connections: stats.iter().map(ready).min().unwrap_or(0),
+        breaker_closed: handles.iter().all(|handle| handle.breaker() == BreakerState::Closed),
+        shut_down: handles.iter().all(|handle| handle.state() == ConnectionState::Shutdown),
+        streams: world.streams(),
     }
 }
 
-pub fn counters(handle: &PluginHandle) -> Counters {
-    let stats = handle.stats();
+fn ready(stats: &PluginStats) -> usize {
+    stats.connections.iter().filter(|connection| connection.state.is_ready()).count()
+}
+
+pub fn counters(handles: &[PluginHandle]) -> Counters {
+    let stats: Vec<_> = handles.iter().map(PluginHandle::stats).collect();
+    let sum = |counter: fn(&PluginStats) -> u64| stats.iter().map(counter).sum();
     Counters {
-        calls: stats.calls,
-        ok: stats.ok,
-        violations: stats.violations,
-        plugin_errors: stats.plugin_errors,
-        failures: stats.timeouts + stats.refused + stats.mismatches + stats.other_failures,
-        panics: stats.panics,
+        calls: sum(|stats| stats.calls),
+        ok: sum(|stats| stats.ok),
+        violations: sum(|stats| stats.violations),
+        plugin_errors: sum(|stats| stats.plugin_errors),
+        failures: sum(|stats| {
+            stats.timeouts + stats.refused + stats.mismatches + stats.other_failures
+        }),
+        panics: sum(|stats| stats.panics),
     }
 }
 

@@ -7,6 +7,16 @@ pub type Conn = u32;
 /// Milliseconds since the run began.
 pub type Millis = u64;
 
+/// How a plugin is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Over {
+    /// Frames on a socket.
+    #[default]
+    Socket,
+    /// gRPC, on one connection to each server.
+    Grpc,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Hook,
@@ -55,6 +65,10 @@ pub enum Outcome {
 /// The settings that the judge needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Bounds {
+    pub over: Over,
+    /// Plugins with the same settings, which share their connections if they are several.
+    pub plugins: usize,
+    /// Over gRPC that is the number of servers.
     pub max_connections: usize,
     pub max_in_flight: usize,
     pub queue_capacity: usize,
@@ -79,7 +93,7 @@ pub enum Side {
     Server,
 }
 
-/// Gauges, at any moment.
+/// Gauges, at any moment; of several plugins, those of the fullest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sample {
     pub waiting: usize,
@@ -87,12 +101,17 @@ pub struct Sample {
     pub in_flight: usize,
     /// The most that one connection has, queued and in flight.
     pub fullest: usize,
+    /// Of the plugin that has the fewest.
     pub connections: usize,
+    /// Every breaker is.
     pub breaker_closed: bool,
+    /// Every plugin is.
     pub shut_down: bool,
+    /// Streams of hooks, over gRPC, that a server has not seen the end of.
+    pub streams: usize,
 }
 
-/// Counters of a handle, when nobody calls.
+/// Counters, those of all plugins together, when nobody calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Counters {
     pub calls: u64,
@@ -156,6 +175,23 @@ pub enum Event {
     Misanswered {
         conn: Conn,
         call: Call,
+    },
+    /// The stream of a call ended without a reply: by a status, or reset.
+    Declined {
+        conn: Conn,
+        call: Call,
+    },
+    /// The server says that the time of a call is over.
+    SaidLate {
+        call: Call,
+    },
+    /// The server's answer to whether it is there, the first one on a connection.
+    Greeted {
+        conn: Conn,
+    },
+    /// No call that is new to the server will be looked at on this connection.
+    GoneAway {
+        conn: Conn,
     },
     Damaged {
         conn: Conn,

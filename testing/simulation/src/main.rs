@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
+use simulation::event::Over;
 use simulation::mood::{Fault, Faults};
 use simulation::run::{Limits, run};
 use simulation::shrink::shrink;
@@ -24,6 +25,9 @@ use simulation::world::Record;
 /// Exit code 1 at the first invariant that breaks; its seed repeats the run.
 #[derive(Debug, Parser)]
 struct Options {
+    /// Over gRPC, not a socket.
+    #[arg(long)]
+    grpc: bool,
     /// Simulate seeds until they sum up to so many hours.
     #[arg(long, default_value_t = 1_000)]
     hours: u64,
@@ -54,8 +58,12 @@ struct Options {
 }
 
 impl Options {
+    fn over(&self) -> Over {
+        if self.grpc { Over::Grpc } else { Over::Socket }
+    }
+
     fn limits(&self) -> Result<Limits, String> {
-        let mut limits = Limits { keep_all: self.trace, ..Limits::default() };
+        let mut limits = Limits { keep_all: self.trace, ..Limits::of(self.over()) };
         limits.steps = self.steps.unwrap_or(limits.steps);
         limits.first = self.first.unwrap_or(limits.first);
         limits.callers = self.callers.unwrap_or(limits.callers);
@@ -64,7 +72,7 @@ impl Options {
         }
         for name in self.faults.iter().filter(|name| *name != "none") {
             let named = |fault: &Fault| format!("{fault:?}").eq_ignore_ascii_case(name);
-            let fault = Fault::ALL.into_iter().find(named);
+            let fault = Fault::of(self.over()).find(named);
             limits.faults = limits.faults.with(fault.ok_or(format!("no fault `{name}`"))?);
         }
         Ok(limits)
@@ -76,7 +84,7 @@ fn main() -> ExitCode {
     let limits = match options.limits() {
         Ok(limits) => limits,
         Err(problem) => {
-            eprintln!("{problem}; there are {:?}", Fault::ALL);
+            eprintln!("{problem}; there are {:?}", Fault::of(options.over()).collect::<Vec<_>>());
             return ExitCode::FAILURE;
         }
     };
@@ -101,12 +109,13 @@ fn one(seed: u64, mut limits: Limits, short: bool) -> ExitCode {
 
 /// The command that runs it again.
 fn repeated(seed: u64, limits: &Limits) -> String {
-    let Limits { first, steps, callers, faults, .. } = *limits;
+    let Limits { over, first, steps, callers, faults, .. } = *limits;
+    let grpc = if over == Over::Grpc { " --grpc" } else { "" };
     let mut command = format!(
-        "cargo run --release -p simulation -- --seed {seed} --first {first} --steps {steps} --callers {callers}"
+        "cargo run --release -p simulation --{grpc} --seed {seed} --first {first} --steps {steps} --callers {callers}"
     );
-    if faults != Faults::all() {
-        let names = Fault::ALL.into_iter().filter(|fault| faults.has(*fault));
+    if faults != Faults::all(over) {
+        let names = Fault::of(over).filter(|fault| faults.has(*fault));
         let names: Vec<_> = names.map(|fault| format!("{fault:?}").to_lowercase()).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.join(",") };
         command.push_str(&format!(" --faults {names}"));

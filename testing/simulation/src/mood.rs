@@ -1,6 +1,8 @@
 //! What a plugin's server is up to: how it takes connections, and what it does to
 //! requests.
 
+use crate::event::Over;
+use crate::servers::Servers;
 use crate::world::chance;
 
 /// What can go wrong.
@@ -51,11 +53,35 @@ pub enum Fault {
     /// It answers one call with what another is owed, and nothing shows it. No client can
     /// help that: it is for the judge to find.
     Lie,
+    /// A call ends with a status, before its hook has run or after.
+    Status,
+    /// Its stream is reset, before or after.
+    Reset,
+    /// It stops in good order, and is back at once.
+    GoAway,
+    /// It stops, and says that it will not look at a call that has come.
+    PassOver,
+    /// It does not read or write for a while, in the middle of everything.
+    Freeze,
+    /// A connection takes one call at a time, or a few.
+    FewStreams,
+    /// It says that it is not serving, for a while.
+    NotServing,
+    /// A whole reply without a status.
+    NoStatus,
+    /// A whole reply, and then a status that is not OK.
+    TakenBack,
+    /// Two messages for one call.
+    Doubled,
+    /// What a proxy would say.
+    NotGrpc,
+    /// It runs what it has said that it will not look at. This, too, is for the judge to find.
+    FalseWord,
 }
 
 impl Fault {
-    /// All but the lie.
-    pub const ALL: [Self; 21] = [
+    /// All but the lies.
+    pub const ALL: [Self; 32] = [
         Self::Down,
         Self::Busy,
         Self::SlowConnect,
@@ -77,37 +103,63 @@ impl Fault {
         Self::Leave,
         Self::Panic,
         Self::Log,
+        Self::Status,
+        Self::Reset,
+        Self::GoAway,
+        Self::PassOver,
+        Self::Freeze,
+        Self::FewStreams,
+        Self::NotServing,
+        Self::NoStatus,
+        Self::TakenBack,
+        Self::Doubled,
+        Self::NotGrpc,
     ];
+
+    const LIES: [Self; 2] = [Self::Lie, Self::FalseWord];
+
+    /// Those that can happen there.
+    pub fn of(over: Over) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |fault| fault.happens(over))
+    }
+
+    fn happens(self, over: Over) -> bool {
+        match over {
+            Over::Socket => (self as u32) < Self::Lie as u32,
+            // Bytes have no end there, and no path is looked at.
+            Over::Grpc => !matches!(self, Self::HalfClose | Self::TakenOver),
+        }
+    }
 }
 
 /// Some of the faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Faults(u32);
+pub struct Faults(u64);
 
 impl Faults {
     pub const NONE: Self = Self(0);
 
-    pub fn all() -> Self {
-        Fault::ALL.into_iter().fold(Self::NONE, Self::with)
+    pub fn all(over: Over) -> Self {
+        Fault::of(over).fold(Self::NONE, Self::with)
     }
 
     pub fn with(self, fault: Fault) -> Self {
-        Self(self.0 | 1 << fault as u32)
+        Self(self.0 | 1 << fault as u64)
     }
 
     pub fn without(self, fault: Fault) -> Self {
-        Self(self.0 & !(1 << fault as u32))
+        Self(self.0 & !(1 << fault as u64))
     }
 
     pub fn has(self, fault: Fault) -> bool {
-        self.0 & 1 << fault as u32 != 0
+        self.0 & 1 << fault as u64 != 0
     }
 
     /// Each of these in a part of all cases: a mood is of a few faults, not of all.
     fn draw(self, rng: &mut fastrand::Rng) -> Self {
         let few = rng.u32(5..40);
         let drawn = Fault::ALL.into_iter().filter(|fault| self.has(*fault) && chance(rng, few));
-        let lies = self.has(Fault::Lie).then_some(Fault::Lie);
+        let lies = Fault::LIES.into_iter().filter(|fault| self.has(*fault));
         drawn.chain(lies).fold(Self::NONE, Self::with)
     }
 }
@@ -123,14 +175,18 @@ pub struct Mood {
     pub cut: usize,
     /// What a socket's buffers hold.
     pub capacity: usize,
-    /// Nobody listens.
-    pub absent: bool,
+    /// Of these servers nobody listens.
+    pub absent: Servers,
+    /// These say that they are not serving.
+    pub resting: Servers,
 }
 
 impl Mood {
     /// Nothing is wrong.
     pub fn well() -> Self {
-        Self { faults: Faults::NONE, often: 0, work: 0, cut: 0, capacity: 64 * 1024, absent: false }
+        let (absent, resting) = (Servers::NONE, Servers::NONE);
+        let (faults, capacity) = (Faults::NONE, 64 * 1024);
+        Self { faults, often: 0, work: 0, cut: 0, capacity, absent, resting }
     }
 
     pub fn draw(rng: &mut fastrand::Rng, allowed: Faults) -> Self {
@@ -140,7 +196,8 @@ impl Mood {
             work: *rng.choice([0, 0, 3, 20, 200].iter()).unwrap_or(&0),
             cut: *rng.choice([0, 0, 1, 7, 100].iter()).unwrap_or(&0),
             capacity: *rng.choice([64, 512, 4096, 64 * 1024].iter()).unwrap_or(&4096),
-            absent: false,
+            absent: Servers::NONE,
+            resting: Servers::NONE,
         }
     }
 

@@ -1,6 +1,8 @@
 //! What is drawn for handles and calls.
 
+use crate::event::Over;
 use crate::mood::{Fault, Mood};
+use crate::servers::MOST;
 use crate::world::chance;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +15,11 @@ pub enum Retry {
 /// The configuration of a handle; times in milliseconds.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    pub over: Over,
+    /// Over gRPC.
+    pub servers: usize,
+    /// Plugins that share their connections, or one alone.
+    pub plugins: usize,
     pub max_connections: usize,
     pub max_in_flight: usize,
     pub queue_capacity: usize,
@@ -42,12 +49,19 @@ fn retry(rng: &mut fastrand::Rng) -> Retry {
 }
 
 impl Settings {
-    pub fn draw(rng: &mut fastrand::Rng, log_panics: bool) -> Self {
+    pub fn draw(rng: &mut fastrand::Rng, over: Over, log_panics: bool) -> Self {
         let reconnect_delay = one_of(rng, &[10, 100, 1_000]);
         let idle_timeout = rng.u64(2_000..=299_000);
         let keep_alive = chance(rng, 40).then(|| rng.u64(500..idle_timeout));
         let max_connection_age = chance(rng, 30).then(|| rng.u64(100..=60_000));
+        let (servers, plugins) = match over {
+            Over::Socket => (1, 1),
+            Over::Grpc => (rng.usize(1..=MOST), one_of(rng, &[1, 1, 2])),
+        };
         Self {
+            over,
+            servers,
+            plugins,
             max_connections: rng.usize(1..=8),
             max_in_flight: rng.usize(1..=16),
             queue_capacity: one_of(rng, &[0, 1, 8, 1_024]),

@@ -13,15 +13,18 @@ use tokio::time::{sleep, timeout};
 
 use crate::caller::{self, Held};
 use crate::client;
-use crate::event::Event;
+use crate::event::{Event, Over};
 use crate::logs::{self, Logs, Manners};
 use crate::mood::{Fault, Faults, Mood};
 use crate::plan::{Payload, Plan, Settings};
+use crate::servers::Servers;
+use crate::troubles::troubles;
 use crate::world::{Record, World, chance, dice};
 
 /// How much of a run is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    pub over: Over,
     /// These steps, the last one excluded.
     pub first: u32,
     pub steps: u32,
@@ -32,9 +35,10 @@ pub struct Limits {
     pub keep_all: bool,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self { first: 0, steps: 12, callers: 200, faults: Faults::all(), keep_all: false }
+impl Limits {
+    pub fn of(over: Over) -> Self {
+        let faults = Faults::all(over);
+        Self { over, first: 0, steps: 12, callers: 200, faults, keep_all: false }
     }
 }
 
@@ -46,7 +50,7 @@ pub fn run(seed: u64, limits: &Limits) -> Record {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime without I/O");
     let record = runtime.block_on(async {
-        let world = World::new(seed, limits.keep_all);
+        let world = World::new(seed, limits.over, limits.keep_all);
         Run { world: Arc::clone(&world), limits: *limits, held: None }.steps().await;
         world.record()
     });
@@ -104,7 +108,7 @@ impl Run {
         let listens = log_panics || chance(rng, 20);
         let panics = log_panics.then(|| rng.fork());
         logs::behave(Manners { listens, panics });
-        Held::new(&self.world, Settings::draw(rng, log_panics))
+        Held::new(&self.world, Settings::draw(rng, self.limits.over, log_panics))
     }
 
     /// Drops the last handle. Its sockets have to be closed by the next one.
@@ -180,10 +184,13 @@ impl Run {
             // A panic may take the call down.
             return;
         }
-        self.world.see(Event::Recovered);
-        caller::call(held, Plan::plain()).await;
+        for _ in held.handles() {
+            self.world.see(Event::Recovered);
+            caller::call(held, Plan::plain()).await;
+        }
         sleep(millis(1)).await;
-        let (sample, counters) = (client::sample(held.handle()), client::counters(held.handle()));
+        let handles = held.handles();
+        let (sample, counters) = (client::sample(&self.world, handles), client::counters(handles));
         self.world.see(Event::Rested(sample, counters));
     }
 
@@ -197,9 +204,15 @@ impl Run {
             sleep(millis(rng.u64(1..=longest))).await;
             held.sample();
             if faults && self.limits.faults.has(Fault::Restart) {
-                let absent = chance(rng, 50);
+                let victims = self.world.some_servers(rng);
+                let absent = if chance(rng, 50) { victims } else { Servers::NONE };
                 self.world.set_mood(Mood { absent, ..Mood::well() });
-                self.world.kill();
+                self.world.kill(victims);
+                self.world.count_fault();
+            }
+            if faults && self.limits.faults.has(Fault::GoAway) && chance(rng, 30) {
+                let stopped = self.world.some_servers(rng);
+                self.world.stop(stopped);
                 self.world.count_fault();
             }
             if self.limits.faults.has(Fault::TakenOver) && chance(rng, 20) {
@@ -223,32 +236,9 @@ async fn stop(held: &Held, rng: &mut fastrand::Rng) {
     let after = [0, 50, 3_000][rng.usize(0..3)];
     held.world.see(Event::Stopping { by: held.world.now() + after });
     // What it returns waits with the clock of the wall; the state tells the same.
-    drop(held.handle().shutdown(millis(after)));
+    for handle in held.handles() {
+        drop(handle.shutdown(millis(after)));
+    }
     sleep(millis(after + 5)).await;
     held.sample();
-}
-
-/// The plugin's server dies and comes back.
-async fn troubles(world: Arc<World>, mut rng: fastrand::Rng) {
-    loop {
-        sleep(millis(rng.u64(10..8_000))).await;
-        let faults = world.mood().faults;
-        if faults.has(Fault::Restart) {
-            world.count_fault();
-            world.kill();
-        }
-        if faults.has(Fault::TakenOver) {
-            world.count_fault();
-            world.take_over();
-        }
-        if faults.has(Fault::Down) {
-            world.count_fault();
-            world.set_mood(Mood { absent: true, ..world.mood() });
-            sleep(millis(rng.u64(1..6_000))).await;
-            world.set_mood(Mood { absent: false, ..world.mood() });
-        }
-        if faults.has(Fault::Hang) && chance(&mut rng, 30) {
-            world.release();
-        }
-    }
 }

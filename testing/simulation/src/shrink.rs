@@ -34,7 +34,7 @@ fn least(mut best: Limits, fails: impl Fn(Limits) -> Option<Limits>) -> Limits {
     {
         best = fewer;
     }
-    for fault in Fault::ALL {
+    for fault in Fault::of(best.over) {
         let faults = best.faults.without(fault);
         if faults != best.faults {
             best = fails(Limits { faults, ..best }).unwrap_or(best);
@@ -46,6 +46,7 @@ fn least(mut best: Limits, fails: impl Fn(Limits) -> Option<Limits>) -> Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Over;
     use crate::mood::Faults;
 
     #[test]
@@ -54,9 +55,10 @@ mod tests {
             let has = limits.faults.has(Fault::Hang) && limits.callers >= 7;
             (has && limits.first <= 4 && limits.steps > 5).then_some(limits)
         };
-        let least = least(Limits::default(), fails);
+        let all = Limits::of(Over::Socket);
+        let least = least(all, fails);
         let faults = Faults::NONE.with(Fault::Hang);
-        let expected = Limits { first: 4, steps: 6, callers: 12, faults, keep_all: false };
+        let expected = Limits { first: 4, steps: 6, callers: 12, faults, ..all };
         assert_eq!(least, expected);
     }
 }

@@ -1,14 +1,14 @@
 //! A run repeats to the byte, is not empty, and is judged.
 
-use crate::event::{Event, Outcome, Sent};
+use crate::event::{Event, Outcome, Over, Sent};
 use crate::mood::{Fault, Faults};
 use crate::run::{Limits, run};
 
 /// Whether an event is of some kind.
-type Is = fn(&Event) -> bool;
+pub(crate) type Is = fn(&Event) -> bool;
 
 fn limits() -> Limits {
-    Limits { steps: 6, keep_all: true, ..Limits::default() }
+    Limits { steps: 6, keep_all: true, ..Limits::of(Over::Socket) }
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_run_of_fewer_steps_is_the_beginning_of_the_longer_one() {
 
 #[test]
 fn runs_come_to_everything_that_they_are_made_for() {
-    let mut missing: Vec<(&str, Is)> = vec![
+    let wanted: Vec<(&str, Is)> = vec![
         ("a reply", |event| matches!(event, Event::Answered { outcome: Outcome::Hook { .. }, .. })),
         ("an answer to a question", |event| {
             matches!(event, Event::Answered { outcome: Outcome::Config, .. })
@@ -74,22 +74,31 @@ fn runs_come_to_everything_that_they_are_made_for() {
         ),
         ("a rest with nothing left", |event| matches!(event, Event::Rested(..))),
     ];
-    for seed in 1..200 {
-        let record = run(seed, &limits());
-        assert_eq!(record.broken, None, "seed {seed}");
-        missing.retain(|(_, is)| !record.trace.iter().any(|(_, event)| is(event)));
-        if missing.is_empty() {
-            return;
-        }
-    }
-    panic!("no run had {:?}", missing.iter().map(|(name, _)| name).collect::<Vec<_>>());
+    assert_eq!(missing_in(200, &limits(), wanted), Vec::<&str>::new());
 }
 
-fn failed(event: &Event, word: &str) -> bool {
+/// What does not happen in so many runs.
+pub(crate) fn missing_in<'a>(
+    runs: u64,
+    limits: &Limits,
+    mut wanted: Vec<(&'a str, Is)>,
+) -> Vec<&'a str> {
+    for seed in 1..runs {
+        let record = run(seed, limits);
+        assert_eq!(record.broken, None, "seed {seed}");
+        wanted.retain(|(_, is)| !record.trace.iter().any(|(_, event)| is(event)));
+        if wanted.is_empty() {
+            break;
+        }
+    }
+    wanted.into_iter().map(|(name, _)| name).collect()
+}
+
+pub(crate) fn failed(event: &Event, word: &str) -> bool {
     matches!(event, Event::Answered { outcome: Outcome::Failed { reason, .. }, .. } if *reason == word)
 }
 
-fn told(event: &Event, word: Sent) -> bool {
+pub(crate) fn told(event: &Event, word: Sent) -> bool {
     matches!(event, Event::Answered { outcome: Outcome::Failed { sent, .. }, .. } if *sent == word)
 }
 
@@ -133,7 +142,7 @@ fn a_payload_that_does_not_fit_its_callers_type_fails_that_call_and_no_other() {
 /// a server that lies, to the real client, in a run.
 #[test]
 fn a_server_that_answers_one_call_with_anothers_answer_is_found_by_the_judge() {
-    let limits = Limits { faults: Faults::all().with(Fault::Lie), ..limits() };
+    let limits = Limits { faults: Faults::all(Over::Socket).with(Fault::Lie), ..limits() };
     let found = (1..=20).filter_map(|seed| run(seed, &limits).broken);
     let invariants: Vec<_> = found.map(|broken| broken.invariant).collect();
     assert!(invariants.contains(&1), "{invariants:?}");

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::event::{Call, Conn, Event, Millis};
+use crate::event::{Call, Conn, Event, Millis, Over};
 use crate::judge::{Broken, Judge};
 use crate::mood::Mood;
+use crate::servers::{MOST, Servers};
 use crate::signal::Signal;
 
 /// Events that are kept to be shown when an invariant breaks.
@@ -20,10 +21,13 @@ pub type Line = (Millis, Event);
 
 pub struct World {
     pub seed: u64,
+    pub over: Over,
     started: Instant,
     inner: Mutex<Inner>,
-    /// Everything of the plugin that was there at a lower number dies.
-    pub lives: Signal,
+    /// By server: everything of it that was there at a lower number dies.
+    pub lives: [Signal; MOST],
+    /// By server: its connections that were there at a lower number take no more calls.
+    pub stops: [Signal; MOST],
     /// Hooks that hang go on when the number grows.
     pub released: Signal,
 }
@@ -40,6 +44,8 @@ struct Inner {
     attempts: u64,
     faults: u64,
     generation: u64,
+    servers: usize,
+    streams: usize,
 }
 
 /// What is left of a run.
@@ -56,7 +62,7 @@ pub struct Record {
 
 impl World {
     /// To be made in the runtime whose clock it is.
-    pub fn new(seed: u64, keep_all: bool) -> Arc<Self> {
+    pub fn new(seed: u64, over: Over, keep_all: bool) -> Arc<Self> {
         let inner = Inner {
             judge: Judge::default(),
             digest: DefaultHasher::new(),
@@ -69,12 +75,16 @@ impl World {
             attempts: 0,
             faults: 0,
             generation: 0,
+            servers: 1,
+            streams: 0,
         };
         Arc::new(Self {
             seed,
+            over,
             started: Instant::now(),
             inner: Mutex::new(inner),
-            lives: Signal::default(),
+            lives: Default::default(),
+            stops: Default::default(),
             released: Signal::default(),
         })
     }
@@ -153,9 +163,34 @@ impl World {
         self.lock().mood = mood;
     }
 
-    /// The plugin dies: all its sockets end.
-    pub fn kill(&self) {
-        self.lives.grow();
+    /// The plugin has so many servers from now on.
+    pub fn set_servers(&self, servers: usize) {
+        self.lock().servers = servers;
+    }
+
+    /// One of its servers, or all.
+    pub fn some_servers(&self, rng: &mut fastrand::Rng) -> Servers {
+        Servers::draw(rng, self.lock().servers)
+    }
+
+    /// These servers die: all their connections end.
+    pub fn kill(&self, servers: Servers) {
+        servers.iter().for_each(|server| self.lives[server].grow());
+    }
+
+    /// These stop in good order.
+    pub fn stop(&self, servers: Servers) {
+        servers.iter().for_each(|server| self.stops[server].grow());
+    }
+
+    /// A stream of a hook is open at a server until what is returned is dropped.
+    pub fn stream(self: &Arc<Self>) -> Stream {
+        self.lock().streams += 1;
+        Stream(Arc::clone(self))
+    }
+
+    pub fn streams(&self) -> usize {
+        self.lock().streams
     }
 
     /// Another server takes the plugin's path over.
@@ -185,6 +220,15 @@ impl World {
             broken: inner.broken.clone(),
             trace: inner.all.take().unwrap_or_else(|| inner.last.iter().copied().collect()),
         }
+    }
+}
+
+/// One that a server has not seen the end of.
+pub struct Stream(Arc<World>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.lock().streams -= 1;
     }
 }
 

@@ -1,8 +1,10 @@
 //! Invariant 8: only what is known of hook calls and of connections moves the breaker.
 
+use std::collections::BTreeSet;
+
 use super::calls::Calls;
 use super::{Found, broken};
-use crate::event::{Event, Kind, Millis};
+use crate::event::{Conn, Event, Kind, Millis, Over};
 
 #[derive(Debug, Default)]
 pub(super) struct BreakerJudge {
@@ -10,6 +12,9 @@ pub(super) struct BreakerJudge {
     closed_at: Millis,
     open: bool,
     last_hook_reply: Option<Millis>,
+    over: Over,
+    /// Over gRPC: connections whose server has not said yet that it is there.
+    silent: BTreeSet<Conn>,
     /// The last attempt to connect failed.
     unreachable: bool,
     /// It was reached again after such a failure.
@@ -24,7 +29,9 @@ impl BreakerJudge {
             self.last_trouble = Some(now);
         }
         match *event {
-            Event::Handle(_) => *self = Self { closed_at: now, ..Self::default() },
+            Event::Handle(bounds) => {
+                *self = Self { closed_at: now, over: bounds.over, ..Self::default() };
+            }
             // A wrong reply speaks for the plugin too: it is there, and answers hooks.
             Event::Replied { kind: Kind::Hook, .. }
             | Event::Misanswered { .. }
@@ -33,15 +40,28 @@ impl BreakerJudge {
                 self.unreachable = true;
                 self.last_trouble = Some(now);
             }
-            Event::Connected { .. } if self.unreachable => {
-                self.unreachable = false;
-                self.reached_again = Some(now);
+            Event::Connected { conn } if self.over == Over::Grpc => {
+                self.silent.insert(conn);
             }
-            Event::Closed { .. } => self.last_trouble = Some(now),
+            Event::Connected { .. } => self.reached(now),
+            Event::Greeted { conn } => {
+                self.silent.remove(&conn);
+                self.reached(now);
+            }
+            Event::Closed { conn, .. } => {
+                self.unreachable |= self.silent.remove(&conn);
+                self.last_trouble = Some(now);
+            }
             Event::Sampled(sample) => return self.sampled(now, sample.breaker_closed),
             _ => {}
         }
         Ok(())
+    }
+
+    fn reached(&mut self, now: Millis) {
+        if std::mem::take(&mut self.unreachable) {
+            self.reached_again = Some(now);
+        }
     }
 
     fn sampled(&mut self, now: Millis, closed: bool) -> Found {

@@ -6,13 +6,15 @@
 
 mod breaker;
 mod calls;
+#[cfg(test)]
+mod grpc_tests;
 mod sockets;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-use crate::event::{Bounds, Counters, Event, Millis, Sample};
+use crate::event::{Bounds, Counters, Event, Millis, Over, Sample};
 
 use breaker::BreakerJudge;
 use calls::Calls;
@@ -60,7 +62,8 @@ impl Judge {
             self.bounds = Some(bounds);
         }
         self.sockets.see(now, event, self.bounds.as_ref())?;
-        self.calls.see(now, event, &mut self.sockets)?;
+        let over = self.bounds.map_or(Over::Socket, |bounds| bounds.over);
+        self.calls.see(now, event, over, &mut self.sockets)?;
         self.breaker.see(now, event, &self.calls)?;
         match event {
             Event::Sampled(sample) => self.bounded(sample),
@@ -77,8 +80,11 @@ impl Judge {
         let Some(bounds) = &self.bounds else { return Ok(()) };
         let places = bounds.max_connections * bounds.max_in_flight;
         let Sample { waiting, queued, in_flight, fullest, connections, .. } = *sample;
-        if waiting > bounds.queue_capacity {
-            return broken(6, format!("{waiting} calls wait, {} may", bounds.queue_capacity));
+        // Over gRPC as many may wait, while no server is connected to, as all of them will take.
+        let coming = if bounds.over == Over::Grpc { places } else { 0 };
+        let may_wait = bounds.queue_capacity + coming;
+        if waiting > may_wait {
+            return broken(6, format!("{waiting} calls wait, {may_wait} may"));
         }
         if queued + in_flight > places {
             return broken(6, format!("{queued} + {in_flight} calls have {places} places"));
@@ -99,6 +105,13 @@ impl Judge {
         let probes = if bounds.keep_alive { bounds.max_connections } else { 0 };
         if sample.waiting > 0 || sample.queued > 0 || sample.in_flight > probes {
             return broken(2, format!("nobody calls, and there is something left: {sample:?}"));
+        }
+        if sample.streams > 0 {
+            return broken(12, format!("nobody calls, and {} streams are open", sample.streams));
+        }
+        if bounds.over == Over::Grpc && sample.connections < bounds.max_connections {
+            let (ready, all) = (sample.connections, bounds.max_connections);
+            return broken(2, format!("all {all} servers are well, and {ready} are connected to"));
         }
         self.calls.counted(counters, bounds.log_panics)
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Found, LATE, broken};
-use crate::event::{Bounds, Conn, Damage, Event, Millis, Side};
+use crate::event::{Bounds, Conn, Damage, Event, Millis, Over, Side};
 
 #[derive(Debug, Default)]
 struct State {
@@ -17,6 +17,8 @@ struct State {
     /// Bytes that are no frame were sent.
     framing: bool,
     shifted: bool,
+    /// The server asks for a pong, before which h2 reads nothing: not if it cannot be written.
+    asks_for_pong: bool,
     /// From then on no call may be made on it.
     outdated: Option<Millis>,
 }
@@ -29,11 +31,16 @@ pub(super) struct Sockets {
     states: BTreeMap<Conn, State>,
     open: usize,
     connecting: usize,
+    kind: Over,
     /// From when on none may be open.
     over: Option<Millis>,
 }
 
 impl Sockets {
+    pub(super) fn over(&self) -> Over {
+        self.kind
+    }
+
     pub(super) fn condemned(&self, conn: Conn) -> Option<Millis> {
         self.states.get(&conn)?.condemned
     }
@@ -56,7 +63,8 @@ impl Sockets {
     /// True while neither side has closed or damaged it.
     pub(super) fn is_whole(&self, conn: Conn) -> bool {
         self.states.get(&conn).is_some_and(|state| {
-            state.whole && !state.framing && !state.shifted && state.condemned.is_none()
+            let in_order = !state.framing && !state.shifted && !state.asks_for_pong;
+            state.whole && in_order && state.condemned.is_none()
         })
     }
 
@@ -68,11 +76,11 @@ impl Sockets {
 
     pub(super) fn see(&mut self, now: Millis, event: &Event, bounds: Option<&Bounds>) -> Found {
         match *event {
-            Event::Handle(_) => {
+            Event::Handle(bounds) => {
                 if self.open > 0 {
                     return broken(7, format!("{} sockets of the last handle are open", self.open));
                 }
-                *self = Self::default();
+                *self = Self { kind: bounds.over, ..Self::default() };
             }
             Event::Connecting => {
                 self.connecting += 1;
@@ -110,6 +118,11 @@ impl Sockets {
                     }
                 }
             }
+            Event::GoneAway { conn } => {
+                if let Some(state) = self.states.get_mut(&conn) {
+                    state.asks_for_pong = true;
+                }
+            }
             Event::Stopping { by } => self.over = Some(self.over.map_or(by, |over| over.min(by))),
             Event::Released => self.over = Some(now),
             Event::Sampled(sample) => return self.all_closed(now, sample.shut_down),
@@ -120,6 +133,7 @@ impl Sockets {
                 {
                     return broken(4, format!("connection {conn} is open with broken frames"));
                 }
+                return self.one_each(bounds);
             }
             Event::Ended if self.open + self.connecting > 0 => {
                 return broken(7, format!("the end, and {} sockets are open", self.open));
@@ -131,12 +145,26 @@ impl Sockets {
 
     fn bounded(&self, bounds: Option<&Bounds>) -> Found {
         match bounds {
-            Some(bounds) if self.open + self.connecting > bounds.max_connections => {
+            Some(bounds)
+                if bounds.over == Over::Socket
+                    && self.open + self.connecting > bounds.max_connections =>
+            {
                 let (open, connecting) = (self.open, self.connecting);
                 broken(6, format!("{open} sockets are open and {connecting} to come"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// Over gRPC, connections that take no more calls stay for those that they have: with those
+    /// they end, and each plugin has one to each server at most.
+    fn one_each(&self, bounds: Option<&Bounds>) -> Found {
+        let Some(bounds) = bounds.filter(|bounds| bounds.over == Over::Grpc) else { return Ok(()) };
+        let (open, most) = (self.open + self.connecting, bounds.max_connections * bounds.plugins);
+        if open > most {
+            return broken(6, format!("nobody calls, and {open} connections are open, not {most}"));
+        }
+        Ok(())
     }
 
     /// Whatever had to be closed by `now` is.

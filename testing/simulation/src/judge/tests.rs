@@ -1,9 +1,11 @@
 //! Each invariant, broken once: a judge that cannot find it is none.
 
 use super::*;
-use crate::event::{Damage, Kind, Outcome, Sent, Side, Verdict, work};
+use crate::event::{Damage, Kind, Outcome, Over, Sent, Side, Verdict, work};
 
-const BOUNDS: Bounds = Bounds {
+pub(super) const BOUNDS: Bounds = Bounds {
+    over: Over::Socket,
+    plugins: 1,
     max_connections: 2,
     max_in_flight: 4,
     queue_capacity: 1,
@@ -12,7 +14,7 @@ const BOUNDS: Bounds = Bounds {
     log_panics: false,
 };
 
-const SAMPLE: Sample = Sample {
+pub(super) const SAMPLE: Sample = Sample {
     waiting: 0,
     queued: 0,
     in_flight: 0,
@@ -20,12 +22,17 @@ const SAMPLE: Sample = Sample {
     connections: 0,
     breaker_closed: true,
     shut_down: false,
+    streams: 0,
 };
 
 /// What a judge makes of a trace: the invariant that the last event breaks.
 fn judged(trace: &[(Millis, Event)]) -> Option<u8> {
+    judged_by(BOUNDS, trace)
+}
+
+pub(super) fn judged_by(bounds: Bounds, trace: &[(Millis, Event)]) -> Option<u8> {
     let mut judge = Judge::default();
-    judge.see(0, &Event::Handle(BOUNDS)).expect("a new handle breaks nothing");
+    judge.see(0, &Event::Handle(bounds)).expect("a new handle breaks nothing");
     let (last, before) = trace.split_last().expect("a trace has a last event");
     for (now, event) in before {
         judge.see(*now, event).unwrap_or_else(|broken| panic!("{event:?} at {now}: {broken}"));
@@ -33,7 +40,7 @@ fn judged(trace: &[(Millis, Event)]) -> Option<u8> {
     judge.see(last.0, &last.1).err().map(|broken| broken.invariant)
 }
 
-fn asked(call: u32) -> Event {
+pub(super) fn asked(call: u32) -> Event {
     Event::Asked { call, kind: Kind::Hook, deadline: 1_000, may_rerun: false }
 }
 
@@ -42,36 +49,36 @@ fn question(call: u32) -> Event {
 }
 
 /// What call `of` is answered, over connection 1.
-fn reply(of: u32) -> Outcome {
+pub(super) fn reply(of: u32) -> Outcome {
     let (verdict, number) = work(of);
     Outcome::Hook { verdict, call: of, conn: 1, number }
 }
 
-fn answered(call: u32, outcome: Outcome) -> Event {
+pub(super) fn answered(call: u32, outcome: Outcome) -> Event {
     Event::Answered { call, outcome }
 }
 
-fn failed(call: u32, reason: &'static str, sent: Sent) -> Event {
+pub(super) fn failed(call: u32, reason: &'static str, sent: Sent) -> Event {
     answered(call, Outcome::Failed { reason, sent })
 }
 
-const CONNECTED: Event = Event::Connected { conn: 1 };
+pub(super) const CONNECTED: Event = Event::Connected { conn: 1 };
 const CLOSED: Event = Event::Closed { conn: 1, by: Side::Client };
 
-fn written(call: u32) -> Event {
+pub(super) fn written(call: u32) -> Event {
     Event::Written { conn: 1, call }
 }
 
-fn began(call: u32) -> Event {
+pub(super) fn began(call: u32) -> Event {
     Event::Began { conn: 1, call }
 }
 
-fn replied(call: u32) -> Event {
+pub(super) fn replied(call: u32) -> Event {
     Event::Replied { conn: 1, call, kind: Kind::Hook }
 }
 
 /// A call that the server answers at 5 ms.
-fn served(call: u32) -> Vec<(Millis, Event)> {
+pub(super) fn served(call: u32) -> Vec<(Millis, Event)> {
     [(0, CONNECTED), (1, asked(call)), (1, written(call)), (1, began(call)), (5, replied(call))]
         .into()
 }
