@@ -92,16 +92,16 @@ fn without_faults_no_call_meets_more_than_a_deadline() {
 /// do, to the real client, in a run.
 #[test]
 fn a_server_that_answers_one_call_with_anothers_answer_is_found_by_the_judge() {
-    assert!(broken_by(Fault::Lie).contains(&1));
+    assert!(is_found(Fault::Lie, 1));
 }
 
 #[test]
 fn a_server_that_runs_what_it_said_it_would_not_look_at_is_found_by_the_judge() {
-    assert!(broken_by(Fault::FalseWord).contains(&5));
+    assert!(is_found(Fault::FalseWord, 5));
 }
 
-fn broken_by(lie: Fault) -> Vec<u8> {
+fn is_found(lie: Fault, invariant: u8) -> bool {
     let limits = Limits { faults: Faults::all(Over::Grpc).with(lie), ..limits() };
-    let found = (1..=20).filter_map(|seed| run(seed, &limits).broken);
-    found.map(|broken| broken.invariant).collect()
+    let mut broken = (1..=40).filter_map(|seed| run(seed, &limits).broken);
+    broken.any(|broken| broken.invariant == invariant)
 }
