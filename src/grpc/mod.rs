@@ -62,7 +62,6 @@ pub(crate) mod configured;
 pub(crate) mod connect;
 mod deadline;
 mod flight;
-mod gathering;
 mod gauges;
 #[cfg(feature = "testing")]
 pub(crate) mod in_memory;

@@ -9,13 +9,11 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::check::{Trouble, check};
-use super::gathering::Gathering;
 use super::link::{Cut, Link};
 use super::met;
 use super::sender::Sender;
 use super::session::{Http2, Session};
 use super::status;
-use super::streams::Streams;
 use super::subchannel::{Opened, Subchannel};
 use crate::error::Cause;
 use crate::trust::{Refusal, is_refusal};
@@ -72,8 +70,6 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
         // h2 forgets them by the clock on the wall, and then answers what is late.
         http2.reset_stream_duration(Duration::MAX);
     }
-    let streams = Arc::new(Streams::new(1));
-    let link = Gathering::new(link, Arc::clone(&streams));
     let handshake = http2.handshake(TokioIo::new(link)).await;
     let (sender, mut http2): (_, Http2) = handshake.map_err(|error| status::into_io(&error))?;
     let (sender, door) = Sender::new(sender);
@@ -92,14 +88,7 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
         }
     }
     // Its settings have come before its answer.
-    Ok(Session::start(
-        (sender, door),
-        http2,
-        cut,
-        streams,
-        &subchannel.check,
-        subchannel.is_shared(),
-    ))
+    Ok(Session::start((sender, door), http2, cut, &subchannel.check, subchannel.is_shared()))
 }
 
 /// In place of what HTTP/2 makes of bytes that are none of its own, and of none at all.

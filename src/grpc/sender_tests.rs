@@ -3,23 +3,20 @@ use http_body_util::Full;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::super::gathering::Gathering;
 use super::super::link::Link;
 use super::super::session::Session;
-use super::super::streams::Streams;
 use super::*;
 
 /// A connection, as all of it is while it can be used.
 async fn session() -> (h2::server::Connection<tokio::io::DuplexStream, Bytes>, Arc<Session>) {
     let (client, server) = tokio::io::duplex(1 << 16);
     let (link, cut) = Link::new(Box::new(client), None);
-    let streams = Arc::new(Streams::new(1));
-    let link = TokioIo::new(Gathering::new(link, Arc::clone(&streams)));
+    let link = TokioIo::new(link);
     let client = http2::handshake::<_, _, Body>(TokioExecutor::new(), link);
     let (server, client) = tokio::join!(h2::server::handshake(server), client);
     let (sender, http2) = client.unwrap();
     let path = http::Uri::from_static("http://server/check");
-    (server.unwrap(), Session::start(Sender::new(sender), http2, cut, streams, &path, false))
+    (server.unwrap(), Session::start(Sender::new(sender), http2, cut, &path, false))
 }
 
 fn takes_requests(session: &Session) -> bool {

@@ -17,7 +17,6 @@ use tokio::sync::futures::Notified;
 use super::call::Body;
 use super::check::{self, Answer};
 use super::flight::Flight;
-use super::gathering::Gathering;
 use super::link::{Cut, Link};
 use super::sender::{Door, Sender};
 use super::status;
@@ -27,7 +26,7 @@ use crate::error::Cause;
 /// Who waits for less has no word in whether a server answers the others.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
-pub(super) type Http2 = http2::Connection<TokioIo<Gathering<Link>>, Body, TokioExecutor>;
+pub(super) type Http2 = http2::Connection<TokioIo<Link>, Body, TokioExecutor>;
 
 /// Dropped by all who use it, it is closed.
 #[derive(Debug)]
@@ -105,16 +104,14 @@ impl Session {
         (sender, door): (Sender, Door),
         http2: Http2,
         cut: Arc<Cut>,
-        streams: Arc<Streams>,
         path: &http::Uri,
         is_shared: bool,
     ) -> Arc<Self> {
         let max_streams = http2.current_max_send_streams();
-        streams.set_limit(max_streams);
         let session = Arc::new(Self {
             sender,
             cut,
-            streams,
+            streams: Arc::new(Streams::new(max_streams)),
             is_shared,
             condition: Mutex::new(Condition { max_streams, ..Condition::default() }),
             changed: Notify::new(),

@@ -68,12 +68,6 @@ impl Streams {
         self.free.available_permits() >= self.limit.load(SeqCst)
     }
 
-    /// How many are open, about.
-    pub(super) fn under_way(&self) -> usize {
-        let limit = self.limit.load(SeqCst) + self.excess.load(SeqCst);
-        limit.saturating_sub(self.free.available_permits())
-    }
-
     #[cfg(test)]
     pub(crate) fn free(&self) -> usize {
         self.free.available_permits()
