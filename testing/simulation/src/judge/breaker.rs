@@ -69,7 +69,9 @@ impl BreakerJudge {
         if self.open && closed && !since(self.last_hook_reply) && !since(self.reached_again) {
             return broken(8, "the breaker closed without the reply of a hook or a connection");
         }
-        if !self.open && !closed && !since(self.last_trouble) {
+        // One that is silent has been waited for too long by one plugin, and not yet by another that
+        // shares it.
+        if !self.open && !closed && !since(self.last_trouble) && self.silent.is_empty() {
             return broken(8, "the breaker opened, and no hook or connection was in trouble");
         }
         self.open = !closed;
