@@ -185,12 +185,9 @@ impl GrpcPlugin {
     pub(crate) fn suspect(&self, origin: Origin, suspicion: Suspicion) {
         self.shared.distrust(origin.slot);
         let mixed_up = matches!(suspicion, Suspicion::Mismatch | Suspicion::Unproven);
-        if mixed_up && let Some(connection) = self.shared.find(origin.slot, origin.socket) {
-            // The next one is this plugin's alone: if it is itself at fault, that is no reason to
-            // end the others' calls again.
-            connection.server.separate();
-            self.shared.close(&connection);
-            connection.session.cut.cut(Cause::ClosedAfterFault(suspicion.as_str()));
+        if mixed_up {
+            let why = Cause::ClosedAfterFault(suspicion.as_str());
+            self.shared.cut(origin.slot, origin.socket, why);
         }
     }
 

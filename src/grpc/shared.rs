@@ -64,7 +64,7 @@ pub(crate) struct Locked {
     /// Why no servers were found.
     pub(crate) not_found: Trouble,
     /// Every connection that has not ended, those that take no calls any more included.
-    alive: Vec<(Weak<Connection>, Arc<Cut>)>,
+    alive: Vec<Alive>,
     pub(crate) supervision: Supervision,
     pub(crate) runtime: Option<Handle>,
     /// The last handle is gone, and with it everybody who could wait.
@@ -77,6 +77,28 @@ pub(crate) enum Supervision {
     /// One is being spawned: whoever does it sees whether it was dropped at once.
     Starting,
     Running,
+}
+
+/// A connection that was made and may not be gone.
+#[derive(Debug, Clone)]
+struct Alive {
+    index: usize,
+    number: u64,
+    server: Weak<Server>,
+    part: Weak<Connection>,
+    cut: Arc<Cut>,
+}
+
+impl Alive {
+    fn of(connection: &Arc<Connection>) -> Self {
+        Self {
+            index: connection.index,
+            number: connection.number,
+            server: Arc::downgrade(&connection.server),
+            part: Arc::downgrade(connection),
+            cut: Arc::clone(&connection.session.cut),
+        }
+    }
 }
 
 impl Shared {
@@ -162,8 +184,8 @@ impl Shared {
         let mut locked = self.lock();
         locked.troubles[index] = Trouble::default();
         locked.open[index] = Some(Arc::clone(connection));
-        locked.alive.retain(|(part, cut)| part.strong_count() > 0 || is_ending(cut));
-        locked.alive.push((Arc::downgrade(connection), Arc::clone(&connection.session.cut)));
+        locked.alive.retain(|one| one.part.strong_count() > 0 || is_ending(&one.cut));
+        locked.alive.push(Alive::of(connection));
         locked.admission.set_limit(index, limit, self.now());
         locked.admission.set_alive(index);
         drop(locked);
@@ -202,28 +224,39 @@ impl Shared {
         open.filter(|open| open.number == number)
     }
 
-    /// The same, also if it takes no more calls: others may still be answered on it.
-    pub(crate) fn find(&self, server: usize, number: u64) -> Option<Arc<Connection>> {
-        let alive: Vec<_> = {
+    /// Ends the connection of this number for all who use it, also if it takes no more calls, and
+    /// if this plugin has none on it any more: others may still be answered there.
+    pub(crate) fn cut(&self, server: usize, number: u64, why: Cause) {
+        let found = {
             let locked = self.lock();
-            locked.alive.iter().filter_map(|(part, _)| part.upgrade()).collect()
+            let is_it = |one: &&Alive| (one.index, one.number) == (server, number);
+            locked.alive.iter().find(is_it).cloned()
         };
-        alive.into_iter().find(|part| part.index == server && part.number == number)
+        let Some(one) = found else { return };
+        // The next one is this plugin's alone: if it is itself at fault, that is no reason to end the
+        // others' calls again.
+        if let Some(server) = one.server.upgrade() {
+            server.separate();
+        }
+        if let Some(connection) = one.part.upgrade() {
+            self.close(&connection);
+        }
+        one.cut.cut(why);
     }
 
     /// Ends all that is under way, at once, and every connection that nobody else uses. Gives
     /// those.
     pub(crate) fn sever_all(&self, why: &Cause) -> Vec<Arc<Cut>> {
         let alive = std::mem::take(&mut self.lock().alive);
-        for part in alive.iter().filter_map(|(part, _)| part.upgrade()) {
+        for part in alive.iter().filter_map(|one| one.part.upgrade()) {
             part.sever(why.clone());
         }
-        alive.into_iter().map(|(_, cut)| cut).filter(|cut| is_ending(cut)).collect()
+        alive.into_iter().map(|one| one.cut).filter(|cut| is_ending(cut)).collect()
     }
 
     #[cfg(test)]
     pub(crate) fn cuts(&self) -> Vec<Arc<Cut>> {
-        self.lock().alive.iter().map(|(_, cut)| Arc::clone(cut)).collect()
+        self.lock().alive.iter().map(|one| Arc::clone(&one.cut)).collect()
     }
 
     /// Answers all who wait, unsent.
