@@ -1,5 +1,7 @@
 //! How a connection that plugins share ends, and for whom.
 
+use std::io;
+
 use super::fake::{Do, Mode};
 use super::sharing::{Crowd, begin};
 use super::*;
@@ -56,6 +58,26 @@ async fn a_call_whose_time_is_over_leaves_the_others_alone() {
     crowd.plugins[0].exchange(hook("b", TIMEOUT)).await.unwrap();
     assert!(!other.is_finished());
     assert_eq!(crowd.connects(), 1);
+}
+
+/// Found by the simulation: the connection was looked for among those that the plugin has calls on.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_is_another_calls_ends_a_connection_that_only_others_are_left_on() {
+    let crowd = ready(2).await;
+    let reply = crowd.plugins[0].exchange(hook("a", TIMEOUT)).await.unwrap();
+    crowd.servers[0].does(Do::Stall);
+    let other = begin(&crowd.plugins[1], "b");
+    settle().await;
+    // As the call does that the reply was for.
+    let part = crowd.plugins[0].shared().lock().open[0].clone().unwrap();
+    part.session.retire(Arc::new(io::Error::other("the server takes no more calls")));
+    settle().await;
+    assert_eq!(crowd.connects(), 2);
+    drop(part);
+    crowd.plugins[0].suspect(reply.origin, Suspicion::Mismatch);
+    let (cause, sent) = failed(other.await.unwrap());
+    assert!(matches!(cause, Cause::ClosedAfterFault(_)), "{cause}");
+    assert_eq!(sent, Sent::Maybe);
 }
 
 #[tokio::test(start_paused = true)]
