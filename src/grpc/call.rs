@@ -7,20 +7,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::buf::Chain;
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, TE, USER_AGENT};
+use h2::RecvStream;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
 
-use super::sender::Sender;
+use super::sender::{Broken, Exchange, Sender};
 use super::status::{self, Reset, Status};
 use crate::error::{Cause, Ended};
 use crate::wire::FRAME_HEADER;
-
-/// A request as it goes out: one flag, that says that it is not compressed, and a frame.
-pub(crate) type Body = Full<Chain<&'static [u8], Bytes>>;
 
 const UNCOMPRESSED: &[u8] = &[0];
 /// A flag, and the length of the message in four bytes.
@@ -56,27 +51,20 @@ pub(crate) async fn call(
     left: Duration,
     max_reply_len: usize,
 ) -> Result<Bytes, Fault> {
-    let request = request(path, frame, left);
-    let Some(answer) = sender.send(request) else {
-        let reason = "the connection takes no more calls";
-        return Err(Fault::Unsent(Arc::new(io::Error::other(reason))));
-    };
-    let response = match answer.await {
-        Ok(response) => response,
-        Err(mut refusal) => {
-            let unsent = refusal.take_message().is_some();
-            let error = refusal.into_error();
-            return Err(if unsent {
-                Fault::Unsent(Arc::new(status::into_io(&error)))
-            } else if status::is_passed_over(&error) {
-                let reason = "the server is stopping, and has not begun this call";
-                Fault::PassedOver(Arc::new(io::Error::other(reason)))
-            } else {
-                broken(&error)
-            });
+    let body = UNCOMPRESSED.chain(frame);
+    let request = request(path, body.remaining(), left);
+    let exchange = sender.send(request, body).map_err(|refusal| match refusal {
+        Broken::Http2(error) => Fault::Unsent(Arc::new(status::into_io(&error))),
+        // It may be on its way.
+        Broken::Panicked(error) => Fault::Lost(Cause::Disconnected(error)),
+    })?;
+    let (head, body) = exchange.response().await.map_err(|error| match error {
+        Broken::Http2(error) if status::is_passed_over(&error) => {
+            let reason = "the server is stopping, and has not begun this call";
+            Fault::PassedOver(Arc::new(io::Error::other(reason)))
         }
-    };
-    let (head, body) = response.into_parts();
+        error => broken(error),
+    })?;
     if head.status != StatusCode::OK {
         return Err(Fault::Status(Status::of_http(head.status)));
     }
@@ -95,9 +83,8 @@ pub(crate) async fn call(
     }
 }
 
-fn request(path: &Uri, frame: Bytes, left: Duration) -> Request<Body> {
-    let body = Full::new(UNCOMPRESSED.chain(frame));
-    let mut request = Request::new(body);
+fn request(path: &Uri, body_len: usize, left: Duration) -> Request<()> {
+    let mut request = Request::new(());
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = path.clone();
     *request.version_mut() = http::Version::HTTP_2;
@@ -105,6 +92,8 @@ fn request(path: &Uri, frame: Bytes, left: Duration) -> Request<Body> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    // A proxy can refuse at once what is too long for it.
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body_len));
     if let Ok(mut left) = HeaderValue::try_from(timeout(left)) {
         // To HPACK: it is hardly ever the same again, and would only fill the tables of both sides.
         left.set_sensitive(true);
@@ -132,32 +121,24 @@ fn is_grpc(content_type: &[u8]) -> bool {
 
 /// The one message, and the status behind it.
 async fn read(
-    mut body: Incoming,
-    mut status: Option<Status>,
+    mut body: Exchange<RecvStream>,
+    early: Option<Status>,
     max_reply_len: usize,
 ) -> Result<Bytes, Fault> {
+    // Once there is a reply, the server has looked at the request, whatever it says now.
+    let broken = |error| match broken(error) {
+        Fault::Refused(error) => Fault::Failed(Cause::Disconnected(error)),
+        fault => fault,
+    };
     let mut reply = Reply::new(max_reply_len);
-    while let Some(frame) = body.frame().await {
-        // Once there is a reply, the server has looked at the request, whatever it says now.
-        let frame = frame.map_err(|error| match broken(&error) {
-            Fault::Refused(error) => Fault::Failed(Cause::Disconnected(error)),
-            fault => fault,
-        })?;
-        match frame.into_data() {
-            Ok(data) => reply.push(data).map_err(unframed)?,
-            Err(frame) => {
-                status = frame.trailers_ref().and_then(Status::of).or(status);
-            }
-        }
+    while let Some(data) = body.data().await.map_err(broken)? {
+        reply.push(data).map_err(unframed)?;
     }
+    let trailers = body.trailers().await.map_err(broken)?;
+    let status = trailers.as_ref().and_then(Status::of).or(early);
     match status {
         Some(status) if status.code == status::OK => reply.finish().map_err(unframed),
         Some(status) => Err(Fault::Status(status)),
-        // To hyper a stream that was reset for no error, or a connection left so, has ended well.
-        None if !body.is_end_stream() => {
-            let error = io::Error::other("the server broke its reply off");
-            Err(Fault::Failed(Cause::Disconnected(Arc::new(error))))
-        }
         None => Err(unframed("the reply ended without a status")),
     }
 }
@@ -229,13 +210,16 @@ impl Reply {
     }
 }
 
-fn broken(error: &hyper::Error) -> Fault {
-    let io = || Arc::new(status::into_io(error));
+fn broken(error: Broken) -> Fault {
+    let error = match error {
+        Broken::Http2(error) => error,
+        Broken::Panicked(error) => return Fault::Lost(Cause::Disconnected(error)),
+    };
     let ended = |reason: h2::Reason| {
         let words = format!("the server, or a proxy, ended the call (RST_STREAM with {reason:?})");
         Arc::new(io::Error::other(Ended(words)))
     };
-    match status::reset(error) {
+    match status::reset(&error) {
         Some(Reset::ByServer(h2::Reason::REFUSED_STREAM)) => {
             Fault::Refused(ended(h2::Reason::REFUSED_STREAM))
         }
@@ -243,13 +227,7 @@ fn broken(error: &hyper::Error) -> Fault {
         Some(Reset::Here(reason)) => unframed(format!(
             "the reply breaks the rules of HTTP/2 ({reason:?}), or has more headers than are read here"
         )),
-        // hyper's word for a call that went with the connection's task: it waited for a stream
-        // when the connection was lost, or the runtime has dropped that task.
-        None if error.is_user() => {
-            let reason = "the connection ended while the call was on its way";
-            Fault::Lost(Cause::Disconnected(Arc::new(io::Error::other(reason))))
-        }
-        None => Fault::Lost(Cause::Disconnected(io())),
+        None => Fault::Lost(Cause::Disconnected(Arc::new(status::into_io(&error)))),
     }
 }
 

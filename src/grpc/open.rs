@@ -5,17 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use h2::client;
 
 use super::check::{Trouble, check};
 use super::link::{Cut, Link};
 use super::met;
-use super::sender::Sender;
-use super::session::{Http2, Session};
+use super::sender::{Body, Sender};
+use super::session::Session;
 use super::status;
 use super::subchannel::{Opened, Subchannel};
-use crate::error::Cause;
 use crate::trust::{Refusal, is_refusal};
 
 /// So much of a reply is kept here while its caller does not look at it.
@@ -23,6 +21,12 @@ const STREAM_WINDOW: u32 = 512 * 1024;
 /// So much of all such replies. Where it is used up, all others on the connection wait: it is enough
 /// for twice the calls that a plugin has by default.
 const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
+
+/// What the headers of a reply may take, and what is behind it.
+const MAX_HEADERS: u32 = 16 * 1024;
+/// Streams that are begun before the server has said how many it takes: what HTTP/2 advises servers
+/// to take at least.
+const FIRST_STREAMS: usize = 100;
 
 /// Connects to a server, and asks whether it is there.
 ///
@@ -38,41 +42,25 @@ async fn connect_and_ask(subchannel: &Subchannel) -> Opened {
     let transport = subchannel.connector.connect().await?;
     subchannel.is_reached.store(true, Relaxed);
     let (link, cut) = Link::new(transport, subchannel.owner.clone());
-    let mut unfinished = Unfinished(Some(&cut));
     let opened = ask(subchannel, link, Arc::clone(&cut)).await;
-    if opened.is_ok() {
-        unfinished.0 = None;
-    }
     opened.map_err(|error| explained(error, subchannel.is_tls(), &cut))
 }
 
-/// Closes the byte stream of an attempt that is dropped, or fails: hyper's own task would first
-/// write what it has to say, to a server that may read nothing.
-struct Unfinished<'a>(Option<&'a Cut>);
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if let Some(cut) = self.0 {
-            let reason = io::Error::other("the attempt to connect was given up");
-            cut.cut(Cause::Disconnected(Arc::new(reason)));
-        }
-    }
-}
-
 async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
-    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    let mut http2 = client::Builder::new();
+    http2.enable_push(false).max_header_list_size(MAX_HEADERS);
+    http2.initial_max_send_streams(FIRST_STREAMS);
     // Each call that ends early resets its stream, for as long as the connection lives: what the
     // server still sends of them is no fault that a connection should end for.
     http2.max_local_error_reset_streams(None).max_concurrent_reset_streams(subchannel.resets);
-    http2.initial_stream_window_size(STREAM_WINDOW);
-    http2.initial_connection_window_size(CONNECTION_WINDOW);
+    http2.initial_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
     if subchannel.connector.is_in_memory() {
         // h2 forgets them by the clock on the wall, and then answers what is late.
         http2.reset_stream_duration(Duration::MAX);
     }
-    let handshake = http2.handshake(TokioIo::new(link)).await;
-    let (sender, mut http2): (_, Http2) = handshake.map_err(|error| status::into_io(&error))?;
-    let (sender, door) = Sender::new(sender);
+    let handshake = http2.handshake::<_, Body>(link).await;
+    let (sender, mut http2) = handshake.map_err(|error| status::into_io(&error))?;
+    let sender = Sender::new(sender, Arc::clone(&cut));
     tokio::select! {
         // Why a connection has ended is told by the connection, not by a call that was on it.
         biased;
@@ -88,7 +76,7 @@ async fn ask(subchannel: &Subchannel, link: Link, cut: Arc<Cut>) -> Opened {
         }
     }
     // Its settings have come before its answer.
-    Ok(Session::start((sender, door), http2, cut, &subchannel.check, subchannel.is_shared()))
+    Ok(Session::start(sender, http2, cut, &subchannel.check, subchannel.is_shared()))
 }
 
 /// In place of what HTTP/2 makes of bytes that are none of its own, and of none at all.

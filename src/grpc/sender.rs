@@ -1,53 +1,142 @@
-//! The way into a connection's task, which keeps no request that the task does not take.
+//! The way into a connection, and the stream of one call on it.
 //!
-//! hyper hands requests over by a channel of tokio's. What is sent at the very moment that its
-//! other end is dropped stays in it until the last sender is gone, and the caller who waits for
-//! it holds one: it would wait for as long as it may. So nobody sends while the task ends. What
-//! was sent before is given back, and what comes later is refused.
+//! h2 keeps all streams of a connection behind one lock, and logs while it holds that. What panics
+//! there, a subscriber of the log say, leaves it poisoned, and then whoever touches a stream
+//! panics too. No caller does: it is caught here, and ends the connection.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http2::SendRequest;
+use bytes::Bytes;
+use bytes::buf::Chain;
+use futures::FutureExt as _;
+use h2::RecvStream;
+use h2::client::{ResponseFuture, SendRequest};
+use http::{HeaderMap, Request, response};
 
-use super::call::Body;
+use super::link::Cut;
+use crate::error::Cause;
 
-#[derive(Debug, Clone)]
+/// A request as it goes out: one flag, that says that it is not compressed, and a frame.
+pub(crate) type Body = Chain<&'static [u8], Bytes>;
+
+#[derive(Clone)]
 pub(crate) struct Sender {
     inner: SendRequest<Body>,
-    /// Locked for reading while a request is put into the channel, which takes no time.
-    open: Arc<RwLock<bool>>,
+    cut: Arc<Cut>,
 }
 
-/// Held by the connection's task. Nobody sends once it is dropped, which has to be before the
-/// other end of the channel is.
+/// Why nothing more comes of a stream.
 #[derive(Debug)]
-pub(crate) struct Door(Arc<RwLock<bool>>);
-
-/// How a request that was handed over ended.
-type Answer = Result<Response<Incoming>, TrySendError<Request<Body>>>;
+pub(crate) enum Broken {
+    Http2(h2::Error),
+    /// It was caught, and the connection has ended for it.
+    Panicked(Arc<io::Error>),
+}
 
 impl Sender {
-    pub(crate) fn new(inner: SendRequest<Body>) -> (Self, Door) {
-        let open = Arc::new(RwLock::new(true));
-        (Self { inner, open: Arc::clone(&open) }, Door(open))
+    /// `cut` is the connection's.
+    pub(crate) fn new(inner: SendRequest<Body>, cut: Arc<Cut>) -> Self {
+        Self { inner, cut }
     }
 
-    /// Hands a request over; `None` if the connection takes no more.
+    /// Hands a request over. If the connection takes no more, that is an error, and nothing has
+    /// left.
     pub(crate) fn send(
         &mut self,
-        request: Request<Body>,
-    ) -> Option<impl Future<Output = Answer> + use<>> {
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        open.then(|| self.inner.try_send_request(request))
+        request: Request<()>,
+        body: Body,
+    ) -> Result<Exchange<ResponseFuture>, Broken> {
+        let response = contained(&self.cut, || {
+            let (response, mut stream) = self.inner.send_request(request, false)?;
+            // Where the stream has ended meanwhile, its response tells why.
+            let _ = stream.send_data(body, true);
+            Ok(response)
+        })?;
+        Ok(Exchange { stream: Some(response), cut: Arc::clone(&self.cut) })
     }
 }
 
-impl Drop for Door {
+/// Not h2's own: that shows the state of every stream.
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+/// One call's stream, in what is read next of it. Dropped before its end, it is reset.
+pub(crate) struct Exchange<S> {
+    /// `None` only while it is dropped.
+    stream: Option<S>,
+    cut: Arc<Cut>,
+}
+
+impl Exchange<ResponseFuture> {
+    pub(crate) async fn response(
+        mut self,
+    ) -> Result<(response::Parts, Exchange<RecvStream>), Broken> {
+        let response = self.wait(|stream, cx| stream.poll_unpin(cx)).await?;
+        let (head, body) = response.into_parts();
+        Ok((head, Exchange { stream: Some(body), cut: Arc::clone(&self.cut) }))
+    }
+}
+
+impl Exchange<RecvStream> {
+    /// The next part of the body; `None` at its end.
+    pub(crate) async fn data(&mut self) -> Result<Option<Bytes>, Broken> {
+        self.wait(|stream, cx| {
+            let data = ready!(stream.poll_data(cx)).transpose()?;
+            if let Some(data) = &data {
+                stream.flow_control().release_capacity(data.len())?;
+            }
+            Poll::Ready(Ok(data))
+        })
+        .await
+    }
+
+    /// What comes behind the body, once that has been read to its end.
+    pub(crate) async fn trailers(&mut self) -> Result<Option<HeaderMap>, Broken> {
+        self.wait(|stream, cx| stream.poll_trailers(cx)).await
+    }
+}
+
+impl<S> Exchange<S> {
+    async fn wait<T>(
+        &mut self,
+        mut poll: impl FnMut(&mut S, &mut Context<'_>) -> Poll<Result<T, h2::Error>>,
+    ) -> Result<T, Broken> {
+        let Self { stream, cut } = self;
+        let Some(stream) = stream else { return std::future::pending().await };
+        poll_fn(|cx| match contained(cut, || Ok(poll(stream, cx))) {
+            Ok(outcome) => outcome.map_err(Broken::Http2),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        })
+        .await
+    }
+}
+
+impl<S> Drop for Exchange<S> {
     fn drop(&mut self) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = false;
+        let stream = self.stream.take();
+        let _ = contained(&self.cut, || Ok(drop(stream)));
+    }
+}
+
+/// What is behind the lock is not used again once it has panicked: by all who come to it, h2
+/// panics anew.
+fn contained<T>(cut: &Cut, work: impl FnOnce() -> Result<T, h2::Error>) -> Result<T, Broken> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(outcome) => outcome.map_err(Broken::Http2),
+        Err(_) => {
+            let words = "something panicked in the connection, a subscriber of the log say";
+            let error = Arc::new(io::Error::other(words));
+            cut.cut(Cause::Disconnected(Arc::clone(&error)));
+            Err(Broken::Panicked(error))
+        }
     }
 }
 

@@ -9,16 +9,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use h2::client;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::call::Body;
 use super::check::{self, Answer};
 use super::flight::Flight;
 use super::link::{Cut, Link};
-use super::sender::{Door, Sender};
+use super::sender::{Body, Sender};
 use super::status;
 use super::streams::Streams;
 use crate::error::Cause;
@@ -26,7 +24,7 @@ use crate::error::Cause;
 /// Who waits for less has no word in whether a server answers the others.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
-pub(super) type Http2 = http2::Connection<TokioIo<Link>, Body, TokioExecutor>;
+pub(super) type Http2 = client::Connection<Link, Body>;
 
 /// Dropped by all who use it, it is closed.
 #[derive(Debug)]
@@ -101,13 +99,13 @@ impl Condition {
 impl Session {
     /// Its bytes are moved by a task of its own, on the runtime that is entered here.
     pub(super) fn start(
-        (sender, door): (Sender, Door),
+        sender: Sender,
         http2: Http2,
         cut: Arc<Cut>,
         path: &http::Uri,
         is_shared: bool,
     ) -> Arc<Self> {
-        let max_streams = http2.current_max_send_streams();
+        let max_streams = http2.max_concurrent_send_streams();
         let session = Arc::new(Self {
             sender,
             cut,
@@ -119,8 +117,8 @@ impl Session {
             checking: Checking { path: path.clone(), flight: Flight::default() },
             checks: AtomicU64::new(1),
         });
-        let end = End { door: Some(door), session: Arc::downgrade(&session), outcome: None };
-        tokio::spawn(Drive { end, told: max_streams, http2 });
+        let end = End { session: Arc::downgrade(&session), outcome: None };
+        tokio::spawn(Drive { told: max_streams, http2, end });
         session
     }
 
@@ -259,10 +257,10 @@ impl std::fmt::Debug for Checking {
 
 /// Moves the bytes, and hears of a server that takes more calls than before, or fewer.
 struct Drive {
-    /// Dropped first, also by a runtime that ends: before what those who call send to.
-    end: End,
     told: usize,
+    /// Dropped first, also by a runtime that ends: who hears of that finds nothing open.
     http2: Http2,
+    end: End,
 }
 
 impl Future for Drive {
@@ -271,7 +269,7 @@ impl Future for Drive {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { end, told, http2 } = self.get_mut();
         let ended = Pin::new(&mut *http2).poll(cx);
-        let max_streams = http2.current_max_send_streams();
+        let max_streams = http2.max_concurrent_send_streams();
         if max_streams != *told
             && let Some(session) = end.session.upgrade()
         {
@@ -286,15 +284,12 @@ impl Future for Drive {
 
 /// Tells those who use a connection that it is gone: also when its runtime has ended.
 struct End {
-    /// Closed before anybody is told.
-    door: Option<Door>,
     session: Weak<Session>,
-    outcome: Option<Result<(), hyper::Error>>,
+    outcome: Option<Result<(), h2::Error>>,
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.door.take();
         let Some(session) = self.session.upgrade() else { return };
         let error = match (session.cut.why(), self.outcome.take()) {
             (Some(Cause::Disconnected(error)), _) => Arc::clone(error),

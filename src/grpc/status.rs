@@ -3,7 +3,6 @@
 //! A status is never an allow. And it tells nothing of whether a hook has run: a server that
 //! stops, a proxy, and the plugin's own code all use the same few codes.
 
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 
@@ -159,55 +158,28 @@ pub(crate) enum Reset {
 }
 
 /// That of a stream which was ended alone.
-pub(crate) fn reset(error: &hyper::Error) -> Option<Reset> {
-    let h2 = sources(error).find_map(|source| source.downcast_ref::<h2::Error>())?;
-    let reason = h2.reason().filter(|_| h2.is_reset())?;
-    if h2.is_remote() {
+pub(crate) fn reset(error: &h2::Error) -> Option<Reset> {
+    let reason = error.reason().filter(|_| error.is_reset())?;
+    if error.is_remote() {
         Some(Reset::ByServer(reason))
     } else {
-        h2.is_library().then_some(Reset::Here(reason))
+        error.is_library().then_some(Reset::Here(reason))
     }
 }
 
 /// Whether the server is stopping, and has said of this request that it never came to it.
 ///
 /// Of streams that are open when a server stops, h2 ends those with the server's GOAWAY that
-/// are above the last one which the server will look at, and no others; and hyper gives it for
-/// requests of which it had sent no body. Other reasons than `NO_ERROR` are given by servers
-/// that are at odds with us, so they are not believed.
-pub(crate) fn is_passed_over(error: &hyper::Error) -> bool {
-    let h2 = sources(error).find_map(|source| source.downcast_ref::<h2::Error>());
-    h2.is_some_and(|error| {
-        error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
-    })
+/// are above the last one which the server will look at, and no others. Other reasons than
+/// `NO_ERROR` are given by servers that are at odds with us, so they are not believed.
+pub(crate) fn is_passed_over(error: &h2::Error) -> bool {
+    error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
 }
 
-/// In the words of the stream's own error, where that is the reason, or else with all that its
-/// sources tell: the first of them says little.
-pub(crate) fn into_io(error: &hyper::Error) -> io::Error {
-    let io = sources(error).find_map(|source| {
-        let of_h2 = || source.downcast_ref::<h2::Error>()?.get_io();
-        source.downcast_ref::<io::Error>().or_else(of_h2)
-    });
-    if let Some(io) = io {
-        return io::Error::new(io.kind(), legible(&io.to_string()));
-    }
-    let mut words = error.to_string();
-    for source in sources(error).skip(1) {
-        let source = source.to_string();
-        if !words.contains(&source) {
-            words = format!("{words}: {source}");
-        }
-    }
-    // A server's words may be among them.
-    io::Error::other(legible(&words))
-}
-
-fn sources<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    // Not `error.source()`: that would be the source of the reference.
-    std::iter::successors(Some(error), |error| (**error).source())
+/// In words that are fit for a log: a server's may be among them.
+pub(crate) fn into_io(error: &h2::Error) -> io::Error {
+    let kind = error.get_io().map_or(io::ErrorKind::Other, io::Error::kind);
+    io::Error::new(kind, legible(&error.to_string()))
 }
 
 #[cfg(test)]
