@@ -1,12 +1,12 @@
 //! What bytes, headers and texts from others are taken for over gRPC.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderMap, HeaderValue, Response, Uri};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use crate::config::Target;
 use crate::grpc::call::{Fault, Reply, call, timeout};
@@ -40,17 +40,15 @@ pub enum Ended {
 /// One call of the client, over a connection of its own.
 pub async fn exchange(sent: Sent, max_reply_len: usize) -> Ended {
     let (near, far) = tokio::io::duplex(64 * 1024);
-    let handshake =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(near)).await;
+    let handshake = h2::client::Builder::new().handshake(near).await;
     let (sender, connection) = match handshake {
         Ok(both) => both,
         Err(error) => return Ended::Other(error.to_string()),
     };
-    // Open for as long as there is the connection.
-    let (sender, _door) = Sender::new(sender);
+    let sender = Sender::new(sender, Arc::default());
     let path = Uri::from_static("http://localhost/cpex.PluginService/InvokeHook");
     let frame = Bytes::from_static(&[0; 4]);
-    let call = call(sender, &path, frame, Duration::from_secs(60), max_reply_len);
+    let call = call(&sender, &path, frame, Duration::from_secs(60), max_reply_len);
     let moved = async {
         // Both end only with the call.
         let _ = tokio::join!(connection, serve(far, sent));

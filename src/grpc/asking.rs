@@ -164,7 +164,7 @@ async fn question(shared: &Arc<Shared>, server: usize) -> (usize, Asked) {
     };
     let path = seat.connection.server.paths().of(Method::Check, false);
     let (time, limit) = (shared.timeout, shared.settings.max_reply_len);
-    let call = call(seat.connection.session.sender.clone(), path, Bytes::from(frame), time, limit);
+    let call = call(&seat.connection.session.sender, path, Bytes::from(frame), time, limit);
     let asked = match timeout(time, call).await {
         Ok(Ok(message)) => {
             let listener = shared.listening.listener.get();

@@ -63,7 +63,7 @@ impl Shared {
             // Its hook would run for a caller who is told that it did not answer.
             return Err(Attempt::Late);
         }
-        let (sender, frame) = (connection.session.sender.clone(), task.frame.clone());
+        let (sender, frame) = (&connection.session.sender, task.frame.clone());
         let call = call(sender, path, frame, left, settings.max_reply_len);
         let call = async {
             tokio::select! {

@@ -45,7 +45,7 @@ pub(crate) enum Fault {
 
 /// Sends `frame`, whose first bytes are its length, and waits for the message that comes back.
 pub(crate) async fn call(
-    mut sender: Sender,
+    sender: &Sender,
     path: &Uri,
     frame: Bytes,
     left: Duration,

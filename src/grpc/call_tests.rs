@@ -1,6 +1,4 @@
 use futures::FutureExt as _;
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use proptest::prelude::*;
 
 use super::*;
@@ -30,7 +28,6 @@ fn a_content_type_is_grpc_with_or_without_a_format() {
     }
 }
 
-/// To hyper, a stream that is reset for no error has ended well.
 #[tokio::test]
 async fn a_reply_that_is_broken_off_is_a_lost_call_whatever_the_reason() {
     for reason in [h2::Reason::NO_ERROR, h2::Reason::CANCEL, h2::Reason::REFUSED_STREAM] {
@@ -59,22 +56,17 @@ async fn connected(streams: u32) -> (Server, Sender) {
         let server = builder.max_concurrent_streams(streams).handshake::<_, Bytes>(server).await;
         server.unwrap()
     };
-    let client = http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(client));
+    let client = h2::client::Builder::new().handshake(client);
     let (server, client) = tokio::join!(server, client);
     let (sender, connection) = client.unwrap();
-    let (sender, door) = Sender::new(sender);
-    tokio::spawn(async move {
-        let ended = connection.await;
-        drop(door);
-        ended
-    });
-    (server, sender)
+    tokio::spawn(connection);
+    (server, Sender::new(sender, Arc::default()))
 }
 
 fn begin(sender: &Sender) -> tokio::task::JoinHandle<Result<Bytes, Fault>> {
     let (sender, frame) = (sender.clone(), Bytes::from_static(&[0, 0, 0, 1, 7]));
     let path = Uri::from_static("http://server/method");
-    tokio::spawn(async move { call(sender, &path, frame, Duration::MAX, 100).await })
+    tokio::spawn(async move { call(&sender, &path, frame, Duration::MAX, 100).await })
 }
 
 /// Reads and writes until both sides have come to rest; no call begins meanwhile.
@@ -86,8 +78,7 @@ async fn serve(server: &mut Server) {
     }
 }
 
-/// hyper drops such a call without a word of its own. The chaos run saw it told as the end of
-/// the gateway.
+/// The chaos run saw it told as the end of the gateway.
 #[tokio::test]
 async fn a_call_that_waits_for_a_stream_is_disconnected_when_its_connection_is_lost() {
     let (mut server, sender) = connected(1).await;

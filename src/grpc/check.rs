@@ -53,7 +53,7 @@ const NOT_SERVING: &str =
 pub(super) async fn check(sender: Sender, path: http::Uri) -> Answer {
     let frame = Bytes::from_static(EMPTY);
     let failed = |error| Err(Trouble::Failed(Arc::new(error)));
-    match call(sender, &path, frame, WITHIN, MAX_CHECK_LEN).await {
+    match call(&sender, &path, frame, WITHIN, MAX_CHECK_LEN).await {
         Ok(message) => match HealthCheckResponse::decode(message) {
             Ok(answer) if answer.status() == ServingStatus::NotServing => Err(Trouble::NotServing),
             Ok(_) => Ok(()),

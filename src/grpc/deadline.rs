@@ -12,7 +12,7 @@ use crate::alarm::Alarm;
 
 /// How often the connection is given a turn before a call is judged late: what has come by
 /// then is in time, though a process that was stopped finds its timers over first.
-const LAST_LOOKS: usize = 3;
+const LAST_LOOKS: usize = 8;
 
 /// One that comes later than this was held up, with its process or its thread.
 const HELD_UP: Duration = Duration::from_millis(10);

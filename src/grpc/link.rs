@@ -1,4 +1,4 @@
-//! The bytes of one connection: counted, and cut where it has to end at once.
+//! The bytes of one connection: counted, read in parts, and cut where it has to end at once.
 //!
 //! HTTP/2 lets a connection go on for as long as a stream is open, so what is to end now,
 //! with all that is under way on it, ends here.
@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
 use super::last_read::LastRead;
+use super::turn::Turn;
 use crate::error::Cause;
 use crate::unix::connect::Transport;
 use crate::unix::slot::Slot;
@@ -72,6 +73,7 @@ pub(crate) struct Link {
     transport: LastRead,
     /// What came first.
     first: ArrayVec<u8, FIRST>,
+    turn: Turn,
     cut: Arc<Cut>,
     /// Whose bytes these are, if that is one plugin.
     owner: Option<Arc<Slot>>,
@@ -81,7 +83,7 @@ impl Link {
     pub(crate) fn new(transport: Box<dyn Transport>, owner: Option<Arc<Slot>>) -> (Self, Arc<Cut>) {
         let cut = Arc::new(Cut::default());
         let (transport, first) = (LastRead::new(transport), ArrayVec::new());
-        (Self { transport, first, cut: Arc::clone(&cut), owner }, cut)
+        (Self { transport, first, turn: Turn::new(), cut: Arc::clone(&cut), owner }, cut)
     }
 
     fn check(&self) -> io::Result<()> {
@@ -91,12 +93,17 @@ impl Link {
         }
     }
 
-    fn wrote(&self, cx: &Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn wrote(
+        &mut self,
+        cx: &Context<'_>,
+        outcome: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if outcome.is_pending() {
             // It may never have been read from.
             self.cut.reader.register(cx.waker());
             self.check()?;
         }
+        self.turn.has_written();
         if let Poll::Ready(Ok(count)) = outcome
             && let Some(owner) = &self.owner
             && !self.transport.is_deaf()
@@ -125,16 +132,21 @@ impl AsyncRead for Link {
         // Before the look: a cut between the two wakes.
         self.cut.reader.register(cx.waker());
         self.check()?;
+        if self.turn.is_over() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.transport).poll_read(cx, buffer);
-        let count = (buffer.filled().len() - before) as u64;
+        let count = buffer.filled().len() - before;
+        self.turn.has_read(count, buffer.remaining() > 0);
         if count > 0 {
             if !self.first.is_full() {
                 self.hear(&buffer.filled()[before..]);
             }
-            self.cut.received.fetch_add(count, Relaxed);
+            self.cut.received.fetch_add(count as u64, Relaxed);
             if let Some(owner) = &self.owner {
-                owner.traffic.bytes_received.fetch_add(count, Relaxed);
+                owner.traffic.bytes_received.fetch_add(count as u64, Relaxed);
             }
         }
         outcome

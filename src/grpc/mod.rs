@@ -28,7 +28,7 @@
 //! | `trouble` | why servers cannot be reached, and when the plugin is down for that |
 //! | `pool`, `subchannel` | ways to servers, each once for all plugins that share, and the connection there |
 //! | `open`, `session`, `streams` | how a connection begins, what drives it, and its streams, for all who use it |
-//! | `sender` | the way into a connection's task, in which no request is left lying |
+//! | `sender` | the way into a connection, and the stream of one call |
 //! | `check`, `flight` | whether a server is there; work that several want at once, done once |
 //! | `asking` | what it asks the servers about the plugin |
 //! | `members` | which servers there are, and who looks after each |
@@ -45,6 +45,7 @@
 //! | `met` | what was met where no gRPC is spoken; pure |
 //! | `last_read` | a stream that is read to its end, also when it cannot be written to |
 //! | `link` | bytes in and out, counted, and cut where a connection must end |
+//! | `turn` | how much is read at a time; pure |
 //!
 //! HTTP/2 has what the Unix socket lacks: a reply finds its request by the number of its
 //! stream, and a call that ends early takes its request back. So nothing here keeps order,
@@ -95,3 +96,4 @@ pub(crate) mod test_certificates;
 pub(crate) mod tls;
 mod tls_error;
 mod trouble;
+mod turn;

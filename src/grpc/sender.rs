@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use bytes::buf::Chain;
@@ -26,7 +26,7 @@ pub(crate) type Body = Chain<&'static [u8], Bytes>;
 
 #[derive(Clone)]
 pub(crate) struct Sender {
-    inner: SendRequest<Body>,
+    inner: Arc<SendRequest<Body>>,
     cut: Arc<Cut>,
 }
 
@@ -41,18 +41,32 @@ pub(crate) enum Broken {
 impl Sender {
     /// `cut` is the connection's.
     pub(crate) fn new(inner: SendRequest<Body>, cut: Arc<Cut>) -> Self {
-        Self { inner, cut }
+        Self { inner: Arc::new(inner), cut }
+    }
+
+    /// Why the connection takes no more requests, if that is so: its server has said so, say.
+    pub(crate) fn refusal(&self) -> Option<Broken> {
+        let mut context = Context::from_waker(Waker::noop());
+        let ready = contained(&self.cut, || {
+            match SendRequest::clone(&self.inner).poll_ready(&mut context) {
+                Poll::Ready(ready) => ready,
+                Poll::Pending => Ok(()),
+            }
+        });
+        ready.err()
     }
 
     /// Hands a request over. If the connection takes no more, that is an error, and nothing has
     /// left.
     pub(crate) fn send(
-        &mut self,
+        &self,
         request: Request<()>,
         body: Body,
     ) -> Result<Exchange<ResponseFuture>, Broken> {
         let response = contained(&self.cut, || {
-            let (response, mut stream) = self.inner.send_request(request, false)?;
+            // One of its own for each: h2 has each sender wait until its request is on its way.
+            let mut sender = SendRequest::clone(&self.inner);
+            let (response, mut stream) = sender.send_request(request, false)?;
             // Where the stream has ended meanwhile, its response tells why.
             let _ = stream.send_data(body, true);
             Ok(response)

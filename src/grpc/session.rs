@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -16,7 +16,7 @@ use tokio::sync::futures::Notified;
 use super::check::{self, Answer};
 use super::flight::Flight;
 use super::link::{Cut, Link};
-use super::sender::{Body, Sender};
+use super::sender::{Body, Broken, Sender};
 use super::status;
 use super::streams::Streams;
 use crate::error::Cause;
@@ -118,7 +118,8 @@ impl Session {
             checks: AtomicU64::new(1),
         });
         let end = End { session: Arc::downgrade(&session), outcome: None };
-        tokio::spawn(Drive { told: max_streams, http2, end });
+        let told = Told { max_streams, is_retired: false };
+        tokio::spawn(Drive { told, http2, end });
         session
     }
 
@@ -255,9 +256,9 @@ impl std::fmt::Debug for Checking {
     }
 }
 
-/// Moves the bytes, and hears of a server that takes more calls than before, or fewer.
+/// Moves the bytes, and hears of a server that takes more calls than before, or fewer, or none.
 struct Drive {
-    told: usize,
+    told: Told,
     /// Dropped first, also by a runtime that ends: who hears of that finds nothing open.
     http2: Http2,
     end: End,
@@ -267,18 +268,38 @@ impl Future for Drive {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { end, told, http2 } = self.get_mut();
-        let ended = Pin::new(&mut *http2).poll(cx);
+        let Self { told, http2, end } = self.get_mut();
+        if let Poll::Ready(ended) = Pin::new(&mut *http2).poll(cx) {
+            end.outcome = Some(ended);
+            return Poll::Ready(());
+        }
+        if let Some(session) = end.session.upgrade() {
+            told.tell(&session, http2);
+        }
+        Poll::Pending
+    }
+}
+
+/// What those who use a connection were told of it.
+struct Told {
+    max_streams: usize,
+    is_retired: bool,
+}
+
+impl Told {
+    fn tell(&mut self, session: &Session, http2: &Http2) {
         let max_streams = http2.max_concurrent_send_streams();
-        if max_streams != *told
-            && let Some(session) = end.session.upgrade()
-        {
-            *told = max_streams;
+        if max_streams != self.max_streams {
+            self.max_streams = max_streams;
             session.streams.set_limit(max_streams);
             session.change(|condition| condition.max_streams = max_streams);
         }
-        end.outcome = Some(ready!(ended));
-        Poll::Ready(())
+        if !self.is_retired
+            && let Some(Broken::Http2(refusal)) = session.sender.refusal()
+        {
+            self.is_retired = true;
+            session.retire(Arc::new(status::into_io(&refusal)));
+        }
     }
 }
 

@@ -178,6 +178,9 @@ pub(crate) fn is_passed_over(error: &h2::Error) -> bool {
 
 /// In words that are fit for a log: a server's may be among them.
 pub(crate) fn into_io(error: &h2::Error) -> io::Error {
+    if is_passed_over(error) {
+        return io::Error::other("the server takes no more calls on this connection (GOAWAY)");
+    }
     let kind = error.get_io().map_or(io::ErrorKind::Other, io::Error::kind);
     io::Error::new(kind, legible(&error.to_string()))
 }

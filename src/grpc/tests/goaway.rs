@@ -222,7 +222,7 @@ async fn a_reply_that_is_another_calls_closes_a_connection_that_takes_no_more_ca
     assert_eq!(sent, Sent::Maybe);
 }
 
-/// Found by the simulation: hyper's task, which outlives the attempt, had something to write first.
+/// Found by the simulation: a task that outlived the attempt had something to write first.
 #[tokio::test(start_paused = true)]
 async fn an_attempt_that_is_given_up_closes_its_connection_though_the_server_reads_nothing() {
     let settings = Settings { connect_timeout: Duration::from_secs(1), ..Settings::default() };
