@@ -96,4 +96,4 @@ pub(crate) mod test_certificates;
 pub(crate) mod tls;
 mod tls_error;
 mod trouble;
-mod turn;
+pub(crate) mod turn;

@@ -12,25 +12,25 @@ const PART: usize = 8 * 1024;
 const MOST: usize = 256 * 1024;
 
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     part: usize,
     read: usize,
     is_over: bool,
 }
 
 impl Turn {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { part: PART, read: 0, is_over: false }
     }
 
     /// `is_all`: nothing more lies there.
-    pub(super) fn has_read(&mut self, count: usize, is_all: bool) {
+    pub(crate) fn has_read(&mut self, count: usize, is_all: bool) {
         self.read += count;
         self.is_over = count > 0 && (is_all || self.read >= self.part);
     }
 
     /// True once after each part: then nothing is to be read before the others have had their turn.
-    pub(super) fn is_over(&mut self) -> bool {
+    pub(crate) fn is_over(&mut self) -> bool {
         let is_over = std::mem::take(&mut self.is_over);
         if is_over {
             self.read = 0;
@@ -40,7 +40,7 @@ impl Turn {
     }
 
     /// Somebody had something to send.
-    pub(super) fn has_written(&mut self) {
+    pub(crate) fn has_written(&mut self) {
         self.part = PART;
     }
 }

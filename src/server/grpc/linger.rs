@@ -1,4 +1,4 @@
-//! A stream that is read to its end after it was closed for writing.
+//! A stream that is read in parts, and to its end after it was closed for writing.
 //!
 //! TCP answers bytes that come for a closed socket with a reset, and a reset can overtake
 //! what was written last: the reply of the last call, and the goodbye. A client closes its
@@ -14,19 +14,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::activity::Activity;
+use crate::grpc::turn::Turn;
 
 /// How long a client may take to close its side, where no large reply is on its way to it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct Linger<S> {
     stream: S,
+    turn: Turn,
     activity: Arc<Activity>,
     closed: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Linger<S> {
     pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, closed: None }
+        Self { stream, turn: Turn::new(), activity, closed: None }
     }
 }
 
@@ -36,7 +38,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Linger<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        // Calls that need nothing are over by then, and their replies are written together.
+        if self.turn.is_over() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.turn.has_read(buffer.filled().len() - before, buffer.remaining() > 0);
+        outcome
     }
 }
 
@@ -46,6 +56,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.turn.has_written();
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -54,6 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.turn.has_written();
         Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
     }
 
