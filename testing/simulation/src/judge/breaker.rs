@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use super::calls::Calls;
 use super::{Found, broken};
-use crate::event::{Conn, Event, Kind, Millis, Over};
+use crate::event::{Conn, Event, Kind, Millis, Outcome, Over};
+
+/// For so long a plugin takes it from one that it shares connections with that a server cannot be
+/// reached.
+const TAKEN_FROM_OTHERS: Millis = 50;
 
 #[derive(Debug, Default)]
 pub(super) struct BreakerJudge {
@@ -13,9 +17,16 @@ pub(super) struct BreakerJudge {
     open: bool,
     last_hook_reply: Option<Millis>,
     over: Over,
+    /// Several plugins share their connections.
+    shared: bool,
+    /// Attempts to connect that are under way.
+    connecting: usize,
     /// Over gRPC: connections whose server has not said yet that it is there.
     silent: BTreeSet<Conn>,
-    /// The last attempt to connect failed.
+    /// Over gRPC: connections that no hook was written to. Nothing shows that the client has read
+    /// what their server said: it may have met their end first.
+    unused: BTreeSet<Conn>,
+    /// The last attempt to connect failed, as far as the client need know.
     unreachable: bool,
     /// It was reached again after such a failure.
     reached_again: Option<Millis>,
@@ -30,27 +41,43 @@ impl BreakerJudge {
         }
         match *event {
             Event::Handle(bounds) => {
-                *self = Self { closed_at: now, over: bounds.over, ..Self::default() };
+                let (over, shared) = (bounds.over, bounds.plugins > 1);
+                *self = Self { closed_at: now, over, shared, ..Self::default() };
             }
             // A wrong reply speaks for the plugin too: it is there, and answers hooks.
             Event::Replied { kind: Kind::Hook, .. }
             | Event::Misanswered { .. }
-            | Event::Damaged { .. } => self.last_hook_reply = Some(now),
+            | Event::Damaged { .. }
+            // It may have been read late.
+            | Event::Answered { outcome: Outcome::Hook { .. }, .. } => {
+                self.last_hook_reply = Some(now);
+            }
+            Event::Connecting => self.connecting += 1,
             Event::ConnectFailed => {
+                self.connecting = self.connecting.saturating_sub(1);
                 self.unreachable = true;
-                self.last_trouble = Some(now);
+                self.trouble(now);
             }
-            Event::Connected { conn } if self.over == Over::Grpc => {
-                self.silent.insert(conn);
+            Event::Connected { conn } => {
+                self.connecting = self.connecting.saturating_sub(1);
+                if self.over == Over::Grpc {
+                    self.silent.insert(conn);
+                    self.unused.insert(conn);
+                } else {
+                    self.reached(now);
+                }
             }
-            Event::Connected { .. } => self.reached(now),
             Event::Greeted { conn } => {
                 self.silent.remove(&conn);
                 self.reached(now);
             }
+            Event::Written { conn, .. } => {
+                self.unused.remove(&conn);
+            }
             Event::Closed { conn, .. } => {
-                self.unreachable |= self.silent.remove(&conn);
-                self.last_trouble = Some(now);
+                self.silent.remove(&conn);
+                self.unreachable |= self.unused.remove(&conn);
+                self.trouble(now);
             }
             Event::Sampled(sample) => return self.sampled(now, sample.breaker_closed),
             _ => {}
@@ -64,16 +91,25 @@ impl BreakerJudge {
         }
     }
 
+    fn trouble(&mut self, now: Millis) {
+        let until = if self.shared { now + TAKEN_FROM_OTHERS } else { now };
+        self.last_trouble = self.last_trouble.max(Some(until));
+    }
+
+    /// One plugin may have given up what another one still waits for: of that no event tells.
+    fn may_be_given_up(&self) -> bool {
+        self.shared && (self.connecting > 0 || !self.silent.is_empty())
+    }
+
     fn sampled(&mut self, now: Millis, closed: bool) -> Found {
         let since = |at: Option<Millis>| at.is_some_and(|at| at >= self.closed_at);
         if self.open && closed && !since(self.last_hook_reply) && !since(self.reached_again) {
             return broken(8, "the breaker closed without the reply of a hook or a connection");
         }
-        // One that is silent has been waited for too long by one plugin, and not yet by another that
-        // shares it.
-        if !self.open && !closed && !since(self.last_trouble) && self.silent.is_empty() {
+        if !self.open && !closed && !since(self.last_trouble) && !self.may_be_given_up() {
             return broken(8, "the breaker opened, and no hook or connection was in trouble");
         }
+        self.unreachable |= !closed && self.may_be_given_up();
         self.open = !closed;
         if closed {
             self.closed_at = now;
