@@ -82,6 +82,17 @@ fn a_breaker_that_a_connection_closes_after_one_was_lost_at_its_first_hook_is_fo
 }
 
 #[test]
+fn a_breaker_that_a_connection_closes_after_one_was_lost_that_the_client_had_counted_is_found() {
+    let ready = Event::Sampled(Sample { connections: 1, ..SAMPLE });
+    let lost = |counted: Millis| {
+        let lost = [(0, CONNECTED), (1, GREETED), (counted, ready), (3, LOST), (4, OPEN)];
+        judged(&[&lost[..], &[(5, CONNECTED_AGAIN), (5, GREETED_AGAIN), (6, CLOSED)]].concat())
+    };
+    assert_eq!(lost(2), Some(8));
+    assert_eq!(lost(1), None, "that may be one whose end it has not seen yet");
+}
+
+#[test]
 fn a_reply_that_is_read_late_closes_a_breaker() {
     let in_the_kernel = [(0, CONNECTED), (1, asked(4)), (1, written(4)), (1, began(4))];
     let unread = [(2, replied(4)), (3, CLOSED), (4, asked(6)), (5, OPEN)];
@@ -94,9 +105,14 @@ fn a_reply_that_is_read_late_closes_a_breaker() {
 #[test]
 fn what_one_plugin_has_given_up_and_another_waits_for_may_open_a_breaker_and_close_it() {
     let shared = Bounds { plugins: 2, ..OVER_GRPC };
-    for waited_for in [vec![], vec![(1, CONNECTED)]] {
-        let begun = [&[(0, Event::Connecting)][..], &waited_for, &[(2, CLOSED)]].concat();
-        let open = [&begun[..], &[(9, OPEN)]].concat();
+    let patience = shared.connect_timeout;
+    for connected in [vec![], vec![(2, CONNECTED)]] {
+        let opened = |at| {
+            let begun = [&[(1, Event::Connecting)][..], &connected, &[(2, CLOSED)]].concat();
+            [&begun[..], &[(at, OPEN)]].concat()
+        };
+        assert_eq!(judged_by(shared, &opened(patience)), Some(8), "each of them still waits");
+        let open = opened(1 + patience);
         assert_eq!(judged_by(shared, &open), None);
         assert_eq!(judged(&open), Some(8), "there is no other");
         let reached = [&open[..], &[(9, CONNECTED), (9, GREETED), (9, CLOSED)]].concat();
