@@ -105,6 +105,7 @@ pub fn bounds(settings: &Settings) -> Bounds {
         max_connections,
         max_in_flight: settings.max_in_flight,
         queue_capacity: settings.queue_capacity,
+        connect_timeout: settings.connect_timeout,
         keep_alive: settings.keep_alive.is_some(),
         // Over gRPC servers say when one is too old.
         max_connection_age: settings.max_connection_age.filter(|_| settings.over == Over::Socket),

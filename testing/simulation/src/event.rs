@@ -72,6 +72,7 @@ pub struct Bounds {
     pub max_connections: usize,
     pub max_in_flight: usize,
     pub queue_capacity: usize,
+    pub connect_timeout: Millis,
     pub keep_alive: bool,
     pub max_connection_age: Option<Millis>,
     /// The log's subscriber panics now and then.

@@ -2,7 +2,7 @@
 
 use super::tests::*;
 use super::*;
-use crate::event::Sent;
+use crate::event::{Sent, Side};
 
 const OVER_GRPC: Bounds = Bounds { over: Over::Grpc, max_connection_age: None, ..BOUNDS };
 
@@ -10,6 +10,13 @@ const OVER_GRPC: Bounds = Bounds { over: Over::Grpc, max_connection_age: None, .
 const WELL: Sample = Sample { connections: 2, ..SAMPLE };
 
 const GREETED: Event = Event::Greeted { conn: 1 };
+const LOST: Event = Event::Closed { conn: 1, by: Side::Server };
+const CONNECTED_AGAIN: Event = Event::Connected { conn: 2 };
+const GREETED_AGAIN: Event = Event::Greeted { conn: 2 };
+
+/// Every breaker is seen closed, or one is not.
+const CLOSED: Event = Event::Sampled(SAMPLE);
+const OPEN: Event = Event::Sampled(Sample { breaker_closed: false, ..SAMPLE });
 
 fn judged(trace: &[(Millis, Event)]) -> Option<u8> {
     judged_by(OVER_GRPC, trace)
@@ -50,11 +57,79 @@ fn a_server_may_say_that_a_call_is_late_and_the_client_may_not() {
 
 #[test]
 fn a_breaker_that_closes_before_a_server_has_answered_is_found() {
-    let open = Event::Sampled(Sample { breaker_closed: false, ..SAMPLE });
-    let closed = Event::Sampled(SAMPLE);
-    let lost = [(1, Event::ConnectFailed), (2, open), (3, CONNECTED)];
-    assert_eq!(judged(&[&lost[..], &[(4, closed)]].concat()), Some(8));
-    assert_eq!(judged(&[&lost[..], &[(4, GREETED), (4, closed)]].concat()), None);
+    let lost = [(1, Event::ConnectFailed), (2, OPEN), (3, CONNECTED)];
+    assert_eq!(judged(&[&lost[..], &[(4, CLOSED)]].concat()), Some(8));
+    assert_eq!(judged(&[&lost[..], &[(4, GREETED), (4, CLOSED)]].concat()), None);
+}
+
+/// Both lie in the kernel when the client looks, and the end counts.
+#[test]
+fn a_connection_that_is_lost_with_the_first_word_of_its_server_may_never_have_been_there() {
+    let lost = [(0, CONNECTED), (1, CLOSED), (2, GREETED), (2, LOST), (3, OPEN)];
+    let again = [(4, CONNECTED_AGAIN), (4, GREETED_AGAIN), (5, CLOSED)];
+    assert_eq!(judged(&[&lost[..], &again].concat()), None);
+    assert_eq!(judged(&[&lost[..], &[(4, CONNECTED_AGAIN), (5, CLOSED)]].concat()), Some(8));
+}
+
+#[test]
+fn a_breaker_that_a_connection_closes_after_one_was_lost_at_its_first_hook_is_found() {
+    let used = [(0, CONNECTED), (1, GREETED), (1, CLOSED), (2, asked(4)), (2, written(4))];
+    let lost = [(3, LOST), (3, failed(4, "disconnected", Sent::Maybe)), (4, OPEN)];
+    let again = [(5, CONNECTED_AGAIN), (5, GREETED_AGAIN), (6, CLOSED)];
+    assert_eq!(judged(&[&used[..], &lost, &again].concat()), Some(8));
+    let by_hook = [(5, CONNECTED_AGAIN), (5, GREETED_AGAIN), (5, replied(4)), (6, CLOSED)];
+    assert_eq!(judged(&[&used[..], &lost, &by_hook].concat()), None);
+}
+
+#[test]
+fn a_breaker_that_a_connection_closes_after_one_was_lost_that_the_client_had_counted_is_found() {
+    let ready = Event::Sampled(Sample { connections: 1, ..SAMPLE });
+    let lost = |counted: Millis| {
+        let lost = [(0, CONNECTED), (1, GREETED), (counted, ready), (3, LOST), (4, OPEN)];
+        judged(&[&lost[..], &[(5, CONNECTED_AGAIN), (5, GREETED_AGAIN), (6, CLOSED)]].concat())
+    };
+    assert_eq!(lost(2), Some(8));
+    assert_eq!(lost(1), None, "that may be one whose end it has not seen yet");
+}
+
+#[test]
+fn a_reply_that_is_read_late_closes_a_breaker() {
+    let in_the_kernel = [(0, CONNECTED), (1, asked(4)), (1, written(4)), (1, began(4))];
+    let unread = [(2, replied(4)), (3, CLOSED), (4, asked(6)), (5, OPEN)];
+    let late = [(6, answered(4, reply(4))), (7, CLOSED)];
+    assert_eq!(judged(&[&in_the_kernel[..], &unread, &late].concat()), None);
+    assert_eq!(judged(&[&in_the_kernel[..], &unread, &[(7, CLOSED)]].concat()), Some(8));
+}
+
+/// Of two plugins that share their connections.
+#[test]
+fn what_one_plugin_has_given_up_and_another_waits_for_may_open_a_breaker_and_close_it() {
+    let shared = Bounds { plugins: 2, ..OVER_GRPC };
+    let patience = shared.connect_timeout;
+    for connected in [vec![], vec![(2, CONNECTED)]] {
+        let opened = |at| {
+            let begun = [&[(1, Event::Connecting)][..], &connected, &[(2, CLOSED)]].concat();
+            [&begun[..], &[(at, OPEN)]].concat()
+        };
+        assert_eq!(judged_by(shared, &opened(patience)), Some(8), "each of them still waits");
+        let open = opened(1 + patience);
+        assert_eq!(judged_by(shared, &open), None);
+        assert_eq!(judged(&open), Some(8), "there is no other");
+        let reached = [&open[..], &[(9, CONNECTED), (9, GREETED), (9, CLOSED)]].concat();
+        assert_eq!(judged_by(shared, &reached), None);
+        let silent = [&open[..], &[(9, CLOSED)]].concat();
+        assert_eq!(judged_by(shared, &silent), Some(8));
+    }
+}
+
+#[test]
+fn a_failure_speaks_for_a_moment_to_those_who_share_a_connection() {
+    let shared = Bounds { plugins: 2, ..OVER_GRPC };
+    let opened = |at| [(0, Event::Connecting), (1, Event::ConnectFailed), (51, CLOSED), (at, OPEN)];
+    assert_eq!(judged_by(shared, &opened(51)), None);
+    assert_eq!(judged(&opened(51)), Some(8), "there is no other");
+    let later = [(0, Event::Connecting), (1, Event::ConnectFailed), (52, CLOSED), (52, OPEN)];
+    assert_eq!(judged_by(shared, &later), Some(8));
 }
 
 #[test]

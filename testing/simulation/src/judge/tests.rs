@@ -9,6 +9,7 @@ pub(super) const BOUNDS: Bounds = Bounds {
     max_connections: 2,
     max_in_flight: 4,
     queue_capacity: 1,
+    connect_timeout: 7,
     keep_alive: false,
     max_connection_age: Some(60_000),
     log_panics: false,
