@@ -156,3 +156,18 @@ fn a_reply_with_nothing_in_it_costs_its_connection_nothing() {
     assert_eq!(judged(&[&begun[..], &after].concat()), None);
     assert_eq!(judged_by(BOUNDS, &[&begun[..], &after].concat()), Some(4), "over a socket");
 }
+
+#[test]
+fn a_foreign_reply_condemns_the_connection_that_brought_it_whichever_was_written_to_last() {
+    let condemned = |closed| {
+        let sent = [(0, CONNECTED), (0, CONNECTED_AGAIN), (1, asked(4)), (1, written(4))];
+        // As it was to begin with, before it was passed over there.
+        let late = (1, Event::Written { conn: 2, call: 4 });
+        let foreign = (2, Event::Misanswered { conn: 1, call: 4 });
+        let told = (2, failed(4, "mismatch", Sent::Maybe));
+        let closed = (2, Event::Closed { conn: closed, by: Side::Client });
+        judged(&[&sent[..], &[late, foreign, closed, told, (4, CLOSED)]].concat())
+    };
+    assert_eq!(condemned(1), None);
+    assert_eq!(condemned(2), Some(4));
+}
