@@ -17,6 +17,9 @@ struct State {
     too_late: bool,
     /// The last connection that has bytes of it.
     written: Option<Conn>,
+    /// Over gRPC, the one that last brought something else in the place of its reply. Bytes of a
+    /// call that was passed over may be written after it is sent again.
+    misanswered: Option<Conn>,
     began: u32,
     /// Where and when its reply was in the kernel, for each time it was sent.
     replied: Vec<Reply>,
@@ -103,8 +106,13 @@ impl Calls {
                 }
                 Ok(())
             }
-            Event::Misanswered { call, .. } => {
+            Event::Misanswered { conn, call } => {
                 self.owed.remove(&call);
+                if over == Over::Grpc
+                    && let Some(state) = self.calls.get_mut(&call)
+                {
+                    state.misanswered = Some(conn);
+                }
                 Ok(())
             }
             Event::Closed { conn, .. } => {
@@ -141,6 +149,7 @@ impl Calls {
             may_rerun,
             too_late: self.stopping.is_some(),
             written: None,
+            misanswered: None,
             began: 0,
             replied: Vec::new(),
             told: None,
@@ -341,6 +350,8 @@ impl State {
             "timeout" if now < self.deadline => {
                 return broken(2, format!("call {call} timed out before its deadline"));
             }
+            // It may be under way elsewhere, and the reply that of the call before.
+            "timeout" if self.may_rerun && sockets.are_shared() => {}
             "timeout" => {
                 if let Some(&Reply { conn, at, .. }) = self.replied.last()
                     && at < self.deadline
@@ -352,7 +363,7 @@ impl State {
             // Over gRPC what is behind it has a stream of its own.
             "empty_reply" if sockets.over() == Over::Grpc => {}
             "mismatch" | "unproven" | "empty_reply" => {
-                if let Some(conn) = self.written {
+                if let Some(conn) = self.misanswered.or(self.written) {
                     sockets.condemn(conn, now);
                 }
             }

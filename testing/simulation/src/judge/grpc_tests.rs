@@ -2,7 +2,7 @@
 
 use super::tests::*;
 use super::*;
-use crate::event::{Sent, Side};
+use crate::event::{Kind, Sent, Side};
 
 const OVER_GRPC: Bounds = Bounds { over: Over::Grpc, max_connection_age: None, ..BOUNDS };
 
@@ -155,4 +155,32 @@ fn a_reply_with_nothing_in_it_costs_its_connection_nothing() {
     let after = [(9, Event::Sampled(SAMPLE))];
     assert_eq!(judged(&[&begun[..], &after].concat()), None);
     assert_eq!(judged_by(BOUNDS, &[&begun[..], &after].concat()), Some(4), "over a socket");
+}
+
+#[test]
+fn a_foreign_reply_condemns_the_connection_that_brought_it_whichever_was_written_to_last() {
+    let condemned = |closed| {
+        let sent = [(0, CONNECTED), (0, CONNECTED_AGAIN), (1, asked(4)), (1, written(4))];
+        // As it was to begin with, before it was passed over there.
+        let late = (1, Event::Written { conn: 2, call: 4 });
+        let foreign = (2, Event::Misanswered { conn: 1, call: 4 });
+        let told = (2, failed(4, "mismatch", Sent::Maybe));
+        let closed = (2, Event::Closed { conn: closed, by: Side::Client });
+        judged(&[&sent[..], &[late, foreign, closed, told, (4, CLOSED)]].concat())
+    };
+    assert_eq!(condemned(1), None);
+    assert_eq!(condemned(2), Some(4));
+}
+
+#[test]
+fn a_reply_on_a_connection_that_one_plugin_has_left_answers_no_call_that_was_sent_again() {
+    let late = |plugins, may_rerun| {
+        let asked = Event::Asked { call: 4, kind: Kind::Hook, deadline: 1_000, may_rerun };
+        let served = [(0, CONNECTED), (1, asked), (1, written(4)), (1, began(4)), (5, replied(4))];
+        let late = (1_000, failed(4, "timeout", Sent::Maybe));
+        judged_by(Bounds { plugins, ..OVER_GRPC }, &[&served[..], &[late]].concat())
+    };
+    assert_eq!(late(2, true), None);
+    assert_eq!(late(2, false), Some(9), "it would have failed with the connection");
+    assert_eq!(late(1, true), Some(9), "there is no other for whom it would be open");
 }

@@ -32,6 +32,8 @@ pub(super) struct Sockets {
     open: usize,
     connecting: usize,
     kind: Over,
+    /// Several plugins have the same.
+    shared: bool,
     /// From when on none may be open.
     over: Option<Millis>,
 }
@@ -39,6 +41,12 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn over(&self) -> Over {
         self.kind
+    }
+
+    /// A plugin may leave a connection that is silent, and nothing shows it: another one goes on to
+    /// use it.
+    pub(super) fn are_shared(&self) -> bool {
+        self.shared
     }
 
     pub(super) fn condemned(&self, conn: Conn) -> Option<Millis> {
@@ -80,7 +88,8 @@ impl Sockets {
                 if self.open > 0 {
                     return broken(7, format!("{} sockets of the last handle are open", self.open));
                 }
-                *self = Self { kind: bounds.over, ..Self::default() };
+                let (kind, shared) = (bounds.over, bounds.plugins > 1);
+                *self = Self { kind, shared, ..Self::default() };
             }
             Event::Connecting => {
                 self.connecting += 1;
