@@ -6,10 +6,9 @@
 //!     --manifest-path crates/hookwire-praxis/benches/hosts/Cargo.toml
 //! ```
 //!
-//! With Rust 1.96 it needs no `--ignore-rust-version`. It needs `python3`, 3.11 or newer, with
-//! venv and pip. The host itself makes the virtual environment, below the target folder, from
-//! what the tests pin for the reference server, and the server runs in the same. Both end with
-//! this process, however it ends: they read from it.
+//! Rust 1.96 needs no `--ignore-rust-version`. The host itself makes the virtual environment, below
+//! the target folder, of what the tests pin for the reference server, and the server runs in the
+//! same: with `python3`, 3.11 or newer, venv and pip. Both processes end with this one.
 //!
 //! The two take turns for `ROUNDS` rounds, each turn for `TURN` seconds; both can be set in the
 //! environment. What counts is the median of the ratios within the rounds.
@@ -52,7 +51,7 @@ async fn compare(package: &Path) {
     let host = json!({"class_name": "waits.Waits", "requirements_file": requirements});
     let host = engine("isolated_venv", cpex_hosts_python::IsolatedVenvFactory, host).await;
 
-    let server = Server::start(package).await;
+    let mut server = Server::start(package).await;
     let external = async |mut socket: Value| {
         socket["path"] = json!(server.socket);
         let factory = HookwireFactory::on_runtime(Handle::current());
@@ -73,7 +72,7 @@ async fn compare(package: &Path) {
         Load { name: "returns at once, changes", wait_ms: 0, change: true, ways: both(&defaults) },
         Load { name: "awaits 20 ms, allows", wait_ms: 20, change: false, ways: both(&waits) },
     ];
-    let (rounds, turn) = (number("ROUNDS", 7), number("TURN", 3));
+    let (rounds, turn) = (number("ROUNDS", 15), number("TURN", 1));
     for round in 0..=rounds {
         for Load { wait_ms, change, ways, .. } in &mut loads {
             check(ways).await;
@@ -89,6 +88,7 @@ async fn compare(package: &Path) {
     for engine in [defaults, waits, host] {
         engine.shutdown().await;
     }
+    server.child.kill().await.unwrap();
 }
 
 fn number(name: &str, default: u64) -> u64 {
@@ -112,7 +112,7 @@ async fn engine(
 /// The reference server; killed when dropped.
 struct Server {
     socket: PathBuf,
-    _child: Child,
+    child: Child,
     _dir: tempfile::TempDir,
 }
 
@@ -147,7 +147,7 @@ impl Server {
         timeout(START_LIMIT, ready).await.expect("the reference server is ready in time");
         // Reads on, so that the server never finds its output closed.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { socket, _child: child, _dir: dir }
+        Self { socket, child, _dir: dir }
     }
 }
 
