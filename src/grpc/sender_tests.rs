@@ -111,6 +111,7 @@ async fn a_log_that_panics_inside_http2_ends_the_connection_and_no_caller() {
     assert!(session.condition().over().is_some() && session.condition().is_panic());
 }
 
+// Promise: H22
 #[tokio::test]
 async fn a_stream_that_is_left_while_the_log_panics_takes_no_caller_along() {
     let _log = tracing::subscriber::set_default(Panicking);
