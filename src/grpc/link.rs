@@ -83,7 +83,7 @@ impl Link {
     pub(crate) fn new(transport: Box<dyn Transport>, owner: Option<Arc<Slot>>) -> (Self, Arc<Cut>) {
         let cut = Arc::new(Cut::default());
         let (transport, first) = (LastRead::new(transport), ArrayVec::new());
-        (Self { transport, first, turn: Turn::new(), cut: Arc::clone(&cut), owner }, cut)
+        (Self { transport, first, turn: Turn::default(), cut: Arc::clone(&cut), owner }, cut)
     }
 
     fn check(&self) -> io::Result<()> {
@@ -93,17 +93,12 @@ impl Link {
         }
     }
 
-    fn wrote(
-        &mut self,
-        cx: &Context<'_>,
-        outcome: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+    fn wrote(&self, cx: &Context<'_>, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if outcome.is_pending() {
             // It may never have been read from.
             self.cut.reader.register(cx.waker());
             self.check()?;
         }
-        self.turn.has_written();
         if let Poll::Ready(Ok(count)) = outcome
             && let Some(owner) = &self.owner
             && !self.transport.is_deaf()
@@ -139,7 +134,7 @@ impl AsyncRead for Link {
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.transport).poll_read(cx, buffer);
         let count = buffer.filled().len() - before;
-        self.turn.has_read(count, buffer.remaining() > 0);
+        self.turn.has_read(count);
         if count > 0 {
             if !self.first.is_full() {
                 self.hear(&buffer.filled()[before..]);

@@ -4,29 +4,23 @@
 //! together, while the server is still at work on the requests of the others: read to the end, all
 //! would answer at once, and client and server wait for each other.
 
-/// It holds some twenty small replies.
-const PART: usize = 8 * 1024;
+/// h2 asks for no more while frames are small. What brings more is of a large reply or request: it
+/// has nobody who answers before its end, and is read on.
+const SMALL: usize = 8 * 1024;
 
-/// A large reply is read in parts that double up to this: it needs turns too, and has nobody who
-/// sends meanwhile.
+/// So much of large ones: then others have their turn too.
 const MOST: usize = 256 * 1024;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Turn {
-    part: usize,
     read: usize,
     is_over: bool,
 }
 
 impl Turn {
-    pub(crate) fn new() -> Self {
-        Self { part: PART, read: 0, is_over: false }
-    }
-
-    /// `is_all`: nothing more lies there.
-    pub(crate) fn has_read(&mut self, count: usize, is_all: bool) {
+    pub(crate) fn has_read(&mut self, count: usize) {
         self.read += count;
-        self.is_over = count > 0 && (is_all || self.read >= self.part);
+        self.is_over = count > 0 && (count <= SMALL || self.read >= MOST);
     }
 
     /// True once after each part: then nothing is to be read before the others have had their turn.
@@ -34,14 +28,8 @@ impl Turn {
         let is_over = std::mem::take(&mut self.is_over);
         if is_over {
             self.read = 0;
-            self.part = (2 * self.part).min(MOST);
         }
         is_over
-    }
-
-    /// Somebody had something to send.
-    pub(crate) fn has_written(&mut self) {
-        self.part = PART;
     }
 }
 
@@ -49,49 +37,31 @@ impl Turn {
 mod tests {
     use super::*;
 
-    /// Of this many bytes, which come in pieces of so many: what each turn reads.
-    fn turns(mut bytes: usize, piece: usize) -> Vec<usize> {
-        let (mut turn, mut turns) = (Turn::new(), vec![0]);
-        while bytes > 0 {
-            if turn.is_over() {
-                turns.push(0);
-            }
-            let count = piece.min(bytes);
-            bytes -= count;
-            *turns.last_mut().unwrap() += count;
-            turn.has_read(count, bytes == 0);
-        }
-        assert!(turn.is_over(), "who has read has a turn of the others behind it");
-        assert!(!turn.is_over(), "and only one");
-        turns
-    }
-
     #[test]
-    fn what_is_short_is_one_part() {
-        assert_eq!(turns(300, 8192), [300]);
-    }
-
-    #[test]
-    fn small_replies_are_read_in_parts() {
-        let mut turn = Turn::new();
-        for _ in 0..10 {
-            turn.has_read(PART, false);
-            assert!(turn.is_over());
-            turn.has_written();
+    fn who_has_read_small_replies_has_one_turn_of_the_others_behind_it() {
+        let mut turn = Turn::default();
+        for count in [1, 300, SMALL] {
+            turn.has_read(count);
+            assert!(turn.is_over(), "{count}");
+            assert!(!turn.is_over(), "{count}");
         }
     }
 
     #[test]
-    fn a_large_reply_takes_few_turns() {
-        let turns = turns(1 << 20, 16 * 1024);
-        assert!(turns.len() <= 10, "{turns:?}");
-        assert!(turns.iter().all(|read| *read <= MOST), "{turns:?}");
+    fn a_large_reply_is_read_on_and_not_without_end() {
+        let mut turn = Turn::default();
+        let mut turns = 0;
+        for _ in 0..64 {
+            turn.has_read(16 * 1024);
+            turns += usize::from(turn.is_over());
+        }
+        assert_eq!(turns, 4, "of 1 MiB");
     }
 
     #[test]
     fn what_has_ended_has_no_turn_behind_it() {
-        let mut turn = Turn::new();
-        turn.has_read(0, true);
+        let mut turn = Turn::default();
+        turn.has_read(0);
         assert!(!turn.is_over());
     }
 }

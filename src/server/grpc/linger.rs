@@ -28,7 +28,7 @@ pub(super) struct Linger<S> {
 
 impl<S> Linger<S> {
     pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, turn: Turn::new(), activity, closed: None }
+        Self { stream, turn: Turn::default(), activity, closed: None }
     }
 }
 
@@ -45,7 +45,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Linger<S> {
         }
         let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.turn.has_read(buffer.filled().len() - before, buffer.remaining() > 0);
+        self.turn.has_read(buffer.filled().len() - before);
         outcome
     }
 }
@@ -56,7 +56,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.turn.has_written();
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -65,7 +64,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.turn.has_written();
         Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
     }
 
