@@ -22,6 +22,10 @@ pub(super) const PREFIX: &str = "grpc.";
 /// What the reference's gRPC server takes; it has no setting for it.
 pub(crate) const DEFAULT_MAX_MESSAGE_LEN: usize = 4 * 1024 * 1024;
 
+/// More is not taken as one piece by h2, and then the call would wait for its deadline: a message
+/// has a prefix of five bytes.
+const MOST_MESSAGE_LEN: i128 = i32::MAX as i128 - 5;
+
 /// The servers that a plugin is reached at over gRPC, and the way to them. Feature `grpc`.
 ///
 /// Only where the servers are is needed, and beyond this machine how the way there is
@@ -92,9 +96,9 @@ keys! {
     #[serde(serialize_with = "in_seconds_or_off")]
     pub fn keep_alive: Option<Duration> = Some(Duration::from_secs(10)), seconds_or_off(YEAR);
     /// The largest request, in bytes. Default 4194304 (4 MiB, the fixed limit of the
-    /// reference's gRPC server), from 1024 to 4294967295: raise it only for servers that take
-    /// more.
-    pub fn max_message_len: usize = DEFAULT_MAX_MESSAGE_LEN, whole(1024..=u32::MAX as i128);
+    /// reference's gRPC server), from 1024 to 2147483642 (with its prefix, as much as
+    /// a window of HTTP/2 can be): raise it only for servers that take more.
+    pub fn max_message_len: usize = DEFAULT_MAX_MESSAGE_LEN, whole(1024..=MOST_MESSAGE_LEN);
     /// The largest reply, in bytes. Default 16777216 (16 MiB, as over a socket), from 1024 to
     /// 4294967295. The reference's gRPC server has no limit of its own.
     pub fn max_reply_len: usize = DEFAULT_MAX_FRAME_LEN, whole(1024..=u32::MAX as i128);

@@ -1,6 +1,7 @@
 use futures::FutureExt as _;
 use proptest::prelude::*;
 
+use super::super::open::CONNECTION_WINDOW;
 use super::*;
 
 #[test]
@@ -56,7 +57,11 @@ async fn connected(streams: u32) -> (Server, Sender) {
         let server = builder.max_concurrent_streams(streams).handshake::<_, Bytes>(server).await;
         server.unwrap()
     };
-    let client = h2::client::Builder::new().handshake(client);
+    let client = async {
+        let mut builder = h2::client::Builder::new();
+        builder.initial_connection_window_size(CONNECTION_WINDOW);
+        builder.max_concurrent_reset_streams(1000).handshake(client).await
+    };
     let (server, client) = tokio::join!(server, client);
     let (sender, connection) = client.unwrap();
     tokio::spawn(connection);
@@ -91,6 +96,41 @@ async fn a_call_that_waits_for_a_stream_is_disconnected_when_its_connection_is_l
         let fault = call.await.unwrap().unwrap_err();
         assert!(matches!(fault, Fault::Lost(Cause::Disconnected(_))), "{fault:?}");
     }
+}
+
+/// Otherwise nobody else would get it, and what is left of the request would lie there for good.
+#[tokio::test]
+async fn a_call_that_is_left_before_its_request_was_taken_frees_its_stream() {
+    let (mut server, sender) = connected(1).await;
+    let stuck = {
+        let (sender, frame) = (sender.clone(), Bytes::from(vec![0; 256 * 1024]));
+        let path = Uri::from_static("http://server/method");
+        tokio::spawn(async move { call(&sender, &path, frame, Duration::MAX, 100).await })
+    };
+    let _taken_in_part = server.accept().await.unwrap().unwrap();
+    serve(&mut server).await;
+    stuck.abort();
+    let _next = begin(&sender);
+    let accepted = async { while server.accept().await.unwrap().is_err() {} };
+    tokio::time::timeout(Duration::from_secs(5), accepted).await.unwrap();
+}
+
+/// They are small, and h2 ends a connection on which too many such are not read: how many it bears
+/// follows from the connection's window.
+#[tokio::test]
+async fn replies_that_nobody_waits_for_do_not_end_the_connection() {
+    let (mut server, sender) = connected(1).await;
+    for _ in 0..200 {
+        let left = begin(&sender);
+        let (_request, mut respond) = server.accept().await.unwrap().unwrap();
+        serve(&mut server).await;
+        let mut body = respond.send_response(http::Response::new(()), false).unwrap();
+        body.send_data(Bytes::from_static(&[0, 0, 0, 0, 0]), false).unwrap();
+        // The caller leaves before its connection reads what is written then.
+        left.abort();
+        serve(&mut server).await;
+    }
+    assert!(sender.refusal().is_none());
 }
 
 proptest! {

@@ -20,7 +20,7 @@ use crate::trust::{Refusal, is_refusal};
 const STREAM_WINDOW: u32 = 512 * 1024;
 /// So much of all such replies. Where it is used up, all others on the connection wait: it is enough
 /// for twice the calls that a plugin has by default.
-const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
+pub(super) const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
 
 /// What the headers of a reply may take, and what is behind it.
 const MAX_HEADERS: u32 = 16 * 1024;

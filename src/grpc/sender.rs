@@ -136,7 +136,10 @@ impl<S> Exchange<S> {
 impl<S> Drop for Exchange<S> {
     fn drop(&mut self) {
         let stream = self.stream.take();
-        let _ = contained(&self.cut, || Ok(drop(stream)));
+        let _ = contained(&self.cut, || {
+            drop(stream);
+            Ok(())
+        });
     }
 }
 
