@@ -51,6 +51,8 @@ pub(crate) struct Condition {
     /// How many streams the server takes at a time.
     max_streams: usize,
     users: usize,
+    /// The last of those has closed it.
+    is_left: bool,
     /// It takes no more calls, whatever becomes of those that are on it.
     retired: Option<Arc<io::Error>>,
     /// How long somebody has waited in vain for the server to say that it is there.
@@ -76,6 +78,11 @@ impl Condition {
     /// Why it takes no more calls, if that is so.
     pub(crate) fn over(&self) -> Option<&Arc<io::Error>> {
         self.ended.as_ref().map(|ended| &ended.error).or(self.retired.as_ref())
+    }
+
+    /// The same, unless those who used it have closed it.
+    pub(crate) fn lost(&self) -> Option<&Arc<io::Error>> {
+        self.over().filter(|_| !self.is_left)
     }
 
     fn is_open_to(&self, patience: Duration) -> bool {
@@ -153,6 +160,7 @@ impl Session {
             condition.users -= 1;
             is_last = condition.users == 0;
             if is_last {
+                condition.is_left = true;
                 // Nobody enters it any more.
                 condition.retired.get_or_insert_with(given_up);
             }

@@ -3,6 +3,7 @@
 //! Servers are looked after side by side. Each connection has a task of its own, that moves
 //! the bytes; here it is decided when there is one.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::asking::ask;
 use super::keep::look_after;
 use super::members::{find, tend_all};
+use super::server::Server;
+use super::session::Session;
 use super::shared::{Shared, Supervision};
 use super::trouble::Trouble;
 use crate::backoff::Backoff;
@@ -81,6 +84,32 @@ async fn end(shared: &Shared) {
     }
 }
 
+/// Uses a connection for as long as it takes calls. An error if it has brought none back, so that
+/// the next attempt has to wait.
+async fn take_part(
+    shared: &Arc<Shared>,
+    server: &Arc<Server>,
+    index: usize,
+    session: Arc<Session>,
+    reconnect: &mut Reconnect,
+) -> Option<Arc<io::Error>> {
+    let Some(connection) = shared.part(server, index, Arc::clone(&session)) else {
+        return session.condition().lost().cloned();
+    };
+    reconnect.opened();
+    let error = look_after(shared, &connection).await;
+    shared.close(&connection);
+    if !shared.gate.is_closed() {
+        shared.gate.signal(Signal::HungUp);
+    }
+    if !session.is_proven() {
+        return Some(error);
+    }
+    reconnect.lost_all();
+    shared.trouble(index, Trouble { error: Some(error), ..Trouble::default() });
+    None
+}
+
 /// Keeps a connection to one server, for ever.
 pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
     let server = shared.server(index);
@@ -92,28 +121,17 @@ pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
         shared.set_state(index, ConnectionState::Connecting);
         let subchannel = server.subchannel();
         let mut openings = subchannel.openings();
-        let (error, broken) = match timeout(patience, subchannel.session(patience)).await {
+        let failure = match timeout(patience, subchannel.session(patience)).await {
             Ok(Ok(session)) => {
-                reconnect.opened();
-                let Some(connection) = shared.part(&server, index, session) else {
-                    // It was closed in this moment.
-                    continue;
-                };
-                let error = look_after(shared, &connection).await;
-                shared.close(&connection);
-                if !shared.gate.is_closed() {
-                    shared.gate.signal(Signal::HungUp);
-                }
-                if connection.session.is_proven() {
-                    reconnect.lost_all();
-                    shared.trouble(index, Trouble { error: Some(error), ..Trouble::default() });
-                    continue;
-                }
-                (error, true)
+                // Not this one: if it is lost at once, there is no other yet.
+                openings.mark_unchanged();
+                let error = take_part(shared, &server, index, session, &mut reconnect).await;
+                error.map(|error| (error, true))
             }
-            Ok(Err(error)) => (error, false),
-            Err(_) => (subchannel.late(patience), false),
+            Ok(Err(error)) => Some((error, false)),
+            Err(_) => Some((subchannel.late(patience), false)),
         };
+        let Some((error, broken)) = failure else { continue };
         let youngest = shared.last_connection();
         let wait = reconnect.failed(youngest, !is_busy(&error), fastrand::f64());
         let trouble = Trouble {

@@ -233,3 +233,36 @@ async fn an_attempt_that_is_given_up_closes_its_connection_though_the_server_rea
     let error = first.write_all(b"a").await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
+
+/// Accepts connections, and does this with each that was asked whether it is there; the call that
+/// waits for one meanwhile is told that there is none.
+async fn is_left_alone_for_a_while(then: impl AsyncFn(&mut Wire)) {
+    let (plugin, mut connections) = plugin();
+    let call = begin(&plugin);
+    let mut kept = Vec::new();
+    let mut over = std::pin::pin!(tokio::time::sleep(Duration::from_secs(10)));
+    loop {
+        let mut wire = tokio::select! {
+            biased;
+            () = &mut over => break,
+            wire = accept(&mut connections) => wire,
+        };
+        then(&mut wire).await;
+        kept.push(wire);
+        assert!(kept.len() < 100, "without a wait");
+    }
+    assert!(kept.len() > 5, "{}", kept.len());
+    let (cause, _) = failed(call.await.unwrap());
+    assert!(matches!(cause, Cause::Unavailable { .. }), "{cause}");
+}
+
+/// Its end lies behind its answer, and is read before anybody uses the connection.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_and_closes_is_left_alone_for_a_while() {
+    is_left_alone_for_a_while(async |wire| wire.0.shutdown().await.unwrap()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_and_takes_no_calls_is_left_alone_for_a_while() {
+    is_left_alone_for_a_while(async |wire| wire.go_away(1, 0).await).await;
+}
