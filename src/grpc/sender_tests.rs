@@ -1,6 +1,8 @@
 use std::cell::Cell;
+use std::time::Duration;
 
-use tracing::{Event, Metadata, Subscriber, span};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::super::link::Link;
 use super::super::session::Session;
@@ -38,6 +40,22 @@ async fn nobody_sends_to_a_connection_whose_task_has_ended() {
     assert!(send(&session).is_err());
 }
 
+#[tokio::test]
+async fn what_its_users_have_closed_is_not_lost_and_what_its_server_has_closed_is() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let (_server, left) = session().await;
+    assert!(left.condition().lost().is_none() && left.enter(PATIENCE));
+    left.leave();
+    assert!(left.condition().over().is_some() && left.condition().lost().is_none());
+    assert!(!left.enter(PATIENCE));
+
+    let (server, lost) = session().await;
+    let told = lost.changed();
+    drop(server);
+    told.await;
+    assert!(lost.condition().lost().is_some() && !lost.enter(PATIENCE));
+}
+
 #[test]
 fn nobody_sends_to_a_connection_whose_runtime_has_ended_before_its_task_ever_ran() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -57,36 +75,21 @@ fn a_call_that_is_under_way_ends_with_the_runtime_of_its_connection() {
     assert!(matches!(outcome, Err(Broken::Http2(error)) if error.is_io()));
 }
 
-/// A log that panics at h2's lines, while it is armed.
-struct Panicking;
-
 thread_local! {
     static ARMED: Cell<bool> = const { Cell::new(false) };
 }
 
-impl Subscriber for Panicking {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("h2")
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, _: &Event<'_>) {
+/// A log of every line, that panics while it is armed.
+fn log() -> DefaultGuard {
+    let writer = || {
         assert!(!ARMED.get(), "the log is broken");
-    }
-
-    fn enter(&self, _: &span::Id) {}
-
-    fn exit(&self, _: &span::Id) {}
+        io::sink()
+    };
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(writer);
+    tracing::subscriber::set_default(log.finish())
 }
 
-/// What it finds while h2's log panics.
+/// What it finds while the log panics.
 fn while_it_panics<T>(work: impl FnOnce() -> T) -> T {
     ARMED.set(true);
     let outcome = work();
@@ -97,7 +100,7 @@ fn while_it_panics<T>(work: impl FnOnce() -> T) -> T {
 // Promise: H22
 #[tokio::test]
 async fn a_log_that_panics_inside_http2_ends_the_connection_and_no_caller() {
-    let _log = tracing::subscriber::set_default(Panicking);
+    let _log = log();
     let (_server, session) = session().await;
     let [waiting, left] = [(); 2].map(|()| send(&session).unwrap());
     let told = session.changed();
@@ -114,7 +117,7 @@ async fn a_log_that_panics_inside_http2_ends_the_connection_and_no_caller() {
 // Promise: H22
 #[tokio::test]
 async fn a_stream_that_is_left_while_the_log_panics_takes_no_caller_along() {
-    let _log = tracing::subscriber::set_default(Panicking);
+    let _log = log();
     let (_server, session) = session().await;
     let exchange = send(&session).unwrap();
     let told = session.changed();
