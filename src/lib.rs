@@ -73,8 +73,9 @@
 //!
 //! None is on by default: the client, and nothing else. `grpc` reaches plugins over gRPC, on
 //! other machines too, and brings HTTP/2 and TLS with it; `server` brings an embedded plugin
-//! server, and `testing` doubles of plugins for a gateway's own tests. The command line is a
-//! package of its own, `hookwire-cli`.
+//! server, and `testing` doubles of plugins for a gateway's own tests. `compile-schema` has the
+//! protocol's messages compiled from the schema while building, where that is the rule of the
+//! house; they are the same. The command line is a package of its own, `hookwire-cli`.
 //!
 //! [`enforce`]: PluginHandle::enforce
 //! [`invoke_hook`]: PluginHandle::invoke_hook

@@ -3,7 +3,7 @@
 //! Every message is one frame, `[u32 big-endian length][protobuf]`. Frames have
 //! no tag and no id: the server tells requests apart by trying them in order,
 //! the client knows what a reply answers from the order of its own requests.
-//! `proto/plugin_service.proto` is the schema, prost its judge. Payloads, results
+//! `proto/plugin_service.proto` is the schema, `proto.rs` what prost makes of it, and prost the judge. Payloads, results
 //! and contexts are `google.protobuf.Struct`, JSON in protobuf. The server's side of
 //! the messages is in `crate::server`.
 //!
@@ -40,7 +40,10 @@ pub(crate) use structpb::writer::FRAME_HEADER;
 pub(crate) mod proto {
     // Generated; and the schema is whole, though the socket does not speak all of it.
     #![allow(missing_docs, unreachable_pub, dead_code, clippy::all, clippy::pedantic)]
+    #[cfg(feature = "compile-schema")]
     include!(concat!(env!("OUT_DIR"), "/cpex.rs"));
+    #[cfg(not(feature = "compile-schema"))]
+    include!("proto.rs");
 }
 
 /// The largest message that is laid out anew. No encoder writes one that needs it, and

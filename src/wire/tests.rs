@@ -13,6 +13,13 @@ use super::structpb::writer::Writer;
 use super::{BigIntegers, Budget, DecodeError, EncodeError, read_any_layout};
 use crate::model::Object;
 
+#[cfg(feature = "compile-schema")]
+#[test]
+fn the_messages_that_are_kept_are_those_of_the_schema() {
+    let compiled = include_str!(concat!(env!("OUT_DIR"), "/cpex.rs"));
+    expect_test::expect_file!["proto.rs"].assert_eq(compiled);
+}
+
 fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     encode_with(value, BigIntegers::Refuse)
 }
