@@ -27,6 +27,8 @@ pub(crate) struct Cut {
     why: OnceLock<Cause>,
     reader: AtomicWaker,
     received: AtomicU64,
+    /// Streams that were left before their end.
+    resets: AtomicU64,
     /// The first bytes that came.
     first: OnceLock<[u8; FIRST]>,
     /// The byte stream is closed.
@@ -47,6 +49,20 @@ impl Cut {
     /// Bytes that came over this connection.
     pub(crate) fn received(&self) -> u64 {
         self.received.load(Relaxed)
+    }
+
+    /// One more stream was left before its end.
+    pub(super) fn count_reset(&self) {
+        self.resets.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn resets(&self) -> u64 {
+        self.resets.load(Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(super) fn count_resets(&self, resets: u64) {
+        self.resets.fetch_add(resets, Relaxed);
     }
 
     /// The first bytes that came, once there are so many.

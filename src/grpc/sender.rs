@@ -71,7 +71,7 @@ impl Sender {
             let _ = stream.send_data(body, true);
             Ok(response)
         })?;
-        Ok(Exchange { stream: Some(response), cut: Arc::clone(&self.cut) })
+        Ok(Exchange { stream: Some(response), over: false, cut: Arc::clone(&self.cut) })
     }
 }
 
@@ -86,6 +86,8 @@ impl fmt::Debug for Sender {
 pub(crate) struct Exchange<S> {
     /// `None` only while it is dropped.
     stream: Option<S>,
+    /// Nothing more comes of it.
+    over: bool,
     cut: Arc<Cut>,
 }
 
@@ -94,8 +96,10 @@ impl Exchange<ResponseFuture> {
         mut self,
     ) -> Result<(response::Parts, Exchange<RecvStream>), Broken> {
         let response = self.wait(|stream, cx| stream.poll_unpin(cx)).await?;
+        self.over = true;
         let (head, body) = response.into_parts();
-        Ok((head, Exchange { stream: Some(body), cut: Arc::clone(&self.cut) }))
+        let over = body.is_end_stream();
+        Ok((head, Exchange { stream: Some(body), over, cut: Arc::clone(&self.cut) }))
     }
 }
 
@@ -114,7 +118,9 @@ impl Exchange<RecvStream> {
 
     /// What comes behind the body, once that has been read to its end.
     pub(crate) async fn trailers(&mut self) -> Result<Option<HeaderMap>, Broken> {
-        self.wait(|stream, cx| stream.poll_trailers(cx)).await
+        let trailers = self.wait(|stream, cx| stream.poll_trailers(cx)).await?;
+        self.over = true;
+        Ok(trailers)
     }
 }
 
@@ -123,18 +129,23 @@ impl<S> Exchange<S> {
         &mut self,
         mut poll: impl FnMut(&mut S, &mut Context<'_>) -> Poll<Result<T, h2::Error>>,
     ) -> Result<T, Broken> {
-        let Self { stream, cut } = self;
+        let Self { stream, over, cut } = self;
         let Some(stream) = stream else { return std::future::pending().await };
-        poll_fn(|cx| match contained(cut, || Ok(poll(stream, cx))) {
+        let outcome = poll_fn(|cx| match contained(cut, || Ok(poll(stream, cx))) {
             Ok(outcome) => outcome.map_err(Broken::Http2),
             Err(panicked) => Poll::Ready(Err(panicked)),
         })
-        .await
+        .await;
+        *over |= outcome.is_err();
+        outcome
     }
 }
 
 impl<S> Drop for Exchange<S> {
     fn drop(&mut self) {
+        if !self.over {
+            self.cut.count_reset();
+        }
         let stream = self.stream.take();
         let _ = contained(&self.cut, || {
             drop(stream);

@@ -75,6 +75,38 @@ fn a_call_that_is_under_way_ends_with_the_runtime_of_its_connection() {
     assert!(matches!(outcome, Err(Broken::Http2(error)) if error.is_io()));
 }
 
+/// Answers one request for each of these, with a body if it is to have one.
+async fn answer(mut server: Server, with_body: [bool; 3]) {
+    for with_body in with_body {
+        let (_, mut respond) = server.accept().await.unwrap().unwrap();
+        let mut stream = respond.send_response(http::Response::new(()), !with_body).unwrap();
+        if with_body {
+            stream.send_data(Bytes::from_static(b"a"), false).unwrap();
+            stream.send_trailers(HeaderMap::new()).unwrap();
+        }
+    }
+    while server.accept().await.is_some() {}
+}
+
+#[tokio::test]
+async fn only_streams_that_are_left_before_their_end_are_counted() {
+    let (server, session) = session().await;
+    tokio::spawn(answer(server, [true, false, true]));
+    let next = async || send(&session).unwrap().response().await.unwrap().1;
+    let mut whole = next().await;
+    while whole.data().await.unwrap().is_some() {}
+    whole.trailers().await.unwrap();
+    drop(whole);
+    let without_body = next().await;
+    drop(without_body);
+    assert_eq!(session.cut.resets(), 0);
+    let unread = next().await;
+    drop(unread);
+    assert_eq!(session.cut.resets(), 1);
+    drop(send(&session));
+    assert_eq!(session.cut.resets(), 2);
+}
+
 thread_local! {
     static ARMED: Cell<bool> = const { Cell::new(false) };
 }

@@ -5,6 +5,7 @@ use h2::Reason;
 use super::fake::{Do, Mode, Seen};
 use super::*;
 use crate::error::Stage;
+use crate::grpc::session::MOST_RESETS;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -193,4 +194,28 @@ fn a_runtime_that_ends_leaves_nobody_waiting() {
     let (cause, sent) = failed(futures::executor::block_on(bench.call("b")));
     assert!(matches!(cause, Cause::TaskGone), "{cause}");
     assert_eq!(sent, Sent::No);
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_http2_ends_a_connection_on_which_very_many_calls_were_left_it_is_replaced() {
+    let mut bench = Bench::new(1);
+    bench.call("a").await.unwrap();
+    let before = Arc::clone(&bench.plugin.shared().lock().open[0].as_ref().unwrap().session.cut);
+    before.count_resets(MOST_RESETS - 1);
+    bench.one().does(Do::Stall);
+    let under_way = bench.begin(hook("b", SECOND));
+    let left = bench.begin(hook("c", TIMEOUT));
+    settle().await;
+    assert_eq!(bench.one().connects(), 1);
+    bench.one().does(Do::Echo);
+    left.abort();
+    settle().await;
+    assert_eq!(&bench.call("d").await.unwrap().message[..], b"d");
+    assert_eq!(bench.one().connects(), 2);
+    // The old one goes on for as long as it has calls.
+    assert!(before.why().is_none() && !under_way.is_finished());
+    let (cause, _) = failed(under_way.await.unwrap());
+    assert!(matches!(cause, Cause::Timeout { .. }), "{cause}");
+    settle().await;
+    assert!(before.is_gone());
 }
