@@ -257,7 +257,7 @@ fn h25_an_error_with_an_empty_message_is_the_plugins_error_and_keeps_its_codes()
 
     let bare = read::<Value>(&error(proto::PluginError::default()));
     let Ok(HookReply::Fault(bare)) = bare else { panic!() };
-    assert_eq!((bare.mcp_error_code, &*bare.plugin_name), (INTERNAL_ERROR, PLUGIN));
+    assert_eq!((bare.mcp_error_code, &*bare.plugin_name), (-32_603, PLUGIN));
 }
 
 #[test]
