@@ -9,8 +9,8 @@ use http::uri::{Authority, Scheme};
 
 use super::connect::{Security, to_address};
 use super::names::ByName;
-use super::pool::{Key, Place};
-use super::settings::{Remote, Servers, Settings};
+use super::remote::{Key, Place, Remote};
+use super::settings::{Servers, Settings};
 use super::target::Target;
 use super::tls;
 use crate::config::{GrpcConfig, TlsConfig};

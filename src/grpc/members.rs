@@ -12,8 +12,8 @@ use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::pool::Pool;
+use super::remote::Remote;
 use super::server::Server;
-use super::settings::Remote;
 use super::shared::Shared;
 use super::supervisor::tend;
 use super::trouble::Trouble;

@@ -20,7 +20,8 @@
 //! | `plugin` | the way in, for calls |
 //! | `target` | where a server is, from text; pure |
 //! | `configured` | what the configuration says, as the transport takes it |
-//! | `settings` | what connections are held to, and where they lead |
+//! | `settings` | what connections are held to, and which servers they lead to |
+//! | `remote` | one server, the way to it, and what decides that two ways are one |
 //! | `shared`, `server`, `state` | what a plugin's callers and tasks share |
 //! | `seat` | a place for one call, and a stream for it |
 //! | `admission`, `choice` | pure: values without a task, a connection or a clock |
@@ -76,6 +77,7 @@ mod open;
 pub(crate) mod pem;
 pub(crate) mod plugin;
 pub(crate) mod pool;
+pub(crate) mod remote;
 pub(crate) mod resolve;
 mod seat;
 pub(crate) mod sender;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::pool::Pool;
+use super::remote::{Paths, Remote};
 use super::session::Session;
-use super::settings::{Paths, Remote};
 use super::subchannel::Subchannel;
 use crate::error::Cause;
 use crate::unix::reconnect::ConnectionState;
