@@ -20,6 +20,7 @@
 //! | `plugin` | the way in, for calls |
 //! | `target` | where a server is, from text; pure |
 //! | `configured` | what the configuration says, as the transport takes it |
+//! | `way` | from a target to servers, and how they are connected to |
 //! | `settings` | what connections are held to, and which servers they lead to |
 //! | `remote` | one server, the way to it, and what decides that two ways are one |
 //! | `shared`, `server`, `state` | what a plugin's callers and tasks share |
@@ -99,3 +100,4 @@ pub(crate) mod tls;
 mod tls_error;
 mod trouble;
 pub(crate) mod turn;
+mod way;
