@@ -17,10 +17,10 @@ use super::line::Line;
 use super::reply::{Ending, OK, framed};
 use super::tap::End;
 use crate::answer::{junk, odd, right_reply};
+use crate::dice::chance;
 use crate::event::{self, Event, Kind, Verdict, work};
 use crate::mood::Fault;
 use crate::tap;
-use crate::world::chance;
 
 const DEADLINE_EXCEEDED: u32 = 4;
 const UNIMPLEMENTED: u32 = 12;
