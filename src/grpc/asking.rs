@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::call::{Fault, call};
 use super::shared::Shared;
 use crate::unix::NEVER;
-use crate::unix::asking::{Heard, Listener};
+use crate::unix::listening::{Heard, Listener};
 use crate::unix::message::{Method, Origin};
 use crate::unix::questions::Questions;
 use crate::wire::request;
