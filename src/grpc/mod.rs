@@ -32,7 +32,7 @@
 //! | `open`, `session`, `streams` | how a connection begins, what drives it, and its streams, for all who use it |
 //! | `sender` | the way into a connection, and the stream of one call |
 //! | `check`, `flight` | whether a server is there; work that several want at once, done once |
-//! | `asking` | what it asks the servers about the plugin |
+//! | `asking`, `listening` | what it asks the servers about the plugin, and who hears that |
 //! | `members` | which servers there are, and who looks after each |
 //! | `attempt`, `call`, `status` | one call on one stream, and what its end means |
 //! | `deadline` | when a call's time is over |
@@ -71,6 +71,7 @@ pub(crate) mod in_memory;
 mod keep;
 mod last_read;
 mod link;
+mod listening;
 mod members;
 mod met;
 mod names;

@@ -12,8 +12,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::admission::{Admission, Bounds};
-use super::asking::Listening;
 use super::link::Cut;
+use super::listening::Listening;
 use super::members::Members;
 use super::pool::Pool;
 use super::seat::Ticket;
