@@ -5,11 +5,10 @@ use std::time::Duration;
 
 #[cfg(feature = "grpc")]
 use super::grpc::{GrpcBuilder, GrpcConfig};
-use super::plugin::PluginConfig;
+use super::plugin::{Local, PluginConfig, Settings};
 use super::policy::{CallPolicy, CallPolicyBuilder};
 use super::problem::{ConfigError, Problems};
 use super::section;
-use super::settings::{Local, Settings};
 #[cfg(feature = "grpc")]
 use super::transport::GrpcSection;
 use super::transport::{Reach, Transport, UnixSocketSection};

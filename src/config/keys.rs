@@ -1,7 +1,7 @@
 //! Declares keys of a section, each in one place.
 
-/// Makes a struct of the keys that can read itself, a getter on `$config` for each key, and a
-/// setter on `$builder` for each key that has no getter of its own.
+/// Makes a struct of the keys that can read itself, a getter on `$config` for each key, and, where
+/// one is named, a setter on `$builder` for each key that has no getter of its own.
 /// The values are in the field `$part` of both.
 ///
 /// ```text
@@ -12,6 +12,28 @@
 macro_rules! keys {
     (
         struct $values:ident, $part:tt of $config:ident and $builder:ident;
+        $(
+            $(#[doc = $doc:literal])+
+            $(#[serde($($serde:tt)+)])?
+            pub fn $key:ident: $type:ty = $default:expr, $rule:expr
+                $(=> $given:ty, |$all:ident| $get:expr)?;
+        )+
+    ) => {
+        keys! {
+            struct $values, $part of $config;
+            $(
+                $(#[doc = $doc])+
+                $(#[serde($($serde)+)])?
+                pub fn $key: $type = $default, $rule $(=> $given, |$all| $get)?;
+            )+
+        }
+
+        impl $builder {
+            $(keys! { @setter $config $part $key $type $(=> $given)? })+
+        }
+    };
+    (
+        struct $values:ident, $part:tt of $config:ident;
         $(
             $(#[doc = $doc:literal])+
             $(#[serde($($serde:tt)+)])?
@@ -44,10 +66,6 @@ macro_rules! keys {
 
         impl $config {
             $(keys! { @getter [$($doc)+] $part $key $type $(=> $given, |$all| $get)? })+
-        }
-
-        impl $builder {
-            $(keys! { @setter $config $part $key $type $(=> $given)? })+
         }
     };
     (@getter [$($doc:literal)+] $part:tt $key:ident $type:ty) => {

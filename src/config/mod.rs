@@ -8,6 +8,7 @@
 
 mod builder;
 mod difference;
+mod entry;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod keys;
@@ -20,7 +21,6 @@ mod section;
 mod server_entry;
 #[cfg(feature = "grpc")]
 mod servers;
-mod settings;
 #[cfg(feature = "grpc")]
 mod tls;
 mod transport;

@@ -5,8 +5,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::settings::with_present_mode;
-use super::words::{OnError, PluginMode};
+use super::words::{OnError, PluginMode, with_present_mode};
 use crate::model::Object;
 
 /// A plugin's entry on its server. **The server acts on it first**: what the gateway's own

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::model::Object;
 pub use crate::wire::{BigIntegers, DeepNesting};
 
 /// Declares an enum together with its words in the configuration, so that reading,
@@ -130,4 +132,20 @@ impl From<bool> for Verify {
     fn from(on: bool) -> Self {
         if on { Self::On } else { Self::Off }
     }
+}
+
+/// Reads a mode in its older words as its successor.
+pub(super) fn with_present_mode(mut entry: Object) -> Object {
+    let (mode, on_error) = match entry.get("mode").and_then(Value::as_str) {
+        Some("enforce") => ("sequential", Value::Null),
+        Some("enforce_ignore_error") => ("sequential", "ignore".into()),
+        Some("permissive") => ("transform", Value::Null),
+        _ => return entry,
+    };
+    entry.insert("mode".into(), mode.into());
+    let set = entry.entry("on_error").or_insert(Value::Null);
+    if set.is_null() {
+        *set = on_error;
+    }
+    entry
 }

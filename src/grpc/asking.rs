@@ -5,66 +5,26 @@
 //! version. No caller waits for it, and the answer says nothing of the plugin's health.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::OptionFuture;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::call::{Fault, call};
+use super::listening::News;
 use super::shared::Shared;
 use crate::unix::NEVER;
-use crate::unix::asking::{Heard, Listener};
+use crate::unix::listening::Heard;
 use crate::unix::message::{Method, Origin};
 use crate::unix::questions::Questions;
 use crate::wire::request;
-
-/// Who hears the answers, and what happened since the task looked.
-#[derive(Default)]
-pub(crate) struct Listening {
-    listener: OnceLock<Arc<dyn Listener>>,
-    news: Mutex<Vec<News>>,
-    wake: Notify,
-}
-
-enum News {
-    /// A caller has asked by itself.
-    Begun(Heard, Option<Origin>),
-    Opened(usize),
-}
 
 /// How a question ended.
 enum Asked {
     Heard(Heard),
     /// It has not left, so it says nothing of the server.
     Unsent,
-}
-
-impl Listening {
-    /// From now on the task asks. `heard`: what the caller's own question has brought, and
-    /// where from.
-    pub(crate) fn begin(&self, listener: Arc<dyn Listener>, heard: Heard, origin: Option<Origin>) {
-        self.listener.get_or_init(|| listener);
-        self.tell(News::Begun(heard, origin));
-    }
-
-    /// A server is connected to, and no call has gone there yet.
-    pub(crate) fn opened(&self, server: usize) {
-        if let Some(listener) = self.listener.get() {
-            listener.stale();
-            self.tell(News::Opened(server));
-        }
-    }
-
-    fn tell(&self, news: News) {
-        self.news.lock().unwrap_or_else(PoisonError::into_inner).push(news);
-        self.wake.notify_one();
-    }
-
-    fn take(&self) -> Vec<News> {
-        std::mem::take(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 /// Asks whenever there is something to ask, for ever.
@@ -77,7 +37,7 @@ pub(super) async fn ask(shared: &Arc<Shared>) {
     let mut under_way: OptionFuture<_> = None.into();
     let mut asking = false;
     // A task before this one may have heard of it.
-    if listening.listener.get().is_some() {
+    if listening.get().is_some() {
         questions.listen();
     }
     loop {
@@ -104,7 +64,7 @@ pub(super) async fn ask(shared: &Arc<Shared>) {
             }
         }
         if questions.is_stale()
-            && let Some(listener) = listening.listener.get()
+            && let Some(listener) = listening.get()
         {
             listener.stale();
         }
@@ -117,7 +77,7 @@ pub(super) async fn ask(shared: &Arc<Shared>) {
         }
         tokio::select! {
             biased;
-            () = listening.wake.notified() => {}
+            () = listening.told() => {}
             () = sleep_until(until.unwrap_or_else(|| Instant::now() + NEVER)) => {
                 until = None;
                 questions.elapsed();
@@ -167,7 +127,7 @@ async fn question(shared: &Arc<Shared>, server: usize) -> (usize, Asked) {
     let call = call(&seat.connection.session.sender, path, Bytes::from(frame), time, limit);
     let asked = match timeout(time, call).await {
         Ok(Ok(message)) => {
-            let listener = shared.listening.listener.get();
+            let listener = shared.listening.get();
             Asked::Heard(listener.map_or(Heard::NoAnswer, |listener| listener.answer(&message)))
         }
         Ok(Err(Fault::Unsent(_) | Fault::Refused(_) | Fault::PassedOver(_))) => Asked::Unsent,

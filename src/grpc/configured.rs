@@ -1,21 +1,15 @@
 //! What the configuration says, as the transport takes it.
 
-use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
-use http::uri::{Authority, Scheme};
-
-use super::connect::{Security, to_address};
+use super::connect::Security;
 use super::names::ByName;
-use super::pool::{Key, Place};
-use super::settings::{Remote, Servers, Settings};
+use super::settings::{Servers, Settings};
 use super::target::Target;
 use super::tls;
+use super::way::Way;
 use crate::config::{GrpcConfig, TlsConfig};
-use crate::trust::Trust;
-use crate::unix::connect::{Connect, Connecting, UnixConnector};
+use crate::unix::connect::Connect;
 
 pub(crate) fn settings(grpc: &GrpcConfig) -> Settings {
     Settings {
@@ -50,14 +44,6 @@ pub(crate) fn servers(grpc: &GrpcConfig, connector: Option<&dyn Connect>) -> Ser
     Servers::Known(known)
 }
 
-/// How every server of a plugin is reached.
-#[derive(Debug, Clone)]
-pub(super) struct Way {
-    pub(super) security: Security,
-    /// Of a Unix socket.
-    pub(super) trust: Option<Arc<GrpcConfig>>,
-}
-
 impl From<&GrpcConfig> for Way {
     fn from(grpc: &GrpcConfig) -> Self {
         let security = match (grpc.tls(), grpc.plaintext()) {
@@ -69,65 +55,6 @@ impl From<&GrpcConfig> for Way {
     }
 }
 
-impl Way {
-    /// The servers of a target that is no name.
-    pub(super) fn to(&self, target: &Target) -> Vec<Remote> {
-        match target {
-            Target::Host { .. } => Vec::new(),
-            Target::Addresses(addresses) => {
-                let to = |address: &SocketAddr| remote(address.to_string(), None, *address, self);
-                addresses.iter().map(to).collect()
-            }
-            Target::Unix(path) => vec![self.to_socket(target.to_string(), path)],
-        }
-    }
-
-    fn to_socket(&self, name: String, path: &Path) -> Remote {
-        let authority = Authority::from_static("localhost");
-        let Some(grpc) = &self.trust else {
-            let never = Arc::new(Never(io::ErrorKind::InvalidInput, "nobody is trusted".into()));
-            return Remote::new(name, Scheme::HTTP, &authority, never);
-        };
-        let place = Place::Socket {
-            path: path.into(),
-            trust_path: grpc.trust_path(),
-            peer_uids: grpc.peer_uids().to_vec(),
-            peer_gids: grpc.peer_gids().to_vec(),
-        };
-        let key = Key { place, scheme: Scheme::HTTP, authority };
-        let connector = UnixConnector::new(path.into(), Trust::from(&**grpc));
-        Remote::keyed(name, key, Arc::new(connector))
-    }
-}
-
-/// The server at an address, which a host name may have led to.
-pub(super) fn remote(name: String, host: Option<&str>, address: SocketAddr, way: &Way) -> Remote {
-    // The dot of a name that is looked up as it is, is no part of it.
-    let host = host.map(|host| host.trim_end_matches('.'));
-    let authority = match host {
-        Some(host) => format!("{host}:{}", address.port()),
-        // Without a scope, which an authority has no place for.
-        None => SocketAddr::new(address.ip(), address.port()).to_string(),
-    };
-    // What the configuration takes for a host is one.
-    let authority = authority.parse().unwrap_or(Authority::from_static("localhost"));
-    let scheme = match way.security {
-        Security::Tls(_) => Scheme::HTTPS,
-        Security::Loopback | Security::Plaintext => Scheme::HTTP,
-    };
-    let connector = to_address(address, host, &way.security);
-    let connector = connector
-        .unwrap_or_else(|error| Arc::new(Never(error.kind(), error.to_string())) as Arc<_>);
-    let (host, security) = (host.map(Into::into), way.security.clone());
-    let key = Key { place: Place::Address { address, host, security }, scheme, authority };
-    Remote::keyed(name, key, connector)
-}
-
-#[cfg(test)]
-pub(super) fn remote_of(grpc: &GrpcConfig, host: Option<&str>, address: SocketAddr) -> Remote {
-    remote(address.to_string(), host, address, &Way::from(grpc))
-}
-
 impl From<&TlsConfig> for tls::TlsConfig {
     fn from(tls: &TlsConfig) -> Self {
         Self {
@@ -135,15 +62,5 @@ impl From<&TlsConfig> for tls::TlsConfig {
             certfile_and_keyfile: tls.certfile.clone().zip(tls.keyfile.clone()),
             server_name: tls.server_name.clone(),
         }
-    }
-}
-
-/// There is no way to the server that would be as secure as the configuration asks.
-struct Never(io::ErrorKind, String);
-
-impl Connect for Never {
-    fn connect(&self) -> Connecting {
-        let error = io::Error::new(self.0, self.1.clone());
-        Box::pin(async { Err(error) })
     }
 }

@@ -1,29 +1,13 @@
-//! Which servers a plugin has: known for good, or found by their names again and again.
+//! The servers that a plugin has, each in a place of its own.
 //!
 //! A server that is found no more gets no new calls; what is under way on it goes on. Its
 //! place is another's once its task is over.
 
-use std::future::pending;
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
-use tokio::time::{Instant, sleep, timeout};
 
 use super::pool::Pool;
+use super::remote::Remote;
 use super::server::Server;
-use super::settings::Remote;
-use super::shared::Shared;
-use super::supervisor::tend;
-use super::trouble::Trouble;
-use crate::backoff::Backoff;
-use crate::unix::reconnect::ConnectionState;
-
-/// How long what was found is taken for granted.
-const FIND_AGAIN: Duration = Duration::from_secs(30);
-/// How long it is, though a server cannot be reached.
-const AT_LEAST: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Presence {
@@ -71,7 +55,7 @@ impl Members {
     }
 
     /// Nobody looks after any of them yet.
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         for (_, presence) in &mut self.all {
             if *presence == Presence::Leaving {
                 *presence = Presence::Free;
@@ -81,7 +65,7 @@ impl Members {
     }
 
     /// Takes out the index of one that is found no more.
-    fn remove_other_than(&mut self, found: &[Remote]) -> Option<usize> {
+    pub(super) fn remove_other_than(&mut self, found: &[Remote]) -> Option<usize> {
         let is_found = |server: &Server| found.iter().any(|at| at.name == server.remote.name);
         let (index, _) = self.iter().find(|(_, server)| !is_found(server))?;
         self.all[index].1 = Presence::Leaving;
@@ -89,7 +73,7 @@ impl Members {
     }
 
     /// Where a server that is not known yet was put.
-    fn add(&mut self, remote: Remote) -> Option<usize> {
+    pub(super) fn add(&mut self, remote: Remote) -> Option<usize> {
         if self.iter().any(|(_, server)| server.remote.name == remote.name) {
             return None;
         }
@@ -103,115 +87,14 @@ impl Members {
         self.new.push(index);
         Some(index)
     }
-}
 
-impl Shared {
-    pub(crate) fn server(&self, index: usize) -> Arc<Server> {
-        Arc::clone(self.lock().members.get(index))
+    /// Takes out the indices of those that nobody looks after yet.
+    pub(super) fn take_new(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.new)
     }
 
-    /// These are the plugin's servers from now on.
-    pub(super) fn set_servers(&self, found: Vec<Remote>) {
-        let mut locked = self.lock();
-        let mut retired = Vec::new();
-        while let Some(index) = locked.members.remove_other_than(&found) {
-            locked.members.get(index).gone.notify_one();
-            locked.troubles[index] = Trouble::default();
-            locked.admission.set_limit(index, 0, self.now());
-            retired.extend(locked.open[index].take());
-        }
-        for remote in found {
-            if let Some(index) = locked.members.add(remote) {
-                locked.admission.renew(index);
-                let count = locked.members.len();
-                locked.troubles.resize(count, Trouble::default());
-                locked.open.resize(count, None);
-            }
-        }
-        locked.not_found = Trouble::default();
-        drop(locked);
-        // What they hold wakes others.
-        drop(retired);
-        self.changed.notify_one();
-    }
-
-    fn set_free(&self, index: usize) {
-        self.lock().members.all[index].1 = Presence::Free;
-        self.set_state(index, ConnectionState::Idle);
-    }
-}
-
-/// Looks after every server, those that are found later too, for ever.
-pub(super) async fn tend_all(shared: &Arc<Shared>) {
-    shared.lock().members.begin();
-    let mut tending = FuturesUnordered::new();
-    loop {
-        let new = std::mem::take(&mut shared.lock().members.new);
-        for index in new {
-            let server = shared.server(index);
-            tending.push(async move {
-                tokio::select! {
-                    // First: what is opened in the same turn would have nobody who looks after it.
-                    biased;
-                    () = server.gone.notified() => {}
-                    () = tend(shared, index) => {}
-                }
-                index
-            });
-        }
-        tokio::select! {
-            biased;
-            Some(index) = tending.next() => shared.set_free(index),
-            () = shared.changed.notified() => {}
-        }
-    }
-}
-
-/// Finds the servers by their names, again when one cannot be reached, for ever.
-pub(super) async fn find(shared: &Arc<Shared>) {
-    let Some(names) = &shared.names else { return pending().await };
-    let settings = &shared.settings;
-    let mut backoff = Backoff::new(settings.reconnect_delay, settings.max_backoff);
-    let mut failures = 0;
-    loop {
-        if shared.lock().members.iter().next().is_none() {
-            shared.publish(ConnectionState::Connecting);
-        }
-        let found = timeout(settings.connect_timeout, names.find()).await;
-        let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-        let delay = match found {
-            Ok(found) if !found.is_empty() => {
-                failures = 0;
-                backoff.reset();
-                shared.set_servers(found);
-                AT_LEAST
-            }
-            // What was found before stays true.
-            nothing => {
-                failures += 1;
-                let delay = backoff.next(fastrand::f64());
-                let none = || std::io::Error::other("its name has no address");
-                let error = nothing.err().unwrap_or_else(none);
-                shared.lock().not_found = Trouble {
-                    attempts: failures,
-                    is_down: failures >= settings.reconnect_attempts.max(1),
-                    error: Some(Arc::new(error)),
-                    next: Some(Instant::now() + delay),
-                };
-                if shared.lock().members.iter().next().is_none() {
-                    shared.publish(ConnectionState::TransientFailure);
-                }
-                shared.tell_if_down(false);
-                delay
-            }
-        };
-        sleep(delay).await;
-        if failures == 0 {
-            tokio::select! {
-                biased;
-                () = shared.lost.notified() => {}
-                () = sleep(FIND_AGAIN) => {}
-            }
-        }
+    /// Nobody looks after this one any more.
+    pub(super) fn set_free(&mut self, index: usize) {
+        self.all[index].1 = Presence::Free;
     }
 }

@@ -20,18 +20,19 @@
 //! | `plugin` | the way in, for calls |
 //! | `target` | where a server is, from text; pure |
 //! | `configured` | what the configuration says, as the transport takes it |
-//! | `settings` | what connections are held to, and where they lead |
-//! | `shared`, `server`, `state` | what a plugin's callers and tasks share |
+//! | `way` | from a target to servers, and how they are connected to |
+//! | `settings` | what connections are held to, and which servers they lead to |
+//! | `remote` | one server, the way to it, and what decides that two ways are one |
+//! | `shared`, `members`, `server`, `state` | what a plugin's callers and tasks share |
 //! | `seat` | a place for one call, and a stream for it |
 //! | `admission`, `choice` | pure: values without a task, a connection or a clock |
-//! | `supervisor`, `keep` | the task that looks after servers, and after each connection |
+//! | `supervisor`, `find`, `keep` | the task that finds servers, and looks after them and each connection |
 //! | `trouble` | why servers cannot be reached, and when the plugin is down for that |
 //! | `pool`, `subchannel` | ways to servers, each once for all plugins that share, and the connection there |
 //! | `open`, `session`, `streams` | how a connection begins, what drives it, and its streams, for all who use it |
 //! | `sender` | the way into a connection, and the stream of one call |
 //! | `check`, `flight` | whether a server is there; work that several want at once, done once |
-//! | `asking` | what it asks the servers about the plugin |
-//! | `members` | which servers there are, and who looks after each |
+//! | `asking`, `listening` | what it asks the servers about the plugin, and who hears that |
 //! | `attempt`, `call`, `status` | one call on one stream, and what its end means |
 //! | `deadline` | when a call's time is over |
 //! | `gauges` | what all that tells, for statistics |
@@ -62,6 +63,7 @@ mod client_certificate;
 pub(crate) mod configured;
 pub(crate) mod connect;
 mod deadline;
+mod find;
 mod flight;
 mod gauges;
 #[cfg(feature = "testing")]
@@ -69,6 +71,7 @@ pub(crate) mod in_memory;
 mod keep;
 mod last_read;
 mod link;
+mod listening;
 mod members;
 mod met;
 mod names;
@@ -76,6 +79,7 @@ mod open;
 pub(crate) mod pem;
 pub(crate) mod plugin;
 pub(crate) mod pool;
+pub(crate) mod remote;
 pub(crate) mod resolve;
 mod seat;
 pub(crate) mod sender;
@@ -97,3 +101,4 @@ pub(crate) mod tls;
 mod tls_error;
 mod trouble;
 pub(crate) mod turn;
+mod way;

@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::timeout;
 
-use super::configured::{Way, remote};
 use super::resolve::resolve;
 use super::settings::{Finding, Names};
 use super::target::Target;
+use super::way::Way;
 
 /// Finds the servers of targets of which at least one is a name.
 pub(super) struct ByName {
@@ -59,7 +59,7 @@ impl Names for ByName {
                     known[at].clone()
                 };
                 let name = |address| format!("{address} ({host})");
-                let to = |address| remote(name(address), Some(host), address, &way);
+                let to = |address| way.to_address(name(address), Some(host), address);
                 remotes.extend(addresses.into_iter().map(to));
             }
             match failed {

@@ -20,7 +20,7 @@ use crate::breaker::Gate;
 use crate::config::CallPolicy;
 use crate::error::{Cause, Sent, Slots, Stage};
 use crate::identity::Identity;
-use crate::unix::asking::{Heard, Listener};
+use crate::unix::listening::{Heard, Listener};
 use crate::unix::message::{Failure, Origin, Reply};
 use crate::unix::plugin::Outbound;
 use crate::unix::reconnect::ConnectionState;

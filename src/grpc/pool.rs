@@ -1,40 +1,10 @@
 //! Ways to servers, each once: plugins whose way is equal have one connection.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use http::uri::{Authority, Scheme};
-
-use super::connect::Security;
-use super::settings::Remote;
+use super::remote::{Key, Remote};
 use super::subchannel::Subchannel;
-
-/// All that decides where a connection leads, who may be there, and how it is secured. What
-/// else may differ between plugins is up to each call.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) place: Place,
-    pub(crate) scheme: Scheme,
-    pub(crate) authority: Authority,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
-    Address {
-        address: SocketAddr,
-        /// What the server's certificate must be for, where the security names nothing else.
-        host: Option<String>,
-        security: Security,
-    },
-    Socket {
-        path: PathBuf,
-        trust_path: bool,
-        peer_uids: Vec<u32>,
-        peer_gids: Vec<u32>,
-    },
-}
 
 /// Cheap to clone: all clones are one.
 #[derive(Debug, Clone, Default)]

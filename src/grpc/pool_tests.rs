@@ -1,7 +1,10 @@
+use std::net::SocketAddr;
+
 use super::*;
 use crate::config::{GrpcConfig, TlsConfig};
 use crate::grpc::configured::servers;
 use crate::grpc::settings::Servers;
+use crate::grpc::way::Way;
 
 fn builder() -> crate::config::GrpcBuilder {
     GrpcConfig::builder().target("127.0.0.1:7")
@@ -68,9 +71,9 @@ fn what_is_up_to_each_call_does_not() {
 fn an_address_that_two_names_lead_to_is_asked_for_by_each_of_them() {
     let pool = Pool::default();
     let grpc = builder().tls(tls()).build().unwrap();
-    let address = "127.0.0.1:7".parse().unwrap();
+    let address: SocketAddr = "127.0.0.1:7".parse().unwrap();
     let way = |host: Option<&str>| {
-        let remote = crate::grpc::configured::remote_of(&grpc, host, address);
+        let remote = Way::from(&grpc).to_address(address.to_string(), host, address);
         pool.subchannel(&remote).unwrap()
     };
     let ways = [way(Some("one.example")), way(Some("other.example")), way(None)];

@@ -1,14 +1,17 @@
-//! One server, and a plugin's part in one connection to it, as callers and tasks share them.
+//! One server, the trouble with reaching it, and a plugin's part in one connection to it, as callers
+//! and tasks share them.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::pool::Pool;
+use super::remote::{Paths, Remote};
 use super::session::Session;
-use super::settings::{Paths, Remote};
 use super::subchannel::Subchannel;
 use crate::error::Cause;
 use crate::unix::reconnect::ConnectionState;
@@ -67,6 +70,16 @@ impl Server {
             Arc::new(Subchannel::own(connector, check, owner, self.max_in_flight))
         })
     }
+}
+
+/// How attempts to connect to a server went.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Trouble {
+    /// Failures in a row.
+    pub(crate) attempts: u32,
+    pub(crate) is_down: bool,
+    pub(crate) error: Option<Arc<io::Error>>,
+    pub(crate) next: Option<Instant>,
 }
 
 /// A plugin's part in a connection that takes calls, or did: those that are on it may still be

@@ -12,15 +12,14 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::admission::{Admission, Bounds};
-use super::asking::Listening;
 use super::link::Cut;
+use super::listening::Listening;
 use super::members::Members;
 use super::pool::Pool;
 use super::seat::Ticket;
-use super::server::{Connection, Server};
+use super::server::{Connection, Server, Trouble};
 use super::session::Session;
 use super::settings::{Names, Servers, Settings};
-use super::trouble::Trouble;
 use crate::breaker::{Gate, Signal};
 use crate::config::CallPolicy;
 use crate::error::{Cause, Sent};
@@ -163,6 +162,10 @@ impl Shared {
     /// The time since the plugin's handle was made, for what knows no clock.
     pub(crate) fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    pub(crate) fn server(&self, index: usize) -> Arc<Server> {
+        Arc::clone(self.lock().members.get(index))
     }
 
     /// This plugin's part in a connection to one of its servers, if that still takes calls.

@@ -2,18 +2,16 @@
 //! equal.
 
 use std::io;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use http::Uri;
-use http::uri::Scheme;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::flight::Flight;
-use super::open::open;
+use super::open::{Opened, Opener};
 use super::session::Session;
 use crate::unix::connect::Connect;
 use crate::unix::slot::Slot;
@@ -28,18 +26,8 @@ const RESETS: usize = 8;
 /// The calls under way of several plugins, for that.
 const MANY: usize = 1024;
 
-pub(crate) type Opened = Result<Arc<Session>, Arc<io::Error>>;
-
 pub(crate) struct Subchannel {
-    pub(super) connector: Arc<dyn Connect>,
-    /// Where the server is asked whether it is there.
-    pub(super) check: Uri,
-    /// Whose bytes these are, where it is one plugin's alone.
-    pub(super) owner: Option<Arc<Slot>>,
-    /// As many streams that were reset are remembered.
-    pub(super) resets: usize,
-    /// The attempt that is under way has a stream to the server.
-    pub(super) is_reached: AtomicBool,
+    opener: Opener,
     opening: Flight<Opened>,
     last: Mutex<Last>,
     /// How many connections there have been.
@@ -61,29 +49,16 @@ impl Subchannel {
         owner: Arc<Slot>,
         max_in_flight: usize,
     ) -> Self {
-        Self::new(connector, check, Some(owner), RESETS * max_in_flight)
+        Self::new(Opener::new(connector, check, Some(owner), RESETS * max_in_flight))
     }
 
     pub(crate) fn shared(connector: Arc<dyn Connect>, check: Uri) -> Self {
-        Self::new(connector, check, None, RESETS * MANY)
+        Self::new(Opener::new(connector, check, None, RESETS * MANY))
     }
 
-    fn new(
-        connector: Arc<dyn Connect>,
-        check: Uri,
-        owner: Option<Arc<Slot>>,
-        resets: usize,
-    ) -> Self {
-        let (is_reached, opening, last, openings) = Default::default();
-        Self { connector, check, owner, resets, is_reached, opening, last, openings }
-    }
-
-    pub(crate) fn is_shared(&self) -> bool {
-        self.owner.is_none()
-    }
-
-    pub(super) fn is_tls(&self) -> bool {
-        self.check.scheme() == Some(&Scheme::HTTPS)
+    fn new(opener: Opener) -> Self {
+        let (opening, last, openings) = Default::default();
+        Self { opener, opening, last, openings }
     }
 
     /// The connection that is there, or else one that is made now, by whoever asks first.
@@ -99,7 +74,7 @@ impl Subchannel {
                 return Ok(session);
             }
             if let Some((at, error)) = &last.failure
-                && self.is_shared()
+                && self.opener.is_shared()
                 && at.elapsed() < LATELY
             {
                 return Err(Arc::clone(error));
@@ -112,7 +87,7 @@ impl Subchannel {
     }
 
     async fn attempt(self: Arc<Self>) -> Opened {
-        let opened = open(&self).await;
+        let opened = self.opener.open().await;
         let mut last = self.lock();
         match &opened {
             Ok(session) => {
@@ -129,6 +104,11 @@ impl Subchannel {
             Err(error) => last.failure = Some((Instant::now(), Arc::clone(error))),
         }
         opened
+    }
+
+    /// Why there is no connection after so long.
+    pub(super) fn late(&self, patience: Duration) -> Arc<io::Error> {
+        self.opener.late(patience)
     }
 
     /// Tells of every connection that is made from now on.

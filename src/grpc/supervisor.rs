@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::asking::ask;
+use super::find::find;
 use super::keep::look_after;
-use super::members::{find, tend_all};
-use super::server::Server;
+use super::server::{Server, Trouble};
 use super::session::Session;
 use super::shared::{Shared, Supervision};
-use super::trouble::Trouble;
 use crate::backoff::Backoff;
 use crate::breaker::Signal;
 use crate::error::Cause;
@@ -84,6 +85,32 @@ async fn end(shared: &Shared) {
     }
 }
 
+/// Looks after every server, those that are found later too, for ever.
+async fn tend_all(shared: &Arc<Shared>) {
+    shared.lock().members.begin();
+    let mut tending = FuturesUnordered::new();
+    loop {
+        let new = shared.lock().members.take_new();
+        for index in new {
+            let server = shared.server(index);
+            tending.push(async move {
+                tokio::select! {
+                    // First: what is opened in the same turn would have nobody who looks after it.
+                    biased;
+                    () = server.gone.notified() => {}
+                    () = tend(shared, index) => {}
+                }
+                index
+            });
+        }
+        tokio::select! {
+            biased;
+            Some(index) = tending.next() => shared.set_free(index),
+            () = shared.changed.notified() => {}
+        }
+    }
+}
+
 /// Uses a connection for as long as it takes calls. An error if it has brought none back, so that
 /// the next attempt has to wait.
 async fn take_part(
@@ -111,7 +138,7 @@ async fn take_part(
 }
 
 /// Keeps a connection to one server, for ever.
-pub(super) async fn tend(shared: &Arc<Shared>, index: usize) {
+async fn tend(shared: &Arc<Shared>, index: usize) {
     let server = shared.server(index);
     let settings = &shared.settings;
     let patience = settings.connect_timeout;
@@ -166,6 +193,11 @@ impl Shared {
         self.lock().admission.distrust(server, self.now(), fastrand::f64());
     }
 
+    fn set_free(&self, index: usize) {
+        self.lock().members.set_free(index);
+        self.set_state(index, ConnectionState::Idle);
+    }
+
     fn last_connection(&self) -> u64 {
         self.connections.load(Relaxed)
     }
@@ -180,16 +212,6 @@ impl Shared {
         self.lock().troubles[server] = trouble;
         // Its name may lead elsewhere by now.
         self.lost.notify_one();
-    }
-
-    /// Opens the breaker, and answers who waits, if no server can be reached.
-    pub(super) fn tell_if_down(&self, broken: bool) {
-        let down = self.lock().down();
-        if let Some(down) = down {
-            let delay = down.delay.unwrap_or_default();
-            self.gate.unreachable(down.attempts, &down.error, delay, broken);
-            self.answer_waiting(&down.into());
-        }
     }
 
     /// Ends all that is under way, and every connection.

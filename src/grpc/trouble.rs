@@ -6,19 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::shared::Locked;
+use super::server::Trouble;
+use super::shared::{Locked, Shared};
 use crate::error::Cause;
 use crate::trust::{Refusal, is_refusal};
-
-/// How attempts to connect to a server went.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Trouble {
-    /// Failures in a row.
-    pub(crate) attempts: u32,
-    pub(crate) is_down: bool,
-    pub(crate) error: Option<Arc<io::Error>>,
-    pub(crate) next: Option<Instant>,
-}
 
 impl Locked {
     /// Why no call can be made now and none may wait, if that is so: every server is down.
@@ -46,6 +37,18 @@ impl Locked {
     fn troubles(&self) -> impl Iterator<Item = &Trouble> {
         let none = self.members.iter().next().is_none().then_some(&self.not_found);
         self.members.iter().map(|(index, _)| &self.troubles[index]).chain(none)
+    }
+}
+
+impl Shared {
+    /// Opens the breaker, and answers who waits, if no server can be reached.
+    pub(super) fn tell_if_down(&self, broken: bool) {
+        let down = self.lock().down();
+        if let Some(down) = down {
+            let delay = down.delay.unwrap_or_default();
+            self.gate.unreachable(down.attempts, &down.error, delay, broken);
+            self.answer_waiting(&down.into());
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::{Difference, PluginConfig, PluginMode, ServerEntry, Verify};
 use crate::error::Cause;
 use crate::hooks::HookRegistry;
 use crate::identity::Identity;
-use crate::unix::asking::{Heard, Listener};
+use crate::unix::listening::{Heard, Listener};
 use crate::wire::reply::{Reported, config_reply};
 
 pub(super) struct Checked {

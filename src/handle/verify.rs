@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::PluginHandle;
 use crate::config::{PluginMode, Verify};
 use crate::error::{Cause, Errand, PluginError, Sent};
-use crate::unix::asking::Heard;
+use crate::unix::listening::Heard;
 use crate::unix::message::Origin;
 use crate::wire::reply::Reported;
 

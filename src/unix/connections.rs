@@ -17,11 +17,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::asking::Listening;
 use super::closed::Closed;
 use super::connect::Connect;
 use super::dispatch::{Bounds, Dispatch, Pushed};
 use super::in_flight::Entry;
+use super::listening::Listening;
 use super::message::{Method, Origin, Reply, Request, Responder};
 use super::place::Lookout;
 use super::reconnect::ConnectionState;

@@ -14,6 +14,7 @@
 //! | `plugin` | the way in, for calls |
 //! | `message` | what callers and tasks hand to each other |
 //! | `connections` | what a plugin's callers and tasks share |
+//! | `listening` | who hears what the server tells of the plugin |
 //! | `dispatch`, `reconnect`, `questions`, `in_flight`, `age` | pure: values without a task, a socket or a clock |
 //! | `place` | where the path leads, and when that is looked at |
 //! | `supervisor`, `asking`, `socket_task`, `due`, `retire`, `teardown`, `tell` | the tasks around them |
@@ -25,7 +26,7 @@
 use std::time::Duration;
 
 mod age;
-pub(crate) mod asking;
+mod asking;
 pub(crate) mod closed;
 pub(crate) mod connect;
 pub(crate) mod connections;
@@ -33,6 +34,7 @@ pub(crate) mod dispatch;
 mod due;
 mod gauges;
 pub(crate) mod in_flight;
+pub(crate) mod listening;
 pub(crate) mod message;
 pub(crate) mod place;
 pub(crate) mod plugin;

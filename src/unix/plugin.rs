@@ -8,9 +8,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::asking::{Heard, Listener};
 use super::connect::Connect;
 use super::connections::{Connections, Full, Start};
+use super::listening::{Heard, Listener};
 use super::message::{Failure, Method, Origin, Reply, Request, Responder};
 use super::reconnect::ConnectionState;
 use super::slot::Suspicion;

@@ -9,7 +9,7 @@ use super::super::{
     BigIntegers, CallPolicy, CallPolicyBuilder, DeepNesting, PluginConfig, RetryPolicy, Transport,
     UnixSocketBuilder, UnixSocketConfig, UnixSocketSection, Verify,
 };
-use super::super::{plugin, transport};
+use super::super::{entry, transport};
 use super::problems;
 
 fn with_socket(mut socket: Value) -> Value {
@@ -334,7 +334,7 @@ fn every_key_is_documented_in_a_row_of_a_table() {
         .filter(|text| text.lines().nth(1).is_some_and(|l| l.starts_with("|---")));
     let rows = tables.flat_map(|table| table.lines().skip(2));
     let keys: Vec<_> = rows.filter_map(|row| row.split('|').nth(1)).collect();
-    for key in [plugin::KEYS, transport::KEYS].concat().concat() {
+    for key in [entry::KEYS, transport::KEYS].concat().concat() {
         assert!(keys.iter().any(|cell| cell.contains(&format!("`{key}`"))), "{key}");
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::fake::{Do, Mode};
 use super::*;
-use crate::unix::asking::{Heard, Listener};
+use crate::unix::listening::{Heard, Listener};
 use crate::unix::reconnect::ConnectionState;
 
 const GET: &str = "/cpex.PluginService/GetPluginConfig";

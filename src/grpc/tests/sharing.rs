@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use super::fake::{Do, Mode};
 use super::*;
-use crate::grpc::pool::{Key, Place};
+use crate::grpc::remote::{Key, Place};
 use crate::unix::reconnect::ConnectionState;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -4,8 +4,8 @@
 //! `cargo run --release -p chaos -- --help`
 //!
 //! `plan` is what a call is like, `caller` makes calls and has `judge` look at each
-//! answer; `seek` and `recovery` measure how soon a server that returned is found. `server` is one
-//! connection of a faulty server, `answer` what it says, `outage` takes whole servers
+//! answer; `seek` and `recovery` measure how soon a server that returned is found. `server` is a
+//! faulty server on a socket, `answer` what it says, `outage` takes whole servers
 //! down, `site` is a plugin with its server, `place` where callers find that and `host` where
 //! it lives; `grpc` is the same for plugins over gRPC. `work` is what
 //! a hook computes, `ledger` knows which ran;

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::dice::Dice;
 use crate::fault::Fault;
+use crate::server;
 use crate::site::Site;
 use fault_server::FaultServer;
 
@@ -86,7 +87,7 @@ pub(crate) struct OnSocket {
 
 impl OnSocket {
     pub(crate) fn start(site: &Arc<Site>) -> Self {
-        let mut server = site.server();
+        let mut server = server::first(site);
         server.restart();
         Self { server, replaced: None }
     }
@@ -119,7 +120,7 @@ impl Outages for OnSocket {
         }
         site.faults.add(fault);
         site.set_calm(true);
-        let successor = site.succeed(&self.server);
+        let successor = server::successor(site, &self.server);
         self.replaced = Some(std::mem::replace(&mut self.server, successor));
         (Instant::now(), false)
     }

@@ -21,6 +21,7 @@ use crate::ledger::{Executions, Ledger};
 use crate::place::Place;
 use crate::plan::Plan;
 use crate::process::{Holdings, leaks_since};
+use crate::server;
 use crate::site::{Contexts, Rules, Site};
 use crate::soak::{FLAT, MEMORY, Samples};
 use crate::starved::Sampler;
@@ -111,7 +112,7 @@ impl Rolling {
         let bench = Bench { ledger: Arc::clone(&ledger), lateness: Arc::new(Lateness::new()) };
         let (server, path) = {
             let _servers = servers.enter();
-            let mut server = site.server();
+            let mut server = server::first(&site);
             server.restart();
             let path = server.path();
             (server, path)
@@ -197,10 +198,10 @@ async fn switch(
         drop(replaced.take());
         if switches.died < switches.taken_over {
             server.kill().await;
-            server = site.succeed(&server);
+            server = server::successor(&site, &server);
             switches.died += 1;
         } else {
-            let successor = site.succeed(&server);
+            let successor = server::successor(&site, &server);
             replaced = Some(std::mem::replace(&mut server, successor));
             switches.taken_over += 1;
         }

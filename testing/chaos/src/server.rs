@@ -1,4 +1,4 @@
-//! One connection of a faulty server: honest work, and a fault every now and then.
+//! A faulty server, and each of its connections: honest work, and a fault every now and then.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::site::Site;
 use crate::work::text;
-use fault_server::{Connection, Reply, Request, config_reply, fields, frame};
+use fault_server::{Connection, FaultServer, Reply, Request, config_reply, fields, frame};
 
 /// How long a server waits for something that may never come.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -35,11 +35,22 @@ struct Service {
     damaged: bool,
 }
 
-pub(crate) async fn serve(
-    connection: Connection,
-    site: Arc<Site>,
-    version: usize,
-) -> io::Result<()> {
+/// A plugin's first server, which does not listen yet.
+pub(crate) fn first(site: &Arc<Site>) -> FaultServer {
+    let site = Arc::clone(site);
+    let server = FaultServer::absent(move |connection| serve(connection, Arc::clone(&site), 0));
+    server.without_history()
+}
+
+/// A server of the next version takes the path of this one over.
+pub(crate) fn successor(site: &Arc<Site>, server: &FaultServer) -> FaultServer {
+    site.replace(|version| {
+        let site = Arc::clone(site);
+        server.succeeded_by(move |connection| serve(connection, Arc::clone(&site), version))
+    })
+}
+
+async fn serve(connection: Connection, site: Arc<Site>, version: usize) -> io::Result<()> {
     let dice = site.dice(version, connection.number, 0);
     Service { connection, site, version, dice, damaged: false }.run().await
 }

@@ -12,9 +12,8 @@ use tokio::time::Instant;
 use crate::dice::Dice;
 use crate::fault::{Fault, Faults};
 use crate::ledger::Ledger;
-use crate::server::serve;
 use crate::work::Marker;
-use fault_server::{FaultServer, Request, argument};
+use fault_server::{Request, argument};
 
 /// What a reply brings back beside its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,18 +210,10 @@ impl Site {
         PluginHandle::connect_lazy(config.build().expect("a valid configuration"))
     }
 
-    pub(crate) fn server(self: &Arc<Self>) -> FaultServer {
-        let site = Arc::clone(self);
-        let server = FaultServer::absent(move |connection| serve(connection, Arc::clone(&site), 0));
-        server.without_history()
-    }
-
-    /// A server of the next version takes the path of this one over.
-    pub(crate) fn succeed(self: &Arc<Self>, server: &FaultServer) -> FaultServer {
+    /// The server of the next version, which `make` makes of that, takes over from the one before.
+    pub(crate) fn replace<T>(&self, make: impl FnOnce(usize) -> T) -> T {
         let mut replaced = self.replaced();
-        let (site, version) = (Arc::clone(self), replaced.len() + 1);
-        let script = move |connection| serve(connection, Arc::clone(&site), version);
-        let successor = server.succeeded_by(script);
+        let successor = make(replaced.len() + 1);
         replaced.push(Instant::now());
         successor
     }

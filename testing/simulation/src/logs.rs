@@ -7,7 +7,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::world::chance;
+use crate::dice::chance;
 
 /// What the subscriber of a run does.
 #[derive(Debug, Clone)]

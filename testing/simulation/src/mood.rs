@@ -1,9 +1,9 @@
 //! What a plugin's server is up to: how it takes connections, and what it does to
 //! requests.
 
+use crate::dice::chance;
 use crate::event::Over;
 use crate::servers::Servers;
-use crate::world::chance;
 
 /// What can go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -13,11 +13,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::sleep;
 
 use crate::answer::{junk, odd, right_reply};
+use crate::dice::{chance, dice};
 use crate::event::{Call, Conn, Damage, Event, Kind, Verdict, work};
 use crate::mood::Fault;
 use crate::stream::Far;
 use crate::tap;
-use crate::world::{World, chance, dice};
+use crate::world::World;
 
 const HEADER: usize = 4;
 

@@ -1,9 +1,9 @@
 //! What is drawn for handles and calls.
 
+use crate::dice::chance;
 use crate::event::Over;
 use crate::mood::{Fault, Mood};
 use crate::servers::MOST;
-use crate::world::chance;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {

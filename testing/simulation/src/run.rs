@@ -13,13 +13,14 @@ use tokio::time::{sleep, timeout};
 
 use crate::caller::{self, Held};
 use crate::client;
+use crate::dice::{chance, dice};
 use crate::event::{Event, Over};
 use crate::logs::{self, Logs, Manners};
 use crate::mood::{Fault, Faults, Mood};
 use crate::plan::{Payload, Plan, Settings};
 use crate::servers::Servers;
 use crate::troubles::troubles;
-use crate::world::{Record, World, chance, dice};
+use crate::world::{Record, World};
 
 /// How much of a run is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

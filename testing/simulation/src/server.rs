@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::dice::{chance, dice};
 use crate::event::{Event, Over};
 use crate::mood::Fault;
 use crate::stream::{Near, pair};
-use crate::world::{World, chance, dice};
+use crate::world::World;
 use crate::{grpc, peer, tap};
 
 /// An attempt to connect, which the client may give up.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::dice::chance;
 use crate::event::Over;
 use crate::mood::{Fault, Mood};
-use crate::world::{World, chance};
+use crate::world::World;
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)

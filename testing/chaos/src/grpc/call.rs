@@ -13,8 +13,8 @@ use prost_types::value::Kind;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::connection::Service;
 use super::envelope::{End, Envelope, framed, refuse};
+use super::service::Service;
 use crate::answer::honest;
 use crate::dice::Dice;
 use crate::fault::Fault;

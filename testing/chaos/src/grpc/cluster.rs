@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::certificates::Certificates;
-use super::member::Server;
+use super::server::Server;
 use super::way::Way;
 use super::wire::Flow;
 use crate::dice::Dice;
@@ -51,9 +51,9 @@ impl Outages for Cluster {
 
     fn restart(&mut self) {
         for server in &mut self.servers {
-            server.set_flow(Flow::Free);
-            server.set_serving(true);
-            server.set_acceptor(self.certificates.as_ref().map(|all| all.right()));
+            server.member.set_flow(Flow::Free);
+            server.member.set_serving(true);
+            server.member.set_acceptor(self.certificates.as_ref().map(|all| all.right()));
             server.restart();
         }
     }
@@ -76,23 +76,23 @@ impl Outages for Cluster {
         let servers = &mut self.servers[..out];
         for server in servers.iter_mut() {
             match fault {
-                Fault::Frozen => server.set_flow(Flow::Still),
+                Fault::Frozen => server.member.set_flow(Flow::Still),
                 Fault::NotServing => {
-                    server.set_serving(false);
-                    server.go_away();
+                    server.member.set_serving(false);
+                    server.member.go_away();
                 }
                 Fault::StoppedInOrder => {
                     server.stop_listening().await;
-                    server.go_away();
+                    server.member.go_away();
                 }
                 Fault::HalfOpen => {
                     server.kill().await;
-                    server.set_flow(Flow::Still);
+                    server.member.set_flow(Flow::Still);
                     server.restart();
                 }
                 Fault::WrongCertificate => {
                     server.kill().await;
-                    server.set_acceptor(certificates.as_ref().map(|all| all.wrong(dice)));
+                    server.member.set_acceptor(certificates.as_ref().map(|all| all.wrong(dice)));
                     server.restart();
                 }
                 _ => server.kill().await,
@@ -104,12 +104,12 @@ impl Outages for Cluster {
         site.set_calm(true);
         for server in servers {
             match fault {
-                Fault::Frozen => server.set_flow(Flow::Free),
-                Fault::NotServing => server.set_serving(true),
+                Fault::Frozen => server.member.set_flow(Flow::Free),
+                Fault::NotServing => server.member.set_serving(true),
                 Fault::StoppedInOrder | Fault::HalfOpen | Fault::WrongCertificate => {
                     server.kill().await;
-                    server.set_flow(Flow::Free);
-                    server.set_acceptor(certificates.as_ref().map(|all| all.right()));
+                    server.member.set_flow(Flow::Free);
+                    server.member.set_acceptor(certificates.as_ref().map(|all| all.right()));
                     server.restart();
                 }
                 _ => server.restart(),

@@ -1,7 +1,6 @@
 //! One connection of a faulty server: its calls side by side, and what befalls all of them.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,47 +8,25 @@ use h2::Reason;
 use h2::server::{self, Connection};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::call::Call;
 use super::member::Member;
-use super::wire::{Flow, Valve, Wire};
+use super::service::Service;
+use super::wire::{Flow, Wire};
 use crate::dice::Dice;
 use crate::fault::Fault;
 
 /// Above what any client waits for.
 const LONG: Duration = Duration::from_secs(5);
 
-/// A reply for another call, and who gives one for it.
-pub(crate) type Swap = (Vec<u8>, oneshot::Sender<Vec<u8>>);
-
-/// What the calls of a connection have in common.
-pub(crate) struct Service {
-    pub(crate) member: Arc<Member>,
-    pub(crate) valve: Arc<Valve>,
-    swap: Mutex<Option<Swap>>,
-    checked: AtomicBool,
-}
-
-impl Service {
-    pub(crate) fn offer_swap(&self, swap: Swap) {
-        *self.swap.lock().unwrap_or_else(PoisonError::into_inner) = Some(swap);
-    }
-
-    pub(crate) fn take_swap(&self) -> Option<Swap> {
-        self.swap.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
 /// Serves until the connection is over. Dropped, the connection is closed.
 pub(crate) async fn serve(stream: TcpStream, member: Arc<Member>, number: usize) {
     let dice = member.site.dice(member.index, number, 0);
     let valve = member.valve();
     let wire = Wire::new(stream, Arc::clone(&valve));
-    let swap = Mutex::default();
-    let service = Arc::new(Service { member, valve, swap, checked: AtomicBool::new(false) });
+    let service = Arc::new(Service::new(member, valve));
     match service.member.acceptor() {
         // A client that does not trust this server says so, and leaves.
         Some(acceptor) => {
@@ -150,8 +127,8 @@ impl Serving {
         if is_hook {
             self.tasks.spawn(call.hook(of_call));
         } else if path == "Check" {
-            // The first one is a client's that has just come; later ones it makes by itself.
-            if self.service.checked.swap(true, Relaxed) {
+            // Later ones a client makes by itself.
+            if !self.service.is_first_check() {
                 site.asked();
             }
             self.tasks.spawn(call.check());

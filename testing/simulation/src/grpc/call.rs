@@ -1,34 +1,32 @@
-//! One call: its request is read, its hook runs, and it is answered or not.
-//!
-//! Calls of one connection do not wait for each other. The server hears of a client that leaves,
-//! and does nothing more for it.
+//! One call as it is on its stream: its request is read, and it is answered with a body, a status,
+//! or what is neither.
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fault_server::{Reply, Request, config_reply, frame};
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tokio::time::sleep;
 
 use super::line::Line;
-use super::reply::{Ending, OK, framed};
 use super::tap::End;
-use crate::answer::{junk, odd, right_reply};
-use crate::event::{self, Event, Kind, Verdict, work};
+use crate::event::{self, Event, Kind};
 use crate::mood::Fault;
-use crate::tap;
-use crate::world::chance;
-
-const DEADLINE_EXCEEDED: u32 = 4;
-const UNIMPLEMENTED: u32 = 12;
-const UNAVAILABLE: u32 = 14;
-const UNAUTHENTICATED: u32 = 16;
 
 /// A flag, and the length of the message in four bytes.
 const PREFIX: usize = 5;
+
+pub(super) const OK: u32 = 0;
+
+/// How a body ends.
+pub(super) enum Ending {
+    Status(u32),
+    Silence,
+    Reset(Reason),
+}
 
 pub struct Call {
     pub(super) line: Arc<Line>,
@@ -50,206 +48,12 @@ impl Call {
         Self { line, body, respond, rng }
     }
 
-    /// Whether anybody is there.
-    pub async fn check(mut self) {
-        // Who leaves needs no answer.
-        let _ = self.answer_check().await;
-    }
-
-    async fn answer_check(&mut self) -> Result<(), Left> {
-        self.read().await?;
-        let mut code = OK;
-        match self.fault(&[Fault::Late, Fault::Hang, Fault::Close, Fault::Status]) {
-            Some(Fault::Late) => self.pause(1, 4_000).await?,
-            // Mostly a plugin hangs and its server answers.
-            Some(Fault::Hang) if chance(&mut self.rng, 20) => self.hang().await?,
-            Some(Fault::Close) => {
-                self.line.ends.close();
-                return Ok(());
-            }
-            Some(Fault::Status) => {
-                code = [UNIMPLEMENTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED]
-                    [self.rng.usize(0..4)];
-            }
-            _ => {}
-        }
-        let is_resting = self.line.world.mood().resting.has(self.line.server);
-        // One that does not know the question is there.
-        let is_there = code == UNIMPLEMENTED || code == OK && !is_resting;
-        let conn = self.line.conn;
-        let mut events = vec![Event::Replied { conn, call: 0, kind: Kind::Question }];
-        if is_there && self.line.greets() {
-            events.push(Event::Greeted { conn });
-        }
-        if code == OK {
-            let serving_status = if is_resting { 2 } else { 1 };
-            let message = framed(&frame(&[8, serving_status]));
-            self.send(message, Ending::Status(OK), End { events, closes: false }).await;
-        } else {
-            self.decline(code, events);
-        }
-        Ok(())
-    }
-
-    /// The question for the plugin's configuration.
-    pub async fn config(mut self) {
-        let _ = self.answer_config().await;
-    }
-
-    async fn answer_config(&mut self) -> Result<(), Left> {
-        let message = self.read().await?;
-        match self.fault(&[Fault::Late, Fault::Hang, Fault::Close]) {
-            Some(Fault::Late) => self.pause(1, 4_000).await?,
-            Some(Fault::Hang) if chance(&mut self.rng, 20) => self.hang().await?,
-            Some(Fault::Close) => {
-                self.line.ends.close();
-                return Ok(());
-            }
-            _ => {}
-        }
-        let reply = match Request::read(&message) {
-            Request::Config(name) => config_reply(&name, &["tool_pre_invoke"]),
-            _ => Vec::new(),
-        };
-        let events = vec![Event::Replied { conn: self.line.conn, call: 0, kind: Kind::Question }];
-        self.send(framed(&frame(&reply)), Ending::Status(OK), End { events, closes: false }).await;
-        Ok(())
-    }
-
-    /// A hook, and what goes wrong with it.
-    pub async fn hook(mut self, fault: Option<Fault>) {
-        let _open = self.line.world.stream();
-        let _ = self.run_hook(fault).await;
-    }
-
-    async fn run_hook(&mut self, fault: Option<Fault>) -> Result<(), Left> {
-        if self.rng.bool() && self.ends_before(fault) {
-            return Ok(());
-        }
-        let message = self.read().await?;
-        let request = Request::read(&message);
-        let Some(call) = tap::call(request.marker()) else { return Ok(()) };
-        self.line.world.see(Event::Began { conn: self.line.conn, call });
-        let longest = self.line.world.mood().work;
-        if longest > 0 {
-            self.pause(0, longest).await?;
-        }
-        let (right, verdict) = (right_reply(&request, call, self.line.conn), work(call).0);
-        let bytes = right.frame();
-        match fault {
-            Some(Fault::Late) => self.pause(1, 8_000).await?,
-            Some(Fault::Hang) => self.hang().await?,
-            Some(Fault::Close) if self.closes(bytes.len()) => return Ok(()),
-            Some(Fault::BadFrame) => self.line.damage(&mut self.rng),
-            Some(Fault::Foreign) => {
-                return self.misanswer(call, &right.named("Other").frame()).await;
-            }
-            Some(Fault::Twice) => {
-                if let Some(last) = self.line.take_last(call) {
-                    return self.misanswer(call, &last).await;
-                }
-            }
-            Some(Fault::Empty) => {
-                return self.misanswer(call, &Reply::empty(&request).frame()).await;
-            }
-            Some(Fault::Junk) => {
-                let junk = junk(right, verdict, &mut self.rng);
-                return self.misanswer(call, &junk).await;
-            }
-            Some(Fault::Lie) => {
-                let lie = right_reply(&request, call + 1, self.line.conn).frame();
-                return self.reply(call, &lie, fault).await;
-            }
-            Some(Fault::Odd) if verdict == Verdict::Allow => {
-                return self.reply(call, &odd(right).frame(), fault).await;
-            }
-            Some(fault) if self.declines(call, fault, &bytes).await => return Ok(()),
-            _ => {}
-        }
-        let is_proven = right.0.context.is_some();
-        self.reply(call, &bytes, fault).await?;
-        self.line.set_last(is_proven.then_some((call, bytes)));
-        Ok(())
-    }
-
-    /// Ends the call before its hook has run, if that is the fault.
-    fn ends_before(&mut self, fault: Option<Fault>) -> bool {
-        match fault {
-            Some(Fault::Status) => {
-                // Not that its time is over: nobody has read whose it is.
-                let code = self.rng.u32(DEADLINE_EXCEEDED + 1..=UNAUTHENTICATED);
-                self.decline(code, Vec::new());
-            }
-            Some(Fault::Reset) => self.respond.send_reset(reason(&mut self.rng, true)),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Ends the call without a reply though its hook has run, if that is the fault.
-    async fn declines(&mut self, call: event::Call, fault: Fault, bytes: &[u8]) -> bool {
-        let declined = Event::Declined { conn: self.line.conn, call };
-        let end = End { events: vec![declined], closes: false };
-        let whole = framed(bytes);
-        match fault {
-            Fault::Status => {
-                let code = self.rng.u32(1..=UNAUTHENTICATED);
-                let late = (code == DEADLINE_EXCEEDED).then_some(Event::SaidLate { call });
-                self.decline(code, late.into_iter().chain([declined]).collect());
-            }
-            Fault::Reset if self.rng.bool() => {
-                self.respond.send_reset(reason(&mut self.rng, false));
-                self.line.world.see(declined);
-            }
-            Fault::Reset => {
-                let part = whole.slice(..self.rng.usize(0..whole.len()));
-                let reason = reason(&mut self.rng, false);
-                self.send(part, Ending::Reset(reason), end).await;
-                self.line.world.see(declined);
-            }
-            Fault::NoStatus => self.send(whole, Ending::Silence, end).await,
-            Fault::TakenBack => {
-                let code = self.rng.u32(DEADLINE_EXCEEDED + 1..=UNAUTHENTICATED);
-                self.send(whole, Ending::Status(code), end).await;
-            }
-            Fault::Doubled => {
-                let twice = [&whole[..], &whole[..]].concat().into();
-                self.send(twice, Ending::Status(OK), end).await;
-            }
-            Fault::NotGrpc => self.answer_as_a_proxy(whole, end),
-            _ => return false,
-        }
-        true
-    }
-
-    /// Closes before the reply, within it, with requests unread, or a while later; true if there
-    /// is to be no reply at all.
-    fn closes(&mut self, size: usize) -> bool {
-        let Line { ends, scissors, .. } = &*self.line;
-        match self.rng.u32(0..5) {
-            0 => {
-                ends.close();
-                return true;
-            }
-            1 => {
-                scissors.reset();
-                ends.close();
-                return true;
-            }
-            2 => scissors.cut_down(self.rng.usize(0..size + 100)),
-            3 => scissors.cut_up(self.rng.usize(0..2_000)),
-            // Behind the reply.
-            _ => {}
-        }
-        false
-    }
-
     pub(super) fn fault(&mut self, candidates: &[Fault]) -> Option<Fault> {
         self.line.fault(&mut self.rng, candidates)
     }
 
     /// The message of the request.
-    async fn read(&mut self) -> Result<Bytes, Left> {
+    pub(super) async fn read(&mut self) -> Result<Bytes, Left> {
         let mut bytes = BytesMut::new();
         while let Some(data) = self.body.data().await {
             let data = data.map_err(|_| Left)?;
@@ -261,7 +65,7 @@ impl Call {
     }
 
     /// Waits so many milliseconds, unless everything that hangs is released.
-    async fn pause(&mut self, least: u64, most: u64) -> Result<(), Left> {
+    pub(super) async fn pause(&mut self, least: u64, most: u64) -> Result<(), Left> {
         let pause = Duration::from_millis(self.rng.u64(least..=most));
         let (respond, released) = (&mut self.respond, &self.line.world.released);
         tokio::select! {
@@ -273,19 +77,104 @@ impl Call {
     }
 
     /// Waits for very long, or until the client has had enough.
-    async fn hang(&mut self) -> Result<(), Left> {
+    pub(super) async fn hang(&mut self) -> Result<(), Left> {
         if self.rng.bool() {
             return self.pause(60_000, 86_400_000).await;
         }
         let _ = poll_fn(|cx| self.respond.poll_reset(cx)).await;
         Err(Left)
     }
+
+    /// The right reply to a hook.
+    pub(super) async fn reply(
+        &mut self,
+        call: event::Call,
+        bytes: &[u8],
+        fault: Option<Fault>,
+    ) -> Result<(), Left> {
+        let events = vec![Event::Replied { conn: self.line.conn, call, kind: Kind::Hook }];
+        let end = End { events, closes: fault == Some(Fault::Close) };
+        self.send(framed(bytes), Ending::Status(OK), end).await;
+        Ok(())
+    }
+
+    /// Something else in its place.
+    pub(super) async fn misanswer(&mut self, call: event::Call, bytes: &[u8]) -> Result<(), Left> {
+        let events = vec![Event::Misanswered { conn: self.line.conn, call }];
+        self.send(framed(bytes), Ending::Status(OK), End { events, closes: false }).await;
+        Ok(())
+    }
+
+    /// Nothing but a status.
+    pub(super) fn decline(&mut self, code: u32, events: Vec<Event>) {
+        let mut head = head();
+        head.headers_mut().extend(status(code));
+        self.line.ends.expect(self.respond.stream_id().into(), End { events, closes: false });
+        let _ = self.respond.send_response(head, true);
+    }
+
+    /// A body, whose end is heard of when it is in the kernel.
+    pub(super) async fn send(&mut self, mut rest: Bytes, ending: Ending, end: End) {
+        let trickles = self.fault(&[Fault::Trickle]).is_some();
+        let Ok(mut body) = self.respond.send_response(head(), false) else { return };
+        self.line.ends.expect(self.respond.stream_id().into(), end);
+        while !rest.is_empty() {
+            let size = if trickles { self.rng.usize(1..=rest.len()) } else { rest.len() };
+            let piece = rest.split_to(size);
+            let is_end = rest.is_empty() && matches!(ending, Ending::Silence);
+            if body.send_data(piece, is_end).is_err() {
+                return;
+            }
+            if !rest.is_empty() && self.rest_between(&mut body).await.is_err() {
+                return;
+            }
+        }
+        match ending {
+            // It may have left.
+            Ending::Status(code) => drop(body.send_trailers(status(code))),
+            Ending::Silence => {}
+            Ending::Reset(reason) => body.send_reset(reason),
+        }
+    }
+
+    async fn rest_between(&mut self, body: &mut SendStream<Bytes>) -> Result<(), Left> {
+        let pause = Duration::from_millis(self.rng.u64(0..=60));
+        let released = &self.line.world.released;
+        tokio::select! {
+            biased;
+            _ = poll_fn(|cx| body.poll_reset(cx)) => Err(Left),
+            () = released.beyond(released.count()) => Ok(()),
+            () = sleep(pause) => Ok(()),
+        }
+    }
+
+    /// A page in the place of a reply, or around it.
+    pub(super) fn answer_as_a_proxy(&mut self, whole: Bytes, end: End) {
+        let mut head = Response::new(());
+        let kinds = ["text/html", "application/grpcx"];
+        let kind = HeaderValue::from_static(kinds[self.rng.usize(0..2)]);
+        head.headers_mut().insert("content-type", kind);
+        if self.rng.bool() {
+            *head.status_mut() = StatusCode::BAD_GATEWAY;
+        }
+        let Ok(mut body) = self.respond.send_response(head, false) else { return };
+        self.line.ends.expect(self.respond.stream_id().into(), end);
+        let _ = body.send_data(whole, true);
+    }
 }
 
-/// Why a stream is reset. `REFUSED_STREAM` stands for a hook that has not run.
-fn reason(rng: &mut fastrand::Rng, may_refuse: bool) -> Reason {
-    match Reason::from(rng.u32(0..=13)) {
-        Reason::REFUSED_STREAM if !may_refuse => Reason::CANCEL,
-        reason => reason,
-    }
+pub(super) fn framed(frame: &[u8]) -> Bytes {
+    [&[0], frame].concat().into()
+}
+
+fn head() -> Response<()> {
+    let mut head = Response::new(());
+    head.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    head
+}
+
+fn status(code: u32) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", code.into());
+    trailers
 }

@@ -14,10 +14,11 @@ use super::call::Call;
 use super::line::Line;
 use super::splice::Spliced;
 use super::tap::Ends;
+use crate::dice::{chance, dice};
 use crate::event::Conn;
 use crate::mood::Fault;
 use crate::stream::Far;
-use crate::world::{World, chance, dice};
+use crate::world::World;
 
 /// What can befall a hook, or its connection when it comes.
 const OF_HOOKS: [Fault; 20] = [

@@ -14,9 +14,10 @@ use std::task::Waker;
 
 use tokio::io::ReadBuf;
 
+use crate::dice::dice;
 use crate::event::{Conn, Event, Side};
 use crate::mood::Mood;
-use crate::world::{World, dice};
+use crate::world::World;
 
 pub use self::far::{Far, Scissors};
 pub use self::near::Near;

@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Event, Side, Wire, lock};
+use crate::dice::chance;
 use crate::mood::Fault;
-use crate::world::chance;
 
 pub struct Near {
     wire: Arc<Mutex<Wire>>,

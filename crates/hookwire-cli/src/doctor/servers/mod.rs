@@ -2,12 +2,13 @@
 //! any of them, and what one of them lacks shows on some calls only.
 //!
 //! `place` finds them, `handshake` looks how they begin TLS, `certificate` reads what they show,
-//! and `judge` tells what it means.
+//! and `judge` tells what it means. `trouble` is why one of them cannot be used.
 
 mod certificate;
 mod handshake;
 mod judge;
 mod place;
+mod trouble;
 
 use std::time::{Duration, SystemTime};
 
@@ -23,8 +24,8 @@ use super::finding::{Finding, Level};
 use super::path;
 use certificate::Certificate;
 use handshake::Seen;
-use judge::{Others, Trouble};
 use place::Place;
+use trouble::{Others, Trouble};
 
 /// What names the socket of a server that speaks gRPC.
 const UDS: &str = "grpc.uds";

@@ -9,7 +9,7 @@ use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::judge::Trouble;
+use super::trouble::Trouble;
 
 /// One server.
 #[derive(Debug, Clone)]
