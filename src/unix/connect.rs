@@ -289,6 +289,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_found_where_no_server_is_tells_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |kind: io::ErrorKind, path: &Path| explained(kind.into(), path).to_string();
+        let refused = io::ErrorKind::ConnectionRefused;
+        let missing = folder.path().join("missing");
+        assert!(told(io::ErrorKind::NotFound, &missing).starts_with("there is no such socket"));
+        assert!(told(io::ErrorKind::WouldBlock, &missing).starts_with("the server is busy"));
+        assert_eq!(told(refused, folder.path()), "the path is a directory, not a socket");
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(told(refused, &file), "the path is a file, not a socket");
+        let socket = folder.path().join("socket");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        assert!(told(refused, &socket).starts_with("nobody listens there"));
+        // Where the system's own words say it.
+        let denied = io::ErrorKind::PermissionDenied;
+        assert_eq!(told(denied, &socket), io::Error::from(denied).to_string());
+    }
+
+    #[test]
     fn a_generation_that_panics_is_not_known() {
         let connector = Arc::new(FnConnector(|| async { Ok(tokio::io::duplex(1).0) }));
         let numbered = |generation: Generation| {

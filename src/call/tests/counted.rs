@@ -14,6 +14,8 @@ pub(super) struct Calls {
     pub(super) reads: AtomicUsize,
     pub(super) writes: AtomicUsize,
     pub(super) polls: AtomicUsize,
+    /// How often the server was told that nothing more is read.
+    pub(super) stops: AtomicUsize,
 }
 
 pub(super) struct Counted {
@@ -74,4 +76,8 @@ impl AsyncWrite for Counted {
     }
 }
 
-impl crate::unix::connect::Transport for Counted {}
+impl crate::unix::connect::Transport for Counted {
+    fn stop_reading(&self) {
+        self.calls.stops.fetch_add(1, SeqCst);
+    }
+}

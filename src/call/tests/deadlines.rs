@@ -1,5 +1,6 @@
 //! One deadline covers everything, and who leaves shifts nobody.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -160,9 +161,12 @@ async fn nothing_is_sent_behind_an_overdue_reply_and_its_connection_is_closed_at
     failure(stuck).await;
     let waits = call(&client, "waits");
     let started = Instant::now();
+    settle().await;
+    assert_eq!(server.calls.stops.load(SeqCst), 0);
     // The next thing that the old connection sees is its end.
     assert_eq!(peer.request().await, None);
     assert!(started.elapsed() >= 2 * SECOND - Duration::from_millis(5));
+    assert_eq!(server.calls.stops.load(SeqCst), 1, "it must not find out that it can write");
     let error = failure(behind).await;
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Disconnected, Sent::Unstarted));
     let mut peer = server.accept().await;

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pipe::{Server, answer, call_with, config, failure, pair};
+use tracing_subscriber::filter::LevelFilter;
+
+use super::pipe::{Server, answer, call_with, config, failure, pair, served};
 use crate::call::Caller;
 use crate::config::RetryPolicy;
 use crate::error::{Cause, ErrorKind, Sent};
 use crate::options::CallOptions;
+use crate::test_log::Log;
 
 /// Takes these calls and closes the connection, then serves the next ones: how many
 /// were given back to their callers, and how many were sent again.
@@ -141,4 +144,18 @@ async fn none_goes_again_where_nobody_knows_which_the_server_was_at() {
     assert_eq!(head.sent(), Sent::Maybe);
     assert_eq!(failure(behind).await.sent(), Sent::Maybe);
     assert_eq!(client.stats().retries, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_time_that_a_call_is_sent_again_is_a_line_that_counts_them() {
+    let (log, _logging) = Log::start(LevelFilter::DEBUG);
+    let (client, mut server) = pair(&config(|c| c.reconnect_attempts(5)), 4096);
+    let call = call_with(&client, "a", 0, CallOptions::new().retry(RetryPolicy::Resend));
+    for _ in 0..2 {
+        server.accept().await.request().await.unwrap();
+    }
+    served(&mut server, call, "a").await;
+    let lines = log.lines_with("sending again");
+    let [first, second] = &lines[..] else { panic!("{lines:#?}") };
+    assert!(first.contains("attempt=2") && second.contains("attempt=3"), "{lines:#?}");
 }
