@@ -221,6 +221,20 @@ async fn shutdown_lets_calls_finish_until_its_deadline_and_takes_no_new_ones() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_a_server_in_vain_ends_at_the_deadline_of_a_shutdown() {
+    let (client, server) = pair(&config(|c| c), 4096);
+    server.set(Door::Silent);
+    let waits = call(&client, "waits");
+    settle().await;
+    let started = Instant::now();
+    client.stop(started + 2 * SECOND);
+    let error = failure(waits).await;
+    assert_eq!((error.reason(), error.sent()), ("shutdown", Sent::No));
+    let took = started.elapsed();
+    assert!(took >= 2 * SECOND && took < 3 * SECOND, "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn shutdown_of_an_idle_or_unused_plugin_is_immediate_and_may_be_repeated() {
     let (client, mut server) = pair(&config(|c| c.max_connections(4)), 4096);
     let first = call(&client, "a");

@@ -323,6 +323,10 @@ fn h34_half_a_denial_beside_an_error_is_kept_whatever_else_is_odd() {
     reply.error.as_mut().unwrap().details = Some(details);
     let fault = fault(&reply.encode_to_vec());
     assert!(fault.is_denial() && fault.details.is_empty());
+    // Where they are no ornaments of a denial, they are all there is to tell.
+    reply.result = None;
+    let unfit = read::<ToolPreInvokePayload>(&reply);
+    assert!(matches!(unfit, Err(ReplyFault::Unfit(_))), "{unfit:?}");
 }
 
 fn to_value(value: &Value) -> prost_types::Value {
