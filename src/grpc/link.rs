@@ -1,4 +1,5 @@
-//! The bytes of one connection: counted, read in parts, and cut where it has to end at once.
+//! The bytes of one connection: counted, as are the streams that were left on it, read in parts, and
+//! cut where it has to end at once.
 //!
 //! HTTP/2 lets a connection go on for as long as a stream is open, so what is to end now,
 //! with all that is under way on it, ends here.

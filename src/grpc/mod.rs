@@ -27,7 +27,7 @@
 //! | `seat` | a place for one call, and a stream for it |
 //! | `admission`, `choice` | pure: values without a task, a connection or a clock |
 //! | `supervisor`, `find`, `keep` | the task that finds servers, and looks after them and each connection |
-//! | `trouble` | why servers cannot be reached, and when the plugin is down for that |
+//! | `down` | why servers cannot be reached, and when the plugin is down for that |
 //! | `pool`, `subchannel` | ways to servers, each once for all plugins that share, and the connection there |
 //! | `open`, `session`, `streams` | how a connection begins, what drives it, and its streams, for all who use it |
 //! | `sender` | the way into a connection, and the stream of one call |
@@ -63,6 +63,7 @@ mod client_certificate;
 pub(crate) mod configured;
 pub(crate) mod connect;
 mod deadline;
+mod down;
 mod find;
 mod flight;
 mod gauges;
@@ -99,6 +100,5 @@ pub(crate) mod target;
 pub(crate) mod test_certificates;
 pub(crate) mod tls;
 mod tls_error;
-mod trouble;
 pub(crate) mod turn;
 mod way;

@@ -13,7 +13,7 @@ use super::check::{Trouble, check};
 use super::link::{Cut, Link};
 use super::met;
 use super::sender::{Body, Sender};
-use super::session::Session;
+use super::session::{MOST_RESETS, Session};
 use super::status;
 use crate::trust::{Refusal, is_refusal};
 use crate::unix::connect::Connect;
@@ -24,6 +24,13 @@ const STREAM_WINDOW: u32 = 512 * 1024;
 /// So much of all such replies. Where it is used up, all others on the connection wait: it is enough
 /// for twice the calls that a plugin has by default.
 pub(super) const CONNECTION_WINDOW: u32 = 256 * STREAM_WINDOW;
+
+/// What still comes for streams that were left before their end costs what h2 allows for small
+/// frames, for good: half of the window, of which a frame of data takes up to 256 bytes (h2 0.4.20).
+/// Then it would end the connection, and with it all that is under way there.
+const _: () = assert!(MOST_RESETS * LATE_FRAMES * 256 <= CONNECTION_WINDOW as u64 / 2);
+/// Those that a late reply may come in.
+const LATE_FRAMES: u64 = 5;
 
 /// What the headers of a reply may take, and what is behind it.
 const MAX_HEADERS: u32 = 16 * 1024;

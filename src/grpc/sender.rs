@@ -19,6 +19,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, Request, response};
 
 use super::link::Cut;
+use super::status::{self, Reset};
 use crate::error::Cause;
 
 /// A request as it goes out: one flag, that says that it is not compressed, and a frame.
@@ -36,6 +37,13 @@ pub(crate) enum Broken {
     Http2(h2::Error),
     /// It was caught, and the connection has ended for it.
     Panicked(Arc<io::Error>),
+}
+
+impl Broken {
+    /// False where h2 has reset the stream for what came on it: more may come.
+    fn is_the_end(&self) -> bool {
+        !matches!(self, Self::Http2(error) if matches!(status::reset(error), Some(Reset::Here(_))))
+    }
 }
 
 impl Sender {
@@ -98,12 +106,18 @@ impl Exchange<ResponseFuture> {
         let response = self.wait(|stream, cx| stream.poll_unpin(cx)).await?;
         self.over = true;
         let (head, body) = response.into_parts();
-        let over = body.is_end_stream();
-        Ok((head, Exchange { stream: Some(body), over, cut: Arc::clone(&self.cut) }))
+        let mut body = Exchange { stream: Some(body), over: false, cut: Arc::clone(&self.cut) };
+        body.over = contained(&self.cut, || Ok(body.is_at_its_end()))?;
+        Ok((head, body))
     }
 }
 
 impl Exchange<RecvStream> {
+    /// The head was all that came.
+    fn is_at_its_end(&self) -> bool {
+        self.stream.as_ref().is_some_and(RecvStream::is_end_stream)
+    }
+
     /// The next part of the body; `None` at its end.
     pub(crate) async fn data(&mut self) -> Result<Option<Bytes>, Broken> {
         self.wait(|stream, cx| {
@@ -136,7 +150,7 @@ impl<S> Exchange<S> {
             Err(panicked) => Poll::Ready(Err(panicked)),
         })
         .await;
-        *over |= outcome.is_err();
+        *over |= outcome.as_ref().is_err_and(Broken::is_the_end);
         outcome
     }
 }

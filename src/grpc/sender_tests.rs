@@ -107,12 +107,33 @@ async fn only_streams_that_are_left_before_their_end_are_counted() {
     assert_eq!(session.cut.resets(), 2);
 }
 
+#[tokio::test]
+async fn a_stream_that_breaks_the_rules_is_counted_too_as_more_of_it_may_come() {
+    let (mut server, session) = session().await;
+    tokio::spawn(async move {
+        let (_, mut respond) = server.accept().await.unwrap().unwrap();
+        let head = http::Response::builder().header("content-length", 9).body(()).unwrap();
+        let mut stream = respond.send_response(head, false).unwrap();
+        stream.send_data(Bytes::from_static(b"a"), true).unwrap();
+        while server.accept().await.is_some() {}
+    });
+    let (_, mut body) = send(&session).unwrap().response().await.unwrap();
+    let broken = async {
+        while body.data().await?.is_some() {}
+        Ok::<_, Broken>(())
+    };
+    assert!(matches!(broken.await, Err(Broken::Http2(_))));
+    drop(body);
+    assert_eq!(session.cut.resets(), 1);
+}
+
 thread_local! {
     static ARMED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A log of every line, that panics while it is armed.
 fn log() -> DefaultGuard {
+    crate::test_log::another_listens();
     let writer = || {
         assert!(!ARMED.get(), "the log is broken");
         io::sink()

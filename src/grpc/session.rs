@@ -24,10 +24,9 @@ use crate::error::Cause;
 /// Who waits for less has no word in whether a server answers the others.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// So many streams may be left before their end on one connection. A reply that comes for one of
-/// them costs what h2 allows for small frames, for good: after some 260,000, as of h2 0.4.20, it
-/// ends the connection, and with it all that is under way there.
-pub(super) const MOST_RESETS: u64 = 100_000;
+/// So many streams may be left before their end on one connection: `open` holds it against what
+/// that costs there.
+pub(super) const MOST_RESETS: u64 = 50_000;
 
 pub(super) type Http2 = client::Connection<Link, Body>;
 
@@ -310,15 +309,17 @@ impl Told {
         if self.is_retired {
             return;
         }
-        let refusal = match session.sender.refusal() {
+        let reason = match session.sender.refusal() {
             Some(Broken::Http2(refusal)) => status::into_io(&refusal),
             _ if session.cut.resets() >= MOST_RESETS => {
-                io::Error::other("too many calls were left before their end on this connection")
+                // Nothing is wrong with the server: the next connection need not wait.
+                session.prove();
+                io::Error::other("too many streams were left before their end on this connection")
             }
             _ => return,
         };
         self.is_retired = true;
-        session.retire(Arc::new(refusal));
+        session.retire(Arc::new(reason));
     }
 }
 
