@@ -184,6 +184,15 @@ fn a_connection_that_was_given_up_does_not_end_the_rest_of_a_silent_plugin() {
 }
 
 #[test]
+fn after_its_rest_a_plugin_that_cannot_be_reached_is_refused_for_that() {
+    let mut breaker = after(&[Signal::Missing; 3]);
+    breaker.on(unreachable(true), SECOND / 2, 1.0);
+    assert!(!breaker.is_reconnecting(), "its rest has an end of its own");
+    breaker.on(unreachable(true), SECOND, 1.0);
+    assert!(breaker.is_reconnecting());
+}
+
+#[test]
 fn a_server_that_ends_or_comes_back_ends_the_rest() {
     for signals in [&[Signal::HungUp][..], &[LATE]] {
         let mut breaker = after(&[Signal::Missing; 3]);

@@ -268,3 +268,25 @@ fn who_looked_before_a_socket_was_opened_does_not_retire_it() {
     assert_eq!(dispatch.retire_elsewhere(Place::numbered(1), 1), 0);
     assert!(dispatch.sink(new).is_some());
 }
+
+#[test]
+fn a_request_that_waits_before_all_others_may_be_the_first_that_is_due() {
+    let mut dispatch = dispatch(1, 1);
+    let due = |number, deadline| Call { number, deadline, left: false };
+    dispatch.push(due(0, 200), true);
+    dispatch.push_front(due(1, 150));
+    assert_eq!(dispatch.earliest(), Some(150));
+    dispatch.push_front(due(2, 300));
+    assert_eq!(dispatch.earliest(), Some(150));
+}
+
+#[test]
+fn a_socket_is_being_opened_until_it_is_open() {
+    let mut dispatch = dispatch(1, 1);
+    assert!(!dispatch.is_opening());
+    dispatch.push(call(0), true);
+    let slot = dispatch.begin_opening().unwrap();
+    assert!(dispatch.is_opening());
+    dispatch.opened(slot, (), MADE);
+    assert!(!dispatch.is_opening());
+}

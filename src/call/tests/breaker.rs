@@ -329,8 +329,8 @@ async fn a_restart_ends_the_rest_of_a_hung_plugin() {
 // Promise: B4
 #[tokio::test(start_paused = true)]
 async fn a_plugin_that_answers_late_after_all_is_tried_at_once() {
-    let two = |c: Knobs| c.timeout(SECOND).stall_limit(60 * SECOND).max_connections(2);
-    let config = config(|c| two(c).breaker_threshold(2));
+    let slow = |c: Knobs| c.timeout(SECOND).stall_limit(60 * SECOND).max_connections(3);
+    let config = config(|c| slow(c).breaker_threshold(2));
     let (client, mut server) = pair(&config, 4096);
     let mut peers = Vec::new();
     let calls = ["a", "b"].map(|marker| call(&client, marker));
@@ -343,6 +343,8 @@ async fn a_plugin_that_answers_late_after_all_is_tried_at_once() {
         failure(call).await;
     }
     assert_refused(&failure(call(&client, "refused")).await);
+    settle().await;
+    assert_eq!(server.attempts(), 2, "while it rests nothing more is opened");
     let (marker, mut peer) = peers.remove(0);
     peer.reply(&marker).await;
     settle().await;
