@@ -98,6 +98,10 @@ pub(super) fn files() -> Seeds {
         ("in_parts", [within("CERTIFICATE", &[2]), vec![8, 1]].concat()),
         ("encrypted", [vec![0, 8], within("ENCRYPTED PRIVATE KEY", &[3])].concat()),
         ("half_a_key", [vec![0, 8], within("PRIVATE KEY", &[3])].concat()),
+        (
+            "an_unfinished_key_in_a_chain",
+            [vec![0], within("PRIVATE KEY", b"PTED\n"), vec![0, 1]].concat(),
+        ),
         ("no_certificate", within("CERTIFICATE", b"AAAA\n-----END CERTIFICATE-----\n")),
         ("nothing", Vec::new()),
     ])

@@ -10,6 +10,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{Error, InconsistentKeys, RootCertStore};
+use webpki::EndEntityCert;
 
 /// Far above every bundle of authorities, and little enough to be read for each connection.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
@@ -40,18 +41,26 @@ pub(crate) fn authorities(path: &Path) -> io::Result<RootCertStore> {
 /// [`InvalidInput`](io::ErrorKind::InvalidInput) if a file cannot be used, or the two do
 /// not belong together.
 pub(crate) fn identity(certfile: &Path, keyfile: &Path) -> io::Result<CertifiedKey> {
+    let unreadable = || fault("certfile", certfile, "holds a certificate that cannot be read");
     let chain = certificates(certfile, "certfile")?;
     let key = private_key(keyfile)?;
+    if !chain.iter().all(is_readable) {
+        return Err(unreadable());
+    }
     CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             let problem = format!("does not belong to the certificate in {}", certfile.display());
             fault("keyfile", keyfile, &problem)
         }
-        Error::InvalidCertificate(_) => {
-            fault("certfile", certfile, "holds a certificate that cannot be read")
-        }
+        Error::InvalidCertificate(_) => unreadable(),
         _ => fault("keyfile", keyfile, "holds a key of a kind that is not supported"),
     })
+}
+
+/// One of another version, say, is left to the server: what stands behind the first is for that.
+fn is_readable(certificate: &CertificateDer<'_>) -> bool {
+    let read = EndEntityCert::try_from(certificate);
+    !matches!(read, Err(webpki::Error::BadDer | webpki::Error::TrailingData(_)))
 }
 
 fn certificates(path: &Path, setting: &str) -> io::Result<Vec<CertificateDer<'static>>> {
@@ -186,6 +195,17 @@ mod tests {
                 assert!(!told.contains(&secret), "{told}");
             }
         }
+    }
+
+    /// Found by fuzzing: who signs the certificate was sent as it was, and refused by the server.
+    #[test]
+    fn each_certificate_of_a_chain_is_one_that_can_be_read() {
+        let files = Files::new();
+        let (certfile, keyfile) = files.identity("a", &Authority::new("CA").server("localhost"));
+        let unreadable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let chain = fs::read_to_string(certfile).unwrap() + unreadable;
+        let told = told(identity(&files.write("chain", &chain), &keyfile));
+        assert!(told.contains("holds a certificate that cannot be read"), "{told}");
     }
 
     #[test]
