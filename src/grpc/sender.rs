@@ -79,7 +79,7 @@ impl Sender {
             let _ = stream.send_data(body, true);
             Ok(response)
         })?;
-        Ok(Exchange { stream: Some(response), over: false, cut: Arc::clone(&self.cut) })
+        Ok(Exchange::new(response, |_| false, &self.cut))
     }
 }
 
@@ -96,6 +96,8 @@ pub(crate) struct Exchange<S> {
     stream: Option<S>,
     /// Nothing more comes of it.
     over: bool,
+    /// The same, as h2 has it, behind its lock.
+    has_ended: fn(&S) -> bool,
     cut: Arc<Cut>,
 }
 
@@ -106,18 +108,11 @@ impl Exchange<ResponseFuture> {
         let response = self.wait(|stream, cx| stream.poll_unpin(cx)).await?;
         self.over = true;
         let (head, body) = response.into_parts();
-        let mut body = Exchange { stream: Some(body), over: false, cut: Arc::clone(&self.cut) };
-        body.over = contained(&self.cut, || Ok(body.is_at_its_end()))?;
-        Ok((head, body))
+        Ok((head, Exchange::new(body, RecvStream::is_end_stream, &self.cut)))
     }
 }
 
 impl Exchange<RecvStream> {
-    /// The head was all that came.
-    fn is_at_its_end(&self) -> bool {
-        self.stream.as_ref().is_some_and(RecvStream::is_end_stream)
-    }
-
     /// The next part of the body; `None` at its end.
     pub(crate) async fn data(&mut self) -> Result<Option<Bytes>, Broken> {
         self.wait(|stream, cx| {
@@ -139,11 +134,15 @@ impl Exchange<RecvStream> {
 }
 
 impl<S> Exchange<S> {
+    fn new(stream: S, has_ended: fn(&S) -> bool, cut: &Arc<Cut>) -> Self {
+        Self { stream: Some(stream), over: false, has_ended, cut: Arc::clone(cut) }
+    }
+
     async fn wait<T>(
         &mut self,
         mut poll: impl FnMut(&mut S, &mut Context<'_>) -> Poll<Result<T, h2::Error>>,
     ) -> Result<T, Broken> {
-        let Self { stream, over, cut } = self;
+        let Self { stream, over, cut, .. } = self;
         let Some(stream) = stream else { return std::future::pending().await };
         let outcome = poll_fn(|cx| match contained(cut, || Ok(poll(stream, cx))) {
             Ok(outcome) => outcome.map_err(Broken::Http2),
@@ -157,11 +156,11 @@ impl<S> Exchange<S> {
 
 impl<S> Drop for Exchange<S> {
     fn drop(&mut self) {
-        if !self.over {
-            self.cut.count_reset();
-        }
         let stream = self.stream.take();
         let _ = contained(&self.cut, || {
+            if !self.over && !stream.as_ref().is_some_and(self.has_ended) {
+                self.cut.count_reset();
+            }
             drop(stream);
             Ok(())
         });

@@ -3,9 +3,9 @@
 //! Every message is one frame, `[u32 big-endian length][protobuf]`. Frames have
 //! no tag and no id: the server tells requests apart by trying them in order,
 //! the client knows what a reply answers from the order of its own requests.
-//! `proto/plugin_service.proto` is the schema, `proto.rs` what prost makes of it, and prost the judge. Payloads, results
-//! and contexts are `google.protobuf.Struct`, JSON in protobuf. The server's side of
-//! the messages is in `crate::server`.
+//! `proto/plugin_service.proto` is the schema, `proto.rs` what prost makes of it, and prost
+//! the judge. Payloads, results and contexts are `google.protobuf.Struct`, JSON in protobuf.
+//! The server's side of the messages is in `crate::server`.
 //!
 //! | file | role |
 //! |---|---|
